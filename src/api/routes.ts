@@ -1,0 +1,78 @@
+// Every route once. `who` is the credential it takes: a person's API token, the gateway's key, or none.
+import type { z } from "zod"
+import * as schema from "./schema.ts"
+
+export interface Route {
+  readonly method: "GET" | "POST"
+  readonly path: string
+  readonly who: "person" | "gateway" | "anybody"
+  readonly summary: string
+}
+
+export const routes = {
+  whoami: { method: "GET", path: "/v1/whoami", who: "person", summary: "Who the token says I am" },
+  targets: { method: "GET", path: "/v1/targets", who: "person", summary: "The targets I may ask for" },
+  requests: {
+    method: "GET",
+    path: "/v1/requests",
+    who: "person",
+    summary: "Requests: mine, and those I may decide about (?status=pending)",
+  },
+  ask: {
+    method: "POST",
+    path: "/v1/requests",
+    who: "person",
+    summary: "Ask for a target; the same question while one is pending answers that one",
+  },
+  request: {
+    method: "GET",
+    path: "/v1/requests/:id",
+    who: "person",
+    summary: "One request; ?wait_ms= waits until it is no longer pending",
+  },
+  approve: { method: "POST", path: "/v1/requests/:id/approve", who: "person", summary: "Approve, once a person; never one's own" },
+  deny: { method: "POST", path: "/v1/requests/:id/deny", who: "person", summary: "Deny, with a reason" },
+  withdraw: { method: "POST", path: "/v1/requests/:id/withdraw", who: "person", summary: "Take back one's own pending request" },
+  grants: {
+    method: "GET",
+    path: "/v1/grants",
+    who: "person",
+    summary: "Grants: mine, and those I may revoke (?all=true: also those that are over)",
+  },
+  revoke: { method: "POST", path: "/v1/grants/:id/revoke", who: "person", summary: "End somebody's grant now" },
+  drop: { method: "POST", path: "/v1/grants/:id/drop", who: "person", summary: "End one's own grant early" },
+  sessions: { method: "GET", path: "/v1/sessions", who: "person", summary: "Sessions: mine, and those I may kill (?live=true)" },
+  kill: { method: "POST", path: "/v1/sessions/:id/kill", who: "person", summary: "End one session now; the grant stays" },
+  token: { method: "POST", path: "/v1/gateway/token", who: "gateway", summary: "A token for somebody the gateway has identified" },
+  lookup: { method: "GET", path: "/v1/gateway/grants", who: "gateway", summary: "Grants of ?subject= on ?target=" },
+  report: { method: "POST", path: "/v1/gateway/sessions", who: "gateway", summary: "Sessions that started and ended" },
+  feed: {
+    method: "GET",
+    path: "/v1/gateway/feed",
+    who: "gateway",
+    summary: "NDJSON of every change after ?after= (left out: from now on), then as it happens",
+  },
+  jwks: { method: "GET", path: "/.well-known/jwks.json", who: "anybody", summary: "The public keys that verify tokens" },
+} as const satisfies Record<string, Route>
+
+export type RouteName = keyof typeof routes
+
+/** What each route takes and answers. */
+export interface Shapes {
+  whoami: { answer: schema.Whoami }
+  targets: { answer: { targets: schema.AskableTarget[] } }
+  requests: { query: { status?: "pending" }; answer: { requests: schema.RequestView[] } }
+  ask: { body: schema.NewRequest; answer: schema.RequestView }
+  request: { id: number; query: { wait_ms?: number }; answer: schema.RequestView }
+  approve: { id: number; body: z.input<typeof schema.reason>; answer: schema.RequestView }
+  deny: { id: number; body: z.input<typeof schema.reason>; answer: schema.RequestView }
+  withdraw: { id: number; body: Record<string, never>; answer: schema.RequestView }
+  grants: { query: { all?: boolean }; answer: { grants: schema.GrantView[] } }
+  revoke: { id: string; body: z.input<typeof schema.reason>; answer: schema.GrantView }
+  drop: { id: string; body: Record<string, never>; answer: schema.GrantView }
+  sessions: { query: { live?: boolean }; answer: { sessions: schema.SessionView[] } }
+  kill: { id: string; body: z.input<typeof schema.reason>; answer: schema.SessionView }
+  token: { body: schema.TokenWanted; answer: schema.TokenAnswer }
+  lookup: { query: { subject: string; target: string }; answer: schema.GrantsAnswer }
+  report: { body: schema.SessionReports; answer: Record<string, never> }
+}

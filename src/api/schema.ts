@@ -1,0 +1,147 @@
+// The approval service's HTTP API as values: what is sent, what is answered. The service checks with these, the OpenAPI page
+// is made from them, and the clients are typed by them. Times are milliseconds since the Unix epoch.
+import { z } from "zod"
+import { limits } from "../core/limits.ts"
+
+const millis = z.int().nonnegative()
+const name = z.string().min(1).max(128)
+/** Words people write: no control characters (they could forge what an approver reads), bounded. Bidi controls count as control characters. */
+export const words = z
+  .string()
+  .trim()
+  .max(limits.reason_chars_max)
+  .regex(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*$/u, "control characters are not allowed")
+
+export const requestId = z.coerce.number().int().positive()
+export const grantId = z.string().regex(/^g_[0-9a-z]{16}$/)
+export const sessionId = z.string().regex(/^s_[0-9a-z]{16}$/)
+
+export const grant = z
+  .object({
+    id: grantId,
+    request: requestId,
+    subject: name,
+    target: name,
+    as: z.array(name).nullable(),
+    starts_at: millis,
+    ends_at: millis,
+    status: z.enum(["active", "revoked", "dropped"]),
+    revision: z.int(),
+    /** Who ended it early, and why. */
+    ended_by: name.nullable(),
+    ended_reason: z.string().nullable(),
+    ended_at: millis.nullable(),
+  })
+  .meta({ id: "Grant" })
+
+export const decision = z
+  .object({ by: name, verdict: z.enum(["approve", "deny"]), reason: z.string(), at: millis })
+  .meta({ id: "Decision" })
+
+export const request = z
+  .object({
+    id: requestId,
+    subject: name,
+    groups: z.array(name),
+    target: name,
+    as: z.array(name).nullable(),
+    duration_ms: z.int(),
+    starts_at: millis.nullable(),
+    reason: z.string(),
+    created_at: millis,
+    status: z.enum(["pending", "approved", "denied", "withdrawn", "lapsed"]),
+    /** The rule that decides about it, as "policy.access[0]". */
+    rule: z.string(),
+    /** How many distinct people must approve; 0: a rule did. */
+    approvals_needed: z.int(),
+    decisions: z.array(decision),
+    grant: grant.nullable(),
+    /** Whether the one who asks may decide about it. */
+    may_decide: z.boolean(),
+  })
+  .meta({ id: "Request" })
+
+export const session = z
+  .object({
+    id: sessionId,
+    gateway: name,
+    protocol: z.enum(["ssh", "postgres", "http"]),
+    subject: name,
+    target: name,
+    as: name.nullable(),
+    grant: grantId,
+    client: z.string(),
+    started_at: millis,
+    ended_at: millis.nullable(),
+    /** An error code of the table, "closed" or "interrupted". */
+    ended_why: z.string().nullable(),
+  })
+  .meta({ id: "Session" })
+
+export const errorBody = z.object({ code: z.string(), message: z.string() }).meta({ id: "Error" })
+
+export const newRequest = z.strictObject({
+  target: name,
+  as: z.array(name).min(1).max(32).optional(),
+  duration_ms: z.int().min(limits.grant_ms_min).max(limits.grant_ms_max),
+  reason: words.default(""),
+  /** A later start; the end is `starts_at + duration_ms`. Left out: the moment of the decision. */
+  starts_at: millis.optional(),
+})
+export const reason = z.strictObject({ reason: words.default("") })
+export const askable = z
+  .object({
+    name,
+    protocol: z.enum(["ssh", "postgres", "http"]),
+    labels: z.record(z.string(), z.string()),
+    accounts: z.array(name),
+    max_ms: z.int(),
+    approve: z.enum(["auto", "people"]),
+    reason_required: z.boolean(),
+  })
+  .meta({ id: "AskableTarget" })
+export const whoami = z.object({ subject: name, groups: z.array(name), admin: z.boolean() }).meta({ id: "Identity" })
+
+// Between a gateway and the service.
+export const tokenWanted = z.strictObject({
+  subject: name,
+  /** "api": this API as that person. "targets": any target. "target": that one alone. */
+  use: z.enum(["api", "targets", "target"]),
+  target: name.optional(),
+  via: z.string().max(200),
+})
+export const token = z.object({ token: z.string(), expires_at: millis })
+/** The grants of one subject on one target that are not over, as of feed sequence `sequence`. */
+export const grantsAnswer = z.object({ sequence: z.int(), grants: z.array(grant) })
+export const sessionReport = z.discriminatedUnion("event", [
+  z.strictObject({ event: z.literal("started"), session: session.omit({ ended_at: true, ended_why: true }) }),
+  z.strictObject({ event: z.literal("ended"), id: sessionId, ended_at: millis, ended_why: z.string() }),
+])
+/** `live`: sent once after a gateway started: sessions of it that are not listed are marked "interrupted". */
+export const sessionReports = z.strictObject({
+  gateway: name,
+  live: z.array(sessionId).optional(),
+  reports: z.array(sessionReport).max(1_000),
+})
+
+/** One line of the feed. `hello` is the first on a connection: where the feed stands; `beat` says that nothing has happened. */
+export const feedLine = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("hello"), sequence: z.int() }),
+  z.object({ kind: z.literal("beat"), sequence: z.int() }),
+  z.object({ kind: z.literal("grant"), sequence: z.int(), grant }),
+  z.object({ kind: z.literal("kill"), sequence: z.int(), session: sessionId, by: name, reason: z.string() }),
+])
+
+export type GrantView = z.infer<typeof grant>
+export type RequestView = z.infer<typeof request>
+export type SessionView = z.infer<typeof session>
+export type NewRequest = z.input<typeof newRequest>
+export type AskableTarget = z.infer<typeof askable>
+export type Whoami = z.infer<typeof whoami>
+export type TokenWanted = z.infer<typeof tokenWanted>
+export type TokenAnswer = z.infer<typeof token>
+export type GrantsAnswer = z.infer<typeof grantsAnswer>
+export type SessionReport = z.infer<typeof sessionReport>
+export type SessionReports = z.infer<typeof sessionReports>
+export type FeedLine = z.infer<typeof feedLine>
+export type ErrorBody = z.infer<typeof errorBody>

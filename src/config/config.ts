@@ -1,0 +1,76 @@
+// What `sluice.yaml` says, after it was checked: defaults filled in, durations in milliseconds, secrets resolved and wrapped.
+import type { Secret } from "../core/secret.ts"
+import type { Address, Target } from "../core/target.ts"
+import type { SshPublicKey } from "../identity/credential.ts"
+
+export interface Config {
+  /** The folder that holds keys, the embedded store and recordings. */
+  readonly state: string
+  readonly gateway: GatewayConfig
+  readonly approvals: ApprovalsConfig
+  readonly identity: { readonly users: readonly User[] }
+  readonly targets: readonly Target[]
+  readonly policy: Policy
+  readonly recordings: RecordingsConfig
+}
+
+export interface GatewayConfig {
+  /** The host name people connect to. */
+  readonly name: string
+  /** How a person reaches the gateway by ssh, for the lines that users are shown; "ssh gw.example.com" unless told. */
+  readonly ask_with: string
+  /** A listener that is left out of the file does not listen. */
+  readonly ssh: { readonly listen: Address } | undefined
+  readonly postgres: { readonly listen: Address } | undefined
+  readonly http: { readonly listen: Address; readonly domain: string } | undefined
+  /** Left out: a local CA is made on first start. */
+  readonly tls: { readonly cert: string; readonly key: Secret } | undefined
+  /** `/healthz` and `/readyz` of the gateway. */
+  readonly health: { readonly listen: Address } | undefined
+}
+
+export interface ApprovalsConfig {
+  readonly listen: Address
+  /** Where a gateway and the command line reach the service. */
+  readonly url: string
+  /** Where people reach it; in the links they are shown. */
+  readonly public_url: string
+  /** The path of the SQLite file. */
+  readonly store: string
+  /** What a gateway shows the service. Left out: made once in the state folder (one machine, one folder). */
+  readonly gateway_key: Secret | undefined
+}
+
+export interface User {
+  readonly name: string
+  readonly groups: readonly string[]
+  readonly ssh_keys: readonly SshPublicKey[]
+}
+
+export interface Policy {
+  readonly access: readonly AccessRule[]
+  /** Groups or users who see everything and may revoke and kill; it does not make them approvers. */
+  readonly admins: readonly string[]
+}
+
+/** The first rule whose `who` and `targets` match decides; no match: it cannot be asked for. */
+export interface AccessRule {
+  /** Groups or users. */
+  readonly who: readonly string[]
+  readonly targets: TargetMatch
+  /** The logins or roles that may be asked for; undefined: all that the target offers. */
+  readonly as: readonly string[] | undefined
+  readonly max_ms: number
+  readonly approve: "auto" | { readonly by: readonly string[]; readonly count: number }
+  readonly reason_required: boolean
+}
+
+export type TargetMatch = { readonly names: readonly string[] } | { readonly labels: Readonly<Record<string, string>> }
+
+export interface RecordingsConfig {
+  readonly dir: string
+  /** What happens to a session whose recorder cannot write. */
+  readonly on_failure: "cut" | "allow"
+  /** Of each stdin, stdout and stderr of an exec, kept byte for byte; beyond it, size and SHA-256 alone. Terminals are always kept whole. */
+  readonly stream_bytes_max: number
+}

@@ -1,0 +1,37 @@
+// One thing done on a target, as it is recorded and decided about.
+
+/** A bound value of a prepared statement. */
+export interface BoundValue {
+  /** The parameter's type, 0 when the client left it to the server. */
+  readonly oid: number
+  readonly format: "text" | "binary" | "null"
+  /** Text as it stands, binary in hex, null for SQL NULL; cut at `recorded_value_bytes_max`. */
+  readonly value: string | null
+  /** The full size in bytes, when `value` was cut. */
+  readonly bytes?: number
+}
+
+export type Action =
+  /** `how`: the simple query message, an Execute of a portal, a function call, a COPY the server asked for. */
+  | {
+      readonly kind: "postgres.statement"
+      readonly how: "simple" | "execute" | "function_call"
+      readonly sql: string
+      /** The full size in bytes, when `sql` was cut at `recorded_sql_bytes_max`. */
+      readonly sql_bytes?: number
+      readonly statement?: string
+      readonly portal?: string
+      readonly values?: readonly BoundValue[]
+    }
+  | { readonly kind: "ssh.shell"; readonly channel: number }
+  | { readonly kind: "ssh.exec"; readonly channel: number; readonly command: string }
+  | {
+      readonly kind: "http.request"
+      readonly method: string
+      readonly path: string
+      /** Names of the query's parameters; their values may be secrets and are not kept. */
+      readonly query: readonly string[]
+      readonly upgrade?: "websocket"
+    }
+
+export type ActionKind = Action["kind"]

@@ -1,0 +1,25 @@
+// Names for things, as branded strings: a grant's id cannot be passed where a session's is meant.
+import { randomBytes } from "node:crypto"
+
+declare const brand: unique symbol
+type Branded<Name extends string> = string & { readonly [brand]: Name }
+
+export type GrantId = Branded<"grant">
+export type SessionId = Branded<"session">
+
+/** A request's number: small and rising, because people read it aloud and type it. */
+export type RequestId = number & { readonly [brand]: "request" }
+
+const alphabet = "0123456789abcdefghjkmnpqrstvwxyz" // Crockford base32: no i, l, o, u
+
+/** 80 random bits: unguessable, short enough to copy. */
+function random(): string {
+  return Array.from(randomBytes(16), (byte) => alphabet[byte & 31]).join("")
+}
+
+export const newGrantId = (): GrantId => `g_${random()}` as GrantId
+export const newSessionId = (): SessionId => `s_${random()}` as SessionId
+
+export const isGrantId = (text: string): text is GrantId => /^g_[0-9a-z]{16}$/.test(text)
+/** Session ids name files: nothing but this shape may reach a path. */
+export const isSessionId = (text: string): text is SessionId => /^s_[0-9a-z]{16}$/.test(text)

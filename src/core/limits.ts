@@ -1,0 +1,80 @@
+// Every bound in one place, with its unit in its name and its reason beside it. A queue, map, buffer or timer that a peer can
+// grow has its line here.
+import assert from "node:assert/strict"
+
+const KiB = 1024
+const MiB = 1024 * KiB
+const second = 1_000
+const minute = 60 * second
+
+export const limits = {
+  // Listeners: what somebody we do not know yet can cost us.
+  connections_max: 20_000, // per listener; file descriptors are the real bound
+  handshaking_max: 1_000, // per listener, not yet identified
+  handshaking_per_address_max: 100, // one address cannot take the whole of it; Ansible opens dozens at once
+  handshake_ms_max: { ssh: 60 * second, postgres: 10 * second, http: 10 * second }, // ssh: a person may type a passphrase
+
+  // Leases.
+  tick_ms_max: second, // the lease book looks at the clock at least this often, so a clock that jumps is seen
+  timer_delay_ms_max: 2_147_483_647, // setTimeout's own: 24.8 days
+  warnings_ms_before: [5 * minute, minute],
+  cancel_ms_max: second, // to cancel what runs upstream
+  farewell_ms_max: 200, // to say why; a client that does not read cannot hold the door open
+  drain_ms: 10 * second, // after SIGTERM, before live sessions are cut
+
+  // Freshness.
+  heartbeat_ms: second, // the approval service speaks on the feed at least this often
+  freshness_ms: 5 * second, // a gateway that has heard nothing for this long opens nothing new
+  feed_retry_ms_max: 2 * second,
+  grant_cache_entries_max: 50_000, // (subject, target) pairs
+  control_call_ms_max: 5 * second,
+  control_body_bytes_max: MiB,
+  session_reports_max: 100_000, // waiting for the approval service to come back
+
+  // Dialling.
+  dial_ms_max: 10 * second,
+
+  // Requests.
+  reason_chars_max: 500,
+  pending_requests_per_subject_max: 100,
+  pending_ms: 24 * 60 * minute, // a request nobody decided is over
+  grant_ms_max: 366 * 24 * 60 * minute,
+  grant_ms_min: second,
+  long_poll_ms_max: 30 * second,
+
+  // Tokens.
+  token_ms: 60 * minute,
+  api_token_ms: 15 * minute,
+  token_bytes_max: 8 * KiB,
+
+  // Recording.
+  recorded_sql_bytes_max: MiB, // of one statement; its size and digest are kept beside it
+  recorded_value_bytes_max: 64 * KiB, // of one bound value
+  recorded_note_delay_ms: 50, // outcomes may wait this long to be written with the next event
+
+  // PostgreSQL (protocol 3.0, 3.2: "Message Formats").
+  startup_bytes_max: 10_000, // the server's own bound
+  auth_token_bytes_max: 65_535, // the server's own bound
+  postgres_partial_bytes_max: 64 * KiB, // a message smaller than this is forwarded whole or not at all
+  postgres_statements_max: 10_000, // prepared statements and portals followed on one connection
+  postgres_statement_bytes_max: 64 * MiB, // SQL text followed on one connection
+  scram_iterations_max: 1_000_000,
+
+  // SSH.
+  ssh_channels_max: 64, // at once, on one connection
+  ssh_auth_attempts_max: 12, // agents offer many keys
+  ssh_env_vars_max: 32,
+  ssh_command_bytes_max: 256 * KiB,
+
+  // HTTP.
+  http_header_bytes_max: 32 * KiB,
+  http_headers_max: 200,
+  http_session_idle_ms: 5 * minute, // an HTTP session without an exchange is closed
+  http_exchanges_max: 1_000, // at once, on one HTTP session
+  websocket_close_reason_bytes_max: 123, // RFC 6455, section 5.5
+} as const
+
+assert(limits.heartbeat_ms * 2 < limits.freshness_ms, "one lost heartbeat must not stop a gateway")
+assert(limits.tick_ms_max <= limits.timer_delay_ms_max)
+assert(limits.farewell_ms_max < limits.cancel_ms_max)
+assert(limits.api_token_ms <= limits.token_ms)

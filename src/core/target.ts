@@ -1,0 +1,55 @@
+// What can be reached, as the rest of the code sees it: parsed, defaulted, with secrets already resolved.
+import type { Secret } from "./secret.ts"
+
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+interface Reachable {
+  readonly name: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly address: Address
+}
+
+export interface SshTarget extends Reachable {
+  readonly protocol: "ssh"
+  /** Accounts that may be asked for. */
+  readonly logins: readonly string[]
+  readonly auth: { readonly key: Secret } | { readonly password: Secret }
+  /** Pinned public keys, OpenSSH one-line form; never empty. */
+  readonly hostKeys: readonly string[]
+}
+
+/** As libpq's sslmode, without the modes that fall back silently. */
+export type PostgresTls = "disable" | "require" | "verify-full"
+
+export interface PostgresTarget extends Reachable {
+  readonly protocol: "postgres"
+  readonly database: string
+  readonly tls: PostgresTls
+  /** PEM of the CA for `verify-full`; undefined: the system's. */
+  readonly ca: string | undefined
+  readonly roles: ReadonlyMap<string, { readonly password: Secret | undefined }>
+}
+
+export interface HttpTarget extends Reachable {
+  readonly protocol: "http"
+  readonly url: URL
+  readonly ca: string | undefined
+}
+
+export type Target = SshTarget | PostgresTarget | HttpTarget
+export type ProtocolName = Target["protocol"]
+
+/** The logins or roles a target offers; empty where the protocol has none. */
+export function accountsOf(target: Target): readonly string[] {
+  switch (target.protocol) {
+    case "ssh":
+      return target.logins
+    case "postgres":
+      return [...target.roles.keys()]
+    case "http":
+      return []
+  }
+}

@@ -1,0 +1,131 @@
+// What every protocol fulfils, and all that it gets. A protocol turns one accepted client into an identity, opens a session on a
+// target, and relays; it never sees a socket the core did not give it, and it never closes the door itself: the core does that,
+// the protocol only says goodbye.
+import type { Duplex } from "node:stream"
+import type { Action } from "../core/action.ts"
+import type { Clock, Millis } from "../core/clock.ts"
+import type { GatewayError } from "../core/errors.ts"
+import type { Grant } from "../core/grant.ts"
+import type { SessionId } from "../core/ids.ts"
+import type { Identity } from "../core/identity.ts"
+import type { ProtocolName, Target } from "../core/target.ts"
+import type { Credential, SshPublicKey } from "../identity/credential.ts"
+import type { Log } from "../observe/log.ts"
+import type { Outcome } from "../record/events.ts"
+import type { Recorder } from "../record/recorder.ts"
+
+/** What a folder under `protocols/` exports. */
+export interface Protocol {
+  readonly name: ProtocolName
+  /** "accept": the listener does TLS before the protocol sees a byte. "in_stream": the protocol asks for it (`gate.secure`) or has its own. */
+  readonly tls: "accept" | "in_stream"
+  configure(host: Host): Serve
+}
+
+/** One accepted client, first byte to last. Rejecting closes the client; the reason goes to the log. */
+export type Serve = (client: Duplex, gate: Gate) => Promise<void>
+
+/** The gateway a protocol runs in. */
+export interface Host {
+  readonly name: string
+  /** The domain whose sub-domains are HTTP targets. */
+  readonly domain: string
+  /** Private keys by name, made on first use and kept in the state folder. */
+  readonly keys: Keys
+  /** A line that a person can paste to ask for `target`. */
+  ask(target: string): string
+  /** The `sluice` verbs, for somebody who came by ssh. */
+  readonly verbs: Verbs
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export interface Keys {
+  /** The private key `name` as PKCS#8 PEM; "ed25519" for SSH, "p256" for JWTs and TLS. */
+  private(name: string, kind: "ed25519" | "p256"): Promise<string>
+}
+
+/** Runs one verb for `identity`; answers its exit status. `input` is what the person pipes in. */
+export type Verbs = (
+  identity: Identity,
+  line: readonly string[],
+  io: { write(text: string): void; error(text: string): void; signal: AbortSignal; columns: number },
+) => Promise<number>
+
+export interface Gate {
+  /** "203.0.113.7:52044" */
+  readonly address: string
+  readonly clock: Clock
+  readonly log: Log
+  /** Whether some user has this key. Not a login: it only answers a client that asks before it signs. */
+  recognises(key: SshPublicKey): boolean
+  /** Throws `unauthenticated`. */
+  identify(credential: Credential): Promise<Identity>
+  /** The handshake is over: its deadline no longer applies. `open` does this too. */
+  settled(): void
+  /** The grant check. Throws `no_grant` (also for an unknown target, and for one of another protocol), `stale`, `shutdown`. */
+  open(opening: Opening): Promise<Session>
+  /** Server-side TLS over `client`, with the gateway's certificate. Bytes already read must be `unshift`ed first. */
+  secure(client: Duplex, options?: { readonly alpn?: readonly string[] }): Promise<Duplex>
+}
+
+export interface Opening {
+  readonly identity: Identity
+  readonly target: string
+  /** The login or role on the target; undefined where the protocol has none. */
+  readonly as: string | undefined
+  /** The client's side: destroyed at the end, whatever happens. */
+  readonly client: { destroy(): void }
+  /** At the end: stops what still runs on the target, over `dial` if it must. Bounded by `cancel_ms_max`. */
+  cancel?(dial: () => Promise<Duplex>): Promise<void>
+  /** At a cut: the last words, in the client's own protocol. Bounded by `farewell_ms_max`. */
+  farewell(reason: GatewayError): void | Promise<void>
+  /** Five minutes and one minute before the end. */
+  warn?(warning: Warning): void
+}
+
+export interface Warning {
+  readonly left_ms: number
+  readonly ends_at: Millis
+  /** "sluice: your access to prod-host ends in 5m (14:30:00 UTC)" */
+  readonly say: string
+}
+
+declare const opened: unique symbol
+
+/** The smallest thing that must die together. Only `gate.open` makes one, and only with a grant. */
+export interface Session {
+  readonly [opened]: true
+  readonly id: SessionId
+  readonly identity: Identity
+  readonly target: Target
+  readonly grant: Grant
+  /** Aborted at the end of the session; at a cut its `reason` is the GatewayError. After that nothing is forwarded. */
+  readonly signal: AbortSignal
+  readonly recorder: Recorder
+  /** Decides about one action and puts it on record, in that order, before it may happen. */
+  decide(action: Action): Decision
+  /** What became of an allowed action. */
+  outcome(outcome: Outcome): void
+  /** A connection to the target's address, and to nothing else. Throws `target_unreachable`, or the cut's reason. */
+  dial(): Promise<Duplex>
+  /** Client-side TLS over a dialled connection. Throws `target_untrusted`. */
+  secure(upstream: Duplex, options: UpstreamTls): Promise<Duplex>
+  /** Bytes that were forwarded, for the record and the metrics. */
+  count(direction: "up" | "down", bytes: number): void
+  /** The client left, or the target did: an end without a cut. Safe to call twice. */
+  end(): void
+  /** Settles when the session is over and its recording closed. */
+  readonly ended: Promise<void>
+}
+
+export interface UpstreamTls {
+  readonly verify: boolean
+  readonly servername: string
+  readonly ca: string | undefined
+  readonly alpn?: readonly string[]
+}
+
+export type Decision =
+  /** On record as event `action`; it may happen. */
+  { readonly verdict: "allow"; readonly action: number } | { readonly verdict: "deny"; readonly error: GatewayError }

@@ -1,0 +1,74 @@
+// What one line of a recording says. Version 1: one JSON object a line (NDJSON), `n` counts up from 0 without gaps, `t` is
+// milliseconds since the Unix epoch. The first line is `session`, the last `end`; a recording without `end` was interrupted.
+import type { Action } from "../core/action.ts"
+import type { Millis } from "../core/clock.ts"
+import type { ErrorCode } from "../core/errors.ts"
+import type { GrantId, RequestId, SessionId } from "../core/ids.ts"
+import type { ProtocolName } from "../core/target.ts"
+
+export const recording_version = 1
+
+export interface SessionHeader {
+  readonly kind: "session"
+  readonly version: typeof recording_version
+  readonly id: SessionId
+  readonly gateway: string
+  readonly protocol: ProtocolName
+  readonly subject: string
+  readonly groups: readonly string[]
+  readonly via: string
+  readonly target: string
+  readonly as: string | null
+  readonly grant: GrantId
+  readonly request: RequestId
+  readonly grant_ends_at: Millis
+  /** The client's address, as host:port. */
+  readonly client: string
+}
+
+export type Stream = "stdin" | "stdout" | "stderr"
+
+/** Bytes as they passed: UTF-8 in `text`, anything else base64 in `base64`. */
+export type Bytes = { readonly text: string } | { readonly base64: string }
+
+export type Outcome = {
+  /** The `n` of the action it ends. */
+  readonly action: number
+  readonly status: "ok" | "error" | "cancelled" | "cut" | "lost"
+  readonly duration_ms?: number
+  /** Postgres: the CommandComplete tag, rows, the SQLSTATE of an error. */
+  readonly tag?: string
+  readonly rows?: number
+  readonly sqlstate?: string
+  /** SSH: how the process ended. */
+  readonly exit?: number
+  readonly signal?: string
+  /** HTTP: the status code. */
+  readonly http_status?: number
+  /** Bytes towards the target and towards the client. */
+  readonly bytes_up?: number
+  readonly bytes_down?: number
+}
+
+export type Event =
+  | SessionHeader
+  | { readonly kind: "action"; readonly verdict: "allow" | "deny"; readonly action: Action }
+  | ({ readonly kind: "outcome" } & Outcome)
+  | ({ readonly kind: "data"; readonly channel: number; readonly stream: Stream } & Bytes)
+  /** Past `recordings.stream_bytes_max` a stream's content is kept as its size and SHA-256 alone. */
+  | { readonly kind: "digest"; readonly channel: number; readonly stream: Stream; readonly bytes: number; readonly sha256: string }
+  | { readonly kind: "pty"; readonly channel: number; readonly term: string; readonly columns: number; readonly rows: number }
+  | { readonly kind: "resize"; readonly channel: number; readonly columns: number; readonly rows: number }
+  | { readonly kind: "signal"; readonly channel: number; readonly name: string }
+  | { readonly kind: "env"; readonly channel: number; readonly name: string }
+  /** Something asked for that is not offered, in our words. */
+  | { readonly kind: "refused"; readonly what: string }
+  | { readonly kind: "warning"; readonly left_ms: number }
+  | { readonly kind: "extended"; readonly ends_at: Millis }
+  | { readonly kind: "cut"; readonly code: ErrorCode; readonly by?: string; readonly reason?: string }
+  | { readonly kind: "end"; readonly code: ErrorCode | "closed" | "interrupted"; readonly bytes_up: number; readonly bytes_down: number }
+
+export type Line = { readonly n: number; readonly t: Millis } & Event
+
+/** What a Postgres COPY or an HTTP body left in numbers is part of its outcome; nothing here carries a secret. */
+export type EventKind = Event["kind"]
