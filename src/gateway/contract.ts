@@ -8,7 +8,7 @@ import type { GatewayError } from "../core/errors.ts"
 import type { Grant } from "../core/grant.ts"
 import type { SessionId } from "../core/ids.ts"
 import type { Identity } from "../core/identity.ts"
-import type { Secret } from "../core/secret.ts"
+import type { Keys } from "../core/keys.ts"
 import type { ProtocolName, Target } from "../core/target.ts"
 import type { Credential, SshPublicKey } from "../identity/credential.ts"
 import type { Log } from "../observe/log.ts"
@@ -41,10 +41,7 @@ export interface Host {
   readonly log: Log
 }
 
-export interface Keys {
-  /** The private key `name`: "ssh-ed25519" in OpenSSH's own format (which ssh2 reads), "p256" as PKCS#8 PEM (JWTs, TLS). */
-  private(name: string, kind: "ssh-ed25519" | "p256"): Promise<Secret>
-}
+export type { Keys } from "../core/keys.ts"
 
 /** Runs one verb for `identity`; answers its exit status. `input` is what the person pipes in. */
 export type Verbs = (
