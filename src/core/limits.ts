@@ -41,6 +41,19 @@ export const limits = {
   grant_ms_max: 366 * 24 * 60 * minute,
   grant_ms_min: second,
   long_poll_ms_max: 30 * second,
+  long_polls_max: 10_000, // waiting at once, on one approval service
+  long_polls_per_subject_max: 100, // one person cannot take the whole of it
+  start_ahead_ms_max: 90 * 24 * 60 * minute, // how far ahead a later start may be asked for
+  start_behind_ms_max: minute, // clocks differ: a start this far in the past still means now
+  same_question_ms: minute, // a retry of a question that a rule answered finds that answer
+  live_grants_per_subject_max: 1_000, // that rules give by themselves; people stop at their own bound
+  list_rows_max: 1_000, // of one list of the API, newest first
+
+  // The approval service's own door.
+  control_request_ms_max: 10 * second, // for the head and body of one request to arrive
+  feed_subscribers_max: 1_000,
+  feed_lines_max: 256, // read and written at once; what waits in memory for one subscriber
+  feed_drain_ms_max: 5 * second, // a subscriber that takes nothing for this long is stale by its own rule
 
   // Tokens.
   token_ms: 60 * minute,
