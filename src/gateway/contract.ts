@@ -61,6 +61,12 @@ export interface Gate {
   identify(credential: Credential): Promise<Identity>
   /** The handshake is over: its deadline no longer applies. `open` does this too. */
   settled(): void
+  /**
+   * Whether some grant opens `target` for `identity`, under whatever account: all that can be checked before the account is
+   * known. False for an unknown target and for one of another protocol, and when `port` is neither the protocol's usual one
+   * nor the target's own. Throws `stale`, `shutdown`.
+   */
+  reaches(identity: Identity, target: string, port: number): Promise<boolean>
   /** The grant check. Throws `no_grant` (also for an unknown target, and for one of another protocol), `stale`, `shutdown`. */
   open(opening: Opening): Promise<Session>
   /** Server-side TLS over `client`, with the gateway's certificate. Bytes already read must be `unshift`ed first. */
