@@ -31,6 +31,8 @@ export const limits = {
   control_body_bytes_max: MiB,
   session_reports_max: 100_000, // waiting for the approval service to come back
 
+  target_name_chars_max: 63, // a DNS label; nothing longer is looked up
+
   // Dialling.
   dial_ms_max: 10 * second,
 
