@@ -61,6 +61,7 @@ export const limits = {
   token_ms: 60 * minute,
   api_token_ms: 15 * minute,
   token_bytes_max: 8 * KiB,
+  token_clock_skew_ms_max: 5 * second, // between the clocks of the service that issues and the gateway that verifies
 
   // Recording.
   recorded_sql_bytes_max: MiB, // of one statement; its size and digest are kept beside it

@@ -1,0 +1,117 @@
+// Short-lived tokens: what a person shows where a public key cannot be shown (a database password, a bearer header, the API).
+// A token says who and for what; it carries no grant and no groups, which are looked up when it is used. Owns the JWT's shape
+// and its checks; not who may have one.
+import { createPrivateKey, createPublicKey, randomUUID } from "node:crypto"
+import { calculateJwkThumbprint, errors, exportJWK, jwtVerify, SignJWT } from "jose"
+import type { JSONWebKeySet, JWTPayload, JWTVerifyGetKey } from "jose"
+import type { Clock, Millis } from "../core/clock.ts"
+import { GatewayError } from "../core/errors.ts"
+import { limits } from "../core/limits.ts"
+import type { Secret } from "../core/secret.ts"
+
+const algorithm = "ES256"
+/** RFC 8725, section 3.11: a type of its own, so that no other JWT signed by the same key passes for a token. */
+const type = "sluice+jwt"
+const issuer = "sluice"
+
+export interface TokenIssuer {
+  /** `target` goes with the use "target" and with no other. `expires_at`: milliseconds since the Unix epoch. */
+  issue(wanted: {
+    readonly subject: string
+    /** How the subject was identified: "ssh-key SHA256:…". */
+    readonly via: string
+    readonly use: "api" | "targets" | "target"
+    readonly target?: string | undefined
+  }): Promise<{ token: string; expires_at: Millis }>
+  /** The public half, as `/.well-known/jwks.json` publishes it. */
+  readonly jwks: JSONWebKeySet
+}
+
+/** `privateKey`: P-256, PKCS#8 PEM. */
+export async function createTokenIssuer(options: { readonly privateKey: Secret; readonly clock: Clock }): Promise<TokenIssuer> {
+  const { clock } = options
+  const key = createPrivateKey(options.privateKey.reveal())
+  const publicJwk = await exportJWK(createPublicKey(key))
+  const kid = await calculateJwkThumbprint(publicJwk)
+  return {
+    jwks: { keys: [{ ...publicJwk, kid, use: "sig", alg: algorithm }] },
+    async issue({ subject, via, use, target }) {
+      const iat = Math.floor(clock.now() / 1000)
+      const exp = iat + lifetime_ms(use) / 1000
+      const token = await new SignJWT({ iss: issuer, sub: subject, aud: audience(use, target), via, iat, exp, jti: randomUUID() })
+        .setProtectedHeader({ alg: algorithm, typ: type, kid })
+        .sign(key)
+      return { token, expires_at: exp * 1000 }
+    },
+  }
+}
+
+export type TokenUse = { readonly use: "api" } | { readonly use: "target"; readonly target: string }
+
+export interface VerifiedToken {
+  readonly subject: string
+  readonly via: string
+  readonly expires_at: Millis
+}
+
+export interface TokenVerifier {
+  /**
+   * A "targets" token is good for any target, a "target" token for its own alone, an "api" token for the API alone.
+   * Throws `unauthenticated`; `stale` when the keys themselves cannot be had.
+   */
+  verify(token: string, use: TokenUse): Promise<VerifiedToken>
+}
+
+/** `keys`: the issuer's public keys, local or remote (jose's `createLocalJWKSet`, `createRemoteJWKSet`). */
+export function createTokenVerifier(options: { readonly keys: JWTVerifyGetKey; readonly clock: Clock }): TokenVerifier {
+  const { clock } = options
+  const keys: JWTVerifyGetKey = async (header, token) => {
+    try {
+      return await options.keys(header, token)
+    } catch (failure) {
+      // A key that does not exist is the token's fault; keys that cannot be fetched are not.
+      throw new GatewayError(failure instanceof errors.JWKSNoMatchingKey ? "unauthenticated" : "stale", {}, failure)
+    }
+  }
+  return {
+    async verify(token, use) {
+      if (Buffer.byteLength(token) > limits.token_bytes_max) throw new GatewayError("unauthenticated", {}, new Error("token too long"))
+      const now = clock.now()
+      try {
+        const { payload } = await jwtVerify(token, keys, {
+          algorithms: [algorithm],
+          typ: type,
+          issuer,
+          audience: use.use === "api" ? audience("api") : [audience("targets"), audience("target", use.target)],
+          requiredClaims: ["sub", "iat", "exp", "jti", "via"],
+          currentDate: new Date(now),
+        })
+        return checked(payload, now)
+      } catch (failure) {
+        throw GatewayError.from(failure, "unauthenticated")
+      }
+    },
+  }
+}
+
+/** What jose leaves open: the types of our own claims, an `iat` from the future, and a life longer than any we give. */
+function checked({ sub, via, iat, exp }: JWTPayload, now: Millis): VerifiedToken {
+  const sound =
+    typeof sub === "string" &&
+    sub !== "" &&
+    typeof via === "string" &&
+    iat !== undefined &&
+    exp !== undefined &&
+    iat * 1000 <= now + limits.token_clock_skew_ms_max &&
+    (exp - iat) * 1000 <= limits.token_ms
+  if (!sound) throw new GatewayError("unauthenticated", {}, new Error("the token's claims are not sound"))
+  return { subject: sub, via, expires_at: exp * 1000 }
+}
+
+const lifetime_ms = (use: "api" | "targets" | "target"): number => (use === "api" ? limits.api_token_ms : limits.token_ms)
+
+function audience(use: "api" | "targets" | "target", target?: string): string {
+  if (use !== "target") return `sluice:${use}`
+  if (target === undefined || target === "") throw new GatewayError("invalid", { what: "a token for a target needs the target's name" })
+  return `sluice:target:${target}`
+}
