@@ -1,6 +1,7 @@
 // The approval service's HTTP API as values: what is sent, what is answered. The service checks with these, the OpenAPI page
 // is made from them, and the clients are typed by them. Times are milliseconds since the Unix epoch.
 import { z } from "zod"
+import type { GrantId, RequestId, SessionId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
 
 const millis = z.int().nonnegative()
@@ -12,9 +13,10 @@ export const words = z
   .max(limits.reason_chars_max)
   .regex(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*$/u, "control characters are not allowed")
 
-export const requestId = z.coerce.number().int().positive()
-export const grantId = z.string().regex(/^g_[0-9a-z]{16}$/)
-export const sessionId = z.string().regex(/^s_[0-9a-z]{16}$/)
+/** Checked text becomes a branded id here and nowhere else. */
+export const requestId = z.coerce.number().int().positive() as unknown as z.ZodType<RequestId, number>
+export const grantId = z.string().regex(/^g_[0-9a-z]{16}$/) as unknown as z.ZodType<GrantId, string>
+export const sessionId = z.string().regex(/^s_[0-9a-z]{16}$/) as unknown as z.ZodType<SessionId, string>
 
 export const grant = z
   .object({

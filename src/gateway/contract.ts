@@ -31,6 +31,8 @@ export interface Host {
   readonly name: string
   /** The domain whose sub-domains are HTTP targets. */
   readonly domain: string
+  /** How much of an exec's stdin, stdout and stderr is kept byte for byte (`recordings.stream_bytes_max`). */
+  readonly stream_bytes_max: number
   /** Private keys by name, made on first use and kept in the state folder. */
   readonly keys: Keys
   /** A line that a person can paste to ask for `target`. */

@@ -1,0 +1,84 @@
+// Connections towards one target's address, and nowhere else. The dialer is made with a session and dies with it: every socket
+// it ever made is destroyed, and after that it makes no more.
+import { connect, type Socket } from "node:net"
+import { type Duplex } from "node:stream"
+import { connect as tlsConnect } from "node:tls"
+import { GatewayError } from "../core/errors.ts"
+import { limits } from "../core/limits.ts"
+import type { Address } from "../core/target.ts"
+import type { UpstreamTls } from "./contract.ts"
+
+export class Dialer {
+  readonly #address: Address
+  readonly #open = new Set<Duplex>()
+  #closed: GatewayError | undefined
+
+  constructor(address: Address) {
+    this.#address = address
+  }
+
+  dial(): Promise<Socket> {
+    if (this.#closed) return Promise.reject(this.#closed)
+    return new Promise((resolve, reject) => {
+      const socket = connect({ host: this.#address.host, port: this.#address.port, noDelay: true, keepAlive: true })
+      this.#track(socket)
+      const timer = setTimeout(() => socket.destroy(new Error(`no connection within ${limits.dial_ms_max} ms`)), limits.dial_ms_max)
+      const onFailure = (failure?: unknown): void => {
+        clearTimeout(timer)
+        reject(this.#closed ?? new GatewayError("target_unreachable", {}, failure))
+      }
+      socket.once("error", onFailure).once("close", onFailure)
+      socket.once("connect", () => {
+        clearTimeout(timer)
+        socket.off("error", onFailure).off("close", onFailure)
+        resolve(socket)
+      })
+    })
+  }
+
+  secure(upstream: Duplex, { verify, servername, ca, alpn }: UpstreamTls): Promise<Duplex> {
+    if (this.#closed) return Promise.reject(this.#closed)
+    return new Promise((resolve, reject) => {
+      const secured = tlsConnect({
+        socket: upstream,
+        rejectUnauthorized: verify,
+        // An address is not a server name (RFC 6066, section 3); the certificate is checked against it all the same.
+        ...(isAddress(servername) ? { host: servername } : { servername }),
+        ...(ca === undefined ? {} : { ca }),
+        ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }),
+      })
+      this.#track(secured)
+      const timer = setTimeout(() => secured.destroy(new Error(`no TLS within ${limits.dial_ms_max} ms`)), limits.dial_ms_max)
+      const onFailure = (failure?: unknown): void => {
+        clearTimeout(timer)
+        upstream.destroy()
+        reject(this.#closed ?? new GatewayError("target_untrusted", {}, failure))
+      }
+      secured.once("error", onFailure).once("close", onFailure)
+      secured.once("secureConnect", () => {
+        clearTimeout(timer)
+        secured.off("error", onFailure).off("close", onFailure)
+        resolve(secured)
+      })
+    })
+  }
+
+  /** What waits in a socket has not been sent: destroying those sockets at the cut keeps it from ever being sent. */
+  destroyUnsent(): void {
+    for (const socket of this.#open) if (socket.writableLength > 0) socket.destroy()
+  }
+
+  close(reason: GatewayError): void {
+    this.#closed = reason
+    for (const socket of this.#open) socket.destroy()
+  }
+
+  #track(socket: Duplex): void {
+    this.#open.add(socket)
+    // A socket's failure is seen by whoever reads it; without a listener here it would end the process.
+    socket.on("error", () => {})
+    socket.once("close", () => this.#open.delete(socket))
+  }
+}
+
+const isAddress = (name: string): boolean => /^[\d.]+$/.test(name) || name.includes(":")

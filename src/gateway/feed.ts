@@ -1,0 +1,115 @@
+// The gateway's ear at the approval service: one long HTTP answer, a line for every change. It keeps the sequence to resume from
+// and the time of the last word, which is what "fresh" means; what a change does is the gateway's business.
+import { Client } from "undici"
+import { feedLine, type FeedLine } from "../api/schema.ts"
+import { routes } from "../api/routes.ts"
+import type { Clock, Millis, Timer } from "../core/clock.ts"
+import { limits } from "../core/limits.ts"
+import type { Secret } from "../core/secret.ts"
+import type { Log } from "../observe/log.ts"
+
+export interface FeedOptions {
+  readonly url: string
+  readonly key: Secret
+  readonly clock: Clock
+  readonly log: Log
+  onChange(line: Extract<FeedLine, { kind: "grant" | "kill" }>): void
+  /** The service's history is behind what was already heard: it is another history. */
+  onOtherHistory(): void
+}
+
+export class Feed {
+  readonly #options: FeedOptions
+  readonly #stop = new AbortController()
+  #sequence: number | undefined
+  #heard: Millis = -Infinity
+  /** Whether everything up to the service's present has been heard. */
+  #caughtUp = false
+  #attempts = 0
+  #retry: Timer | undefined
+  #waiting: (() => void)[] = []
+
+  constructor(options: FeedOptions) {
+    this.#options = options
+  }
+
+  /** Whether the service was heard within the freshness bound: what the gateway knows may be used to open something new. */
+  get fresh(): boolean {
+    return this.#options.clock.now() - this.#heard <= limits.freshness_ms
+  }
+
+  start(): void {
+    void this.#listen()
+  }
+
+  /** Settles when the service has been heard for the first time. */
+  connected(): Promise<void> {
+    return this.#sequence === undefined ? new Promise((resolve) => this.#waiting.push(resolve)) : Promise.resolve()
+  }
+
+  close(): void {
+    this.#retry?.cancel()
+    this.#stop.abort()
+  }
+
+  async #listen(): Promise<void> {
+    const { url, key, clock, log } = this.#options
+    const after = this.#sequence === undefined ? "" : `?after=${this.#sequence}`
+    // A connection of its own: silence on it means that the service is silent.
+    const client = new Client(url, {
+      bodyTimeout: limits.freshness_ms,
+      headersTimeout: limits.freshness_ms,
+      connect: { timeout: limits.freshness_ms },
+    })
+    try {
+      const { statusCode, body } = await client.request({
+        method: "GET",
+        path: routes.feed.path + after,
+        headers: { authorization: `Bearer ${key.reveal()}` },
+        signal: this.#stop.signal,
+      })
+      if (statusCode !== 200) {
+        await body.dump()
+        throw new Error(`the approval service answered the feed with ${statusCode}`)
+      }
+      body.setEncoding("utf8")
+      let rest = ""
+      for await (const text of body) {
+        const lines = (rest + String(text)).split("\n")
+        rest = lines.pop() ?? ""
+        if (rest.length > limits.control_body_bytes_max) throw new Error("a feed line is larger than allowed")
+        for (const line of lines) if (line !== "") this.#hear(feedLine.parse(JSON.parse(line)))
+      }
+      throw new Error("the approval service closed the feed")
+    } catch (err) {
+      if (this.#stop.signal.aborted) return
+      log.warn({ err, fresh: this.fresh }, "lost the approval service's feed; trying again")
+      const delay_ms = Math.min(100 * 2 ** this.#attempts++, limits.feed_retry_ms_max)
+      this.#retry = clock.after(delay_ms, () => void this.#listen())
+    } finally {
+      void client.destroy()
+    }
+  }
+
+  #hear(line: FeedLine): void {
+    switch (line.kind) {
+      case "hello":
+        this.#attempts = 0
+        if (this.#sequence !== undefined && line.sequence < this.#sequence) this.#options.onOtherHistory()
+        // What was missed follows, and only then a beat: until that one, what we know may be out of date.
+        this.#caughtUp = this.#sequence === undefined || line.sequence <= this.#sequence
+        if (this.#sequence === undefined || line.sequence < this.#sequence) this.#sequence = line.sequence
+        for (const resolve of this.#waiting.splice(0)) resolve()
+        break
+      case "beat":
+        this.#caughtUp = true
+        break
+      case "grant":
+      case "kill":
+        this.#options.onChange(line)
+        this.#sequence = line.sequence
+        break
+    }
+    if (this.#caughtUp) this.#heard = this.#options.clock.now()
+  }
+}

@@ -1,0 +1,184 @@
+// The gate one client stands before: who are you, may you, come in. The only place where a session is made.
+import type { Duplex } from "node:stream"
+import { TLSSocket, type SecureContext } from "node:tls"
+import type { Clock } from "../core/clock.ts"
+import { GatewayError } from "../core/errors.ts"
+import { bestGrant, type Grant } from "../core/grant.ts"
+import { assertMinted, type Identity } from "../core/identity.ts"
+import { newSessionId } from "../core/ids.ts"
+import { limits } from "../core/limits.ts"
+import { accountsOf, type ProtocolName, type Target } from "../core/target.ts"
+import type { Authenticator } from "../identity/authenticator.ts"
+import type { Credential, SshPublicKey } from "../identity/credential.ts"
+import type { Log } from "../observe/log.ts"
+import { metrics } from "../observe/metrics.ts"
+import { openRecorder } from "../record/disk_recorder.ts"
+import { recording_version, type SessionHeader } from "../record/events.ts"
+import type { Gate, Opening, Session } from "./contract.ts"
+import type { Feed } from "./feed.ts"
+import type { GrantCache } from "./grant_cache.ts"
+import type { LeaseBook } from "./lease_book.ts"
+import { asSession, LiveSession } from "./session.ts"
+import type { SessionRegister } from "./session_register.ts"
+
+/** What all gates of one gateway share. */
+export interface Threshold {
+  readonly gateway: string
+  readonly clock: Clock
+  readonly authenticator: Authenticator
+  readonly targets: ReadonlyMap<string, Target>
+  readonly cache: GrantCache
+  readonly feed: Pick<Feed, "fresh">
+  readonly leases: LeaseBook
+  readonly sessions: SessionRegister
+  readonly recordings: { readonly dir: string; readonly on_failure: "cut" | "allow" }
+  ask(target: string): string
+  secureContext(): SecureContext
+}
+
+export interface GateOptions {
+  readonly threshold: Threshold
+  readonly protocol: ProtocolName
+  readonly address: string
+  readonly log: Log
+  onSettled(): void
+}
+
+export class ClientGate implements Gate {
+  readonly address: string
+  readonly clock: Clock
+  readonly log: Log
+  readonly #threshold: Threshold
+  readonly #protocol: ProtocolName
+  readonly #onSettled: () => void
+
+  constructor({ threshold, protocol, address, log, onSettled }: GateOptions) {
+    this.#threshold = threshold
+    this.#protocol = protocol
+    this.address = address
+    this.clock = threshold.clock
+    this.log = log
+    this.#onSettled = onSettled
+  }
+
+  recognises(key: SshPublicKey): boolean {
+    return this.#threshold.authenticator.recognises(key)
+  }
+
+  identify(credential: Credential): Promise<Identity> {
+    return this.#threshold.authenticator.identify(credential)
+  }
+
+  settled(): void {
+    this.#onSettled()
+  }
+
+  async reaches(identity: Identity, name: string): Promise<boolean> {
+    await this.#load(identity, name)
+    return this.#grantFor(identity, name, undefined) !== undefined
+  }
+
+  async open(opening: Opening): Promise<Session> {
+    const { identity, target: name, as } = opening
+    const threshold = this.#threshold
+    await this.#load(identity, name)
+    // From here to the session there is no await: the grant that was checked is the grant that is lent.
+    if (threshold.sessions.closing) throw new GatewayError("shutdown")
+    const granted = this.#grantFor(identity, name, as)
+    if (!granted) {
+      metrics.decided("deny")
+      throw new GatewayError("no_grant", { ask: threshold.ask(name) })
+    }
+    const { target, grant } = granted
+    const id = newSessionId()
+    const header: SessionHeader = {
+      kind: "session",
+      version: recording_version,
+      id,
+      gateway: threshold.gateway,
+      protocol: this.#protocol,
+      subject: identity.subject,
+      groups: identity.groups,
+      via: identity.via,
+      target: name,
+      as: as ?? null,
+      grant: grant.id,
+      request: grant.request,
+      grant_ends_at: grant.ends_at,
+      client: this.address,
+    }
+    const log = this.log.child({ session: id, subject: identity.subject, target: name })
+    const { dir, on_failure: mode } = threshold.recordings
+    let session: LiveSession | undefined
+    const onFailure = (err: Error): void => {
+      log.error({ err }, "the recording cannot be written")
+      session?.cut("recorder_failed")
+    }
+    let recorder
+    try {
+      recorder = openRecorder({ dir, header, clock: this.clock, mode, onFailure, log })
+    } catch (failure) {
+      log.error({ err: failure }, "no recording can be made")
+      throw new GatewayError("recorder_failed", { session: id }, failure)
+    }
+    session = new LiveSession({
+      id,
+      opening,
+      target,
+      grant,
+      recorder,
+      leases: threshold.leases,
+      clock: this.clock,
+      log,
+      ask: threshold.ask,
+      onEnded: (ended, why) => threshold.sessions.remove(ended, why),
+    })
+    threshold.sessions.add(session, header, this.clock.now())
+    this.settled()
+    log.info({ protocol: this.#protocol, as, grant: grant.id, client: this.address }, "session opened")
+    return asSession(session)
+  }
+
+  secure(client: Duplex, { alpn }: { readonly alpn?: readonly string[] } = {}): Promise<Duplex> {
+    return new Promise((resolve, reject) => {
+      const secured = new TLSSocket(client, {
+        isServer: true,
+        secureContext: this.#threshold.secureContext(),
+        ...(alpn ? { ALPNProtocols: [...alpn] } : {}),
+      })
+      const onFailure = (failure?: unknown): void => {
+        client.destroy()
+        reject(new GatewayError("protocol_broken", {}, failure))
+      }
+      secured.once("error", onFailure).once("close", onFailure)
+      secured.once("secure", () => {
+        secured.off("error", onFailure).off("close", onFailure)
+        secured.on("error", () => {}) // whoever reads it sees it end
+        resolve(secured)
+      })
+    })
+  }
+
+  /** Makes sure that what is known can be used. Throws `shutdown` or `stale`. An unknown target takes the same way as a known one. */
+  async #load({ subject }: Identity, target: string): Promise<void> {
+    const { sessions, feed, cache } = this.#threshold
+    if (sessions.closing) throw new GatewayError("shutdown")
+    if (!feed.fresh) throw new GatewayError("stale")
+    if (target.length > limits.target_name_chars_max) return
+    await cache.load(subject, target).catch((failure: unknown) => {
+      throw new GatewayError("stale", {}, failure)
+    })
+  }
+
+  #grantFor(identity: Identity, name: string, as: string | undefined): { target: Target; grant: Grant } | undefined {
+    assertMinted(identity)
+    const { targets, cache, feed } = this.#threshold
+    if (!feed.fresh) throw new GatewayError("stale")
+    const target = targets.get(name)
+    if (target?.protocol !== this.#protocol || (as !== undefined && !accountsOf(target).includes(as))) return undefined
+    const grants = cache.known(identity.subject, name)
+    if (!grants) throw new GatewayError("stale")
+    const grant = bestGrant(grants, { subject: identity.subject, target: name, as }, this.clock.now())
+    return grant && { target, grant }
+  }
+}

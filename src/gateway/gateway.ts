@@ -1,0 +1,179 @@
+// The data plane, whole. Read this first: a client comes to a listener, stands before a gate, is identified, has its grant
+// checked against the cache, and gets a session, which the register keeps until it ends. The feed brings what changes.
+import { createRemoteJWKSet } from "jose"
+import { createApiClient, type ApiClient } from "../api/client.ts"
+import { routes } from "../api/routes.ts"
+import type { Config } from "../config/config.ts"
+import type { Clock } from "../core/clock.ts"
+import type { Keys } from "../core/keys.ts"
+import { limits } from "../core/limits.ts"
+import type { Secret } from "../core/secret.ts"
+import type { Address, ProtocolName } from "../core/target.ts"
+import { createAuthenticator } from "../identity/authenticator.ts"
+import { createTokenVerifier } from "../identity/tokens.ts"
+import type { Log } from "../observe/log.ts"
+import { recoverRecordings } from "../record/recover.ts"
+import { boundedBy } from "./bounded.ts"
+import { loadCertificates, type Certificates } from "./certificates.ts"
+import type { Host, Protocol, Verbs } from "./contract.ts"
+import { Feed } from "./feed.ts"
+import type { Threshold } from "./gate.ts"
+import { GrantCache } from "./grant_cache.ts"
+import { LeaseBook } from "./lease_book.ts"
+import { Listener } from "./listener.ts"
+import { Reporter } from "./reporter.ts"
+import { SessionRegister } from "./session_register.ts"
+
+export interface GatewayOptions {
+  readonly config: Config
+  readonly protocols: readonly Protocol[]
+  /** Where the approval service is, and what shows it that we are a gateway. */
+  readonly approvals: { readonly url: string; readonly key: Secret }
+  readonly keys: Keys
+  readonly clock: Clock
+  readonly log: Log
+  /** The verbs that come by ssh; they get the gateway's own client of the approval service. */
+  verbs(api: ApiClient): Verbs
+}
+
+export class Gateway {
+  readonly #options: GatewayOptions
+  readonly #api: ApiClient
+  readonly #reporter: Reporter
+  readonly #sessions: SessionRegister
+  readonly #cache: GrantCache
+  readonly #feed: Feed
+  readonly #listeners: Listener[] = []
+  #certificates: Certificates | undefined
+
+  constructor(options: GatewayOptions) {
+    this.#options = options
+    const { config, approvals, clock, log } = options
+    this.#api = createApiClient({ url: approvals.url, credential: () => approvals.key })
+    this.#reporter = new Reporter({ gateway: config.gateway.name, api: this.#api, clock, log })
+    this.#sessions = new SessionRegister(clock, this.#reporter)
+    this.#cache = new GrantCache({
+      lookup: async (subject, target) => (await this.#api.call("lookup", { query: { subject, target } })).grants,
+    })
+    this.#feed = new Feed({
+      ...approvals,
+      clock,
+      log,
+      onOtherHistory: () => this.#cache.clear(),
+      onChange: (line) => {
+        if (line.kind === "kill") return this.#sessions.kill(line.session, { by: line.by, reason: line.reason })
+        this.#cache.apply(line.grant)
+        this.#sessions.update(line.grant, {
+          ...(line.grant.ended_by ? { by: line.grant.ended_by } : {}),
+          reason: line.grant.ended_reason ?? "",
+        })
+      },
+    })
+  }
+
+  /** Whether new sessions can be opened now, and if not, why. */
+  get ready(): { readonly ready: boolean; readonly why: string } {
+    if (this.#sessions.closing) return { ready: false, why: "shutting down" }
+    return this.#feed.fresh ? { ready: true, why: "" } : { ready: false, why: "the approval service has not been heard lately" }
+  }
+
+  /** The CA that clients must trust, when it is our own. */
+  get ca(): string | undefined {
+    return this.#certificates?.ca
+  }
+
+  /** Settles when the approval service has been heard once. Until then everybody is told to try again. */
+  heard(): Promise<void> {
+    return this.#feed.connected()
+  }
+
+  /** Settles with the addresses that are listened on. */
+  async start(): Promise<Partial<Record<ProtocolName, Address>>> {
+    const { config, log } = this.#options
+    await recoverRecordings(config.recordings.dir)
+    this.#certificates = await loadCertificates({
+      state: config.state,
+      name: config.gateway.name,
+      domain: config.gateway.http?.domain,
+      tls: config.gateway.tls,
+      clock: this.#options.clock,
+    })
+    this.#feed.start()
+    this.#reporter.start()
+    const threshold = this.#threshold(this.#certificates)
+    const host = this.#host()
+    const listening: Partial<Record<ProtocolName, Address>> = {}
+    for (const protocol of this.#options.protocols) {
+      const settings = config.gateway[protocol.name]
+      if (!settings) continue
+      const listener = new Listener({
+        protocol,
+        serve: protocol.configure(host),
+        listen: settings.listen,
+        threshold,
+        log: log.child({ protocol: protocol.name }),
+      })
+      this.#listeners.push(listener)
+      const address = await listener.listen()
+      listening[protocol.name] = address
+      log.info({ listener: protocol.name, ...address }, "listening")
+    }
+    return listening
+  }
+
+  /** Takes nobody new, lets live sessions finish within `time_ms_max`, then cuts what is left. */
+  async drain(time_ms_max: number = limits.drain_ms): Promise<void> {
+    this.#sessions.closing = true
+    for (const listener of this.#listeners) listener.stop()
+    await boundedBy(time_ms_max, () => this.#sessions.emptied())
+    await this.cut()
+  }
+
+  /** Cuts every session now and closes. */
+  async cut(): Promise<void> {
+    this.#sessions.closing = true
+    await this.#sessions.cutAll()
+    for (const listener of this.#listeners) listener.close()
+    await this.#reporter.flush()
+    this.#feed.close()
+    await this.#api.close()
+  }
+
+  #host(): Host {
+    const { config, keys, clock, log } = this.#options
+    return {
+      name: config.gateway.name,
+      domain: config.gateway.http?.domain ?? config.gateway.name,
+      stream_bytes_max: config.recordings.stream_bytes_max,
+      keys,
+      ask: (target) => askLine(config, target),
+      verbs: this.#options.verbs(this.#api),
+      clock,
+      log,
+    }
+  }
+
+  #threshold(certificates: Certificates): Threshold {
+    const { config, clock, approvals } = this.#options
+    const verifier = createTokenVerifier({ keys: createRemoteJWKSet(new URL(routes.jwks.path, approvals.url)), clock })
+    return {
+      gateway: config.gateway.name,
+      clock,
+      authenticator: createAuthenticator({ users: config.identity.users, verifier, clock }),
+      targets: new Map(config.targets.map((target) => [target.name, target])),
+      cache: this.#cache,
+      feed: this.#feed,
+      leases: new LeaseBook(clock),
+      sessions: this.#sessions,
+      recordings: config.recordings,
+      ask: (target) => askLine(config, target),
+      secureContext: () => certificates.context(),
+    }
+  }
+}
+
+/** A line to paste. The name comes from the client, so only one that could be a target's is repeated. */
+function askLine(config: Config, target: string): string {
+  const name = /^[a-z0-9][a-z0-9-]{0,62}$/.test(target) ? target : "<target>"
+  return `${config.gateway.ask_with} request ${name} --for 1h --reason "…"`
+}

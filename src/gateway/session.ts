@@ -1,0 +1,207 @@
+// One live session: the lease, the recorder and the dialer that must die together, and the order in which they do. Nobody makes
+// one but `gate.ts`, after the grant check.
+//
+// The end, from a cut or from a closed connection, is always the same:
+//   1. the signal aborts: from here no byte is forwarded in either direction (the pump sees to it)
+//   2. side by side, each with its bound: what runs upstream is cancelled, and at a cut the client is told why
+//   3. upstream and client are destroyed
+//   4. the recording is closed, the catalogue told
+import assert from "node:assert/strict"
+import type { Duplex } from "node:stream"
+import type { Action } from "../core/action.ts"
+import type { Clock } from "../core/clock.ts"
+import { GatewayError, type CutCode, type ErrorCode } from "../core/errors.ts"
+import { formatDuration } from "../core/duration.ts"
+import type { Grant } from "../core/grant.ts"
+import { type SessionId } from "../core/ids.ts"
+import type { Identity } from "../core/identity.ts"
+import { limits } from "../core/limits.ts"
+import type { Target } from "../core/target.ts"
+import { metrics } from "../observe/metrics.ts"
+import type { Log } from "../observe/log.ts"
+import type { DiskRecorder } from "../record/disk_recorder.ts"
+import type { Outcome } from "../record/events.ts"
+import type { Recorder } from "../record/recorder.ts"
+import { boundedBy } from "./bounded.ts"
+import type { Decision, Opening, Session, UpstreamTls } from "./contract.ts"
+import { Dialer } from "./dial.ts"
+import type { Lease, LeaseBook } from "./lease_book.ts"
+
+/** Who ended it and in what words: for the record and the log, never for the client. */
+export interface CutDetail {
+  readonly by?: string
+  readonly reason?: string
+}
+
+export interface SessionOptions {
+  readonly id: SessionId
+  readonly opening: Opening
+  readonly target: Target
+  readonly grant: Grant
+  readonly recorder: DiskRecorder
+  readonly leases: LeaseBook
+  readonly clock: Clock
+  readonly log: Log
+  ask(target: string): string
+  onEnded(session: LiveSession, why: ErrorCode | "closed"): void
+}
+
+export class LiveSession implements Omit<Session, symbol> {
+  readonly id: SessionId
+  readonly identity: Identity
+  readonly target: Target
+  readonly ended: Promise<void>
+
+  readonly #options: SessionOptions
+  readonly #controller = new AbortController()
+  readonly #dialer: Dialer
+  readonly #lease: Lease
+  readonly #recorder: DiskRecorder
+  #grant: Grant
+  #bytes = { up: 0, down: 0 }
+  #over = false
+  #settle!: () => void
+
+  constructor(options: SessionOptions) {
+    this.#options = options
+    this.id = options.id
+    this.identity = options.opening.identity
+    this.target = options.target
+    this.#grant = options.grant
+    this.#recorder = options.recorder
+    this.#dialer = new Dialer(options.target.address)
+    this.ended = new Promise((resolve) => (this.#settle = resolve))
+    this.#lease = options.leases.open({
+      ends_at: options.grant.ends_at,
+      onEnd: () => this.cut("expired"),
+      onWarning: (left_ms) => this.#warn(left_ms),
+    })
+  }
+
+  get grant(): Grant {
+    return this.#grant
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  get recorder(): Recorder {
+    return this.#recorder
+  }
+
+  decide(action: Action): Decision {
+    if (this.#over) return { verdict: "deny", error: this.#controller.signal.reason as GatewayError }
+    const number = this.#recorder.next
+    if (!this.#recorder.write({ kind: "action", verdict: "allow", action })) {
+      return { verdict: "deny", error: this.#reason("recorder_failed") }
+    }
+    metrics.decided("allow")
+    return { verdict: "allow", action: number }
+  }
+
+  outcome(outcome: Outcome): void {
+    this.#recorder.note({ kind: "outcome", ...outcome })
+  }
+
+  dial(): Promise<Duplex> {
+    return this.#dialer.dial().catch((failure: unknown) => this.#fail(failure))
+  }
+
+  secure(upstream: Duplex, options: UpstreamTls): Promise<Duplex> {
+    return this.#dialer.secure(upstream, options).catch((failure: unknown) => this.#fail(failure))
+  }
+
+  count(direction: "up" | "down", bytes: number): void {
+    this.#bytes[direction] += bytes
+  }
+
+  end(): void {
+    this.#finish(undefined, {})
+  }
+
+  /** Ends the session now, whatever it is doing. Only the first cause counts. */
+  cut(code: CutCode, detail: CutDetail = {}): void {
+    this.#finish(this.#reason(code), detail)
+  }
+
+  /** The approval service made a newer revision of the grant. */
+  update(grant: Grant, detail: CutDetail): void {
+    if (grant.revision <= this.#grant.revision) return
+    const moved = grant.ends_at !== this.#grant.ends_at
+    this.#grant = grant
+    if (grant.status !== "active") return this.cut(grant.status, detail)
+    if (!moved) return
+    this.#recorder.write({ kind: "extended", ends_at: grant.ends_at })
+    this.#lease.renew(grant.ends_at)
+  }
+
+  #reason(code: CutCode): GatewayError {
+    return new GatewayError(code, {
+      target: this.target.name,
+      session: this.id,
+      grant: this.#grant.id,
+      at: this.#options.clock.now(),
+      ask: this.#options.ask(this.target.name),
+    })
+  }
+
+  #fail(failure: unknown): never {
+    const error = GatewayError.from(failure, "target_unreachable").with({ session: this.id })
+    this.#options.log.warn({ err: error, code: error.code }, "the target failed")
+    throw error
+  }
+
+  #warn(left_ms: number): void {
+    const ends_at = this.#grant.ends_at
+    const time = new Date(ends_at).toISOString().slice(11, 19)
+    this.#recorder.write({ kind: "warning", left_ms })
+    this.#options.opening.warn?.({
+      left_ms,
+      ends_at,
+      say: `sluice: your access to ${this.target.name} ends in ${formatDuration(left_ms)} (${time} UTC)`,
+    })
+  }
+
+  #finish(reason: GatewayError | undefined, detail: CutDetail): void {
+    if (this.#over) return
+    this.#over = true
+    const began = performance.now()
+    this.#lease.end()
+    this.#controller.abort(reason ?? new GatewayError("target_broke", { session: this.id }))
+    this.#dialer.destroyUnsent()
+    if (reason) {
+      this.#recorder.write({ kind: "cut", code: reason.code, ...detail })
+      this.#options.log.info({ code: reason.code, ...detail }, "session cut")
+    }
+    void this.#close(reason, began)
+  }
+
+  async #close(reason: GatewayError | undefined, began: number): Promise<void> {
+    const { opening, log } = this.#options
+    const failed = (words: string) => (err: unknown) => log.warn({ err }, words)
+    const cancelled = boundedBy(limits.cancel_ms_max, async () => opening.cancel?.(() => this.#dialer.dial())).catch(
+      failed("could not cancel upstream"),
+    )
+    const said = reason
+      ? boundedBy(limits.farewell_ms_max, async () => opening.farewell(reason)).catch(failed("could not say goodbye"))
+      : Promise.resolve()
+    await said
+    opening.client.destroy()
+    if (reason) metrics.cut(performance.now() - began)
+    await cancelled
+    this.#dialer.close(reason ?? new GatewayError("target_broke", { session: this.id }))
+    const why = reason?.code ?? "closed"
+    await this.#recorder
+      .close({ kind: "end", code: why, bytes_up: this.#bytes.up, bytes_down: this.#bytes.down })
+      .catch(failed("could not close the recording"))
+    this.#options.onEnded(this, why)
+    this.#settle()
+  }
+}
+
+/** The brand is only ever given here, to a session that has been opened with a grant that covers it. */
+export function asSession(session: LiveSession): Session {
+  assert(session.grant.subject === session.identity.subject && session.grant.target === session.target.name)
+  return session as unknown as Session
+}

@@ -1,0 +1,59 @@
+// Every live session of this gateway, so that a change that arrives for one finds it, and so that a shutdown finds them all.
+import type { ErrorCode } from "../core/errors.ts"
+import type { Clock, Millis } from "../core/clock.ts"
+import type { Grant } from "../core/grant.ts"
+import type { GrantId, SessionId } from "../core/ids.ts"
+import { metrics } from "../observe/metrics.ts"
+import type { SessionHeader } from "../record/events.ts"
+import type { Reporter } from "./reporter.ts"
+import type { CutDetail, LiveSession } from "./session.ts"
+
+export class SessionRegister {
+  readonly #clock: Clock
+  readonly #reporter: Pick<Reporter, "push">
+  readonly #live = new Map<SessionId, LiveSession>()
+  /** Set once: no session is added after it. */
+  closing = false
+
+  constructor(clock: Clock, reporter: Pick<Reporter, "push">) {
+    this.#clock = clock
+    this.#reporter = reporter
+  }
+
+  get size(): number {
+    return this.#live.size
+  }
+
+  add(session: LiveSession, header: SessionHeader, started_at: Millis): void {
+    this.#live.set(session.id, session)
+    metrics.sessionOpened(header.protocol)
+    const { id, gateway, protocol, subject, target, as, grant, client } = header
+    this.#reporter.push({ event: "started", session: { id, gateway, protocol, subject, target, as, grant, client, started_at } })
+  }
+
+  remove(session: LiveSession, why: ErrorCode | "closed"): void {
+    if (!this.#live.delete(session.id)) return
+    metrics.sessionClosed(session.target.protocol)
+    this.#reporter.push({ event: "ended", id: session.id, ended_at: this.#clock.now(), ended_why: why })
+  }
+
+  /** A newer revision of a grant: revoked, dropped or extended. */
+  update(grant: Grant, detail: CutDetail): void {
+    for (const session of this.#live.values()) if (session.grant.id === (grant.id as GrantId)) session.update(grant, detail)
+  }
+
+  kill(id: SessionId, detail: CutDetail): void {
+    this.#live.get(id)?.cut("killed", detail)
+  }
+
+  /** Settles when all sessions are over. */
+  async cutAll(): Promise<void> {
+    const live = [...this.#live.values()]
+    for (const session of live) session.cut("shutdown")
+    await this.emptied()
+  }
+
+  async emptied(): Promise<void> {
+    await Promise.all([...this.#live.values()].map((session) => session.ended))
+  }
+}
