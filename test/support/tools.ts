@@ -1,0 +1,46 @@
+// Programs that users have and a test needs. Missing on a person's machine, the test is skipped and says so; missing in CI, it fails.
+import { accessSync, constants } from "node:fs"
+import { delimiter, join } from "node:path"
+
+/** Debian's package for each program that is not named like its package. */
+const packages: Readonly<Record<string, string>> = {
+  ssh: "openssh-client",
+  scp: "openssh-client",
+  sftp: "openssh-client",
+  "ssh-keygen": "openssh-client",
+  sshd: "openssh-server",
+  psql: "postgresql-client",
+  pgbench: "postgresql-contrib",
+}
+
+/** The full path of a program, also of those in sbin that an ordinary user's PATH leaves out; undefined when it is not installed. */
+export function tool(name: string): string | undefined {
+  const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/local/sbin", "/usr/sbin", "/sbin"]
+  return folders.map((folder) => join(folder, name)).find(isExecutable)
+}
+
+/** As `tool`; throws, naming the Debian package, when it is missing. */
+export function mustHave(name: string): string {
+  const path = tool(name)
+  if (!path) throw new Error(`${name} is not installed (Debian package: ${packages[name] ?? name})`)
+  return path
+}
+
+/** For a test's options: `test("…", { skip: needs("ssh", "psql") }, …)`. False when all are there; throws in CI when one is not. */
+export function needs(...names: readonly string[]): string | false {
+  const missing = names.filter((name) => !tool(name)).map((name) => `${name} (${packages[name] ?? name})`)
+  if (missing.length === 0) return false
+  const words = `NOT TESTED, missing: ${missing.join(", ")}`
+  if (process.env["CI"]) throw new Error(words)
+  console.error(words)
+  return words
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
