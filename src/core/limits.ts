@@ -63,6 +63,12 @@ export const limits = {
   token_bytes_max: 8 * KiB,
   token_clock_skew_ms_max: 5 * second, // between the clocks of the service that issues and the gateway that verifies
 
+  // Configuration.
+  config_bytes_max: MiB,
+  config_value_bytes_max: 64 * KiB, // of what env:, file: or exec: gives
+  config_command_ms_max: 10 * second, // for an exec: to answer
+  rsa_bits_min: 2_048,
+
   // Recording.
   recorded_sql_bytes_max: MiB, // of one statement; its size and digest are kept beside it
   recorded_value_bytes_max: 64 * KiB, // of one bound value
