@@ -68,6 +68,7 @@ export const limits = {
   config_value_bytes_max: 64 * KiB, // of what env:, file: or exec: gives
   config_command_ms_max: 10 * second, // for an exec: to answer
   rsa_bits_min: 2_048,
+  gateway_key_chars_min: 32,
 
   // Recording.
   recorded_sql_bytes_max: MiB, // of one statement; its size and digest are kept beside it
