@@ -29,6 +29,9 @@ export const limits = {
   grant_cache_entries_max: 50_000, // (subject, target) pairs
   control_call_ms_max: 5 * second,
   control_body_bytes_max: MiB,
+  control_list_bytes_max: 16 * MiB, // an answer that is a list
+  control_connections_max: 64, // of one client to the service; long polls hold one each
+  error_words_chars_max: 2_000, // of an error body that are repeated
   session_reports_max: 100_000, // waiting for the approval service to come back
 
   target_name_chars_max: 63, // a DNS label; nothing longer is looked up

@@ -2,8 +2,9 @@
 // A token says who and for what; it carries no grant and no groups, which are looked up when it is used. Owns the JWT's shape
 // and its checks; not who may have one.
 import { createPrivateKey, createPublicKey, randomUUID } from "node:crypto"
-import { calculateJwkThumbprint, errors, exportJWK, jwtVerify, SignJWT } from "jose"
+import { calculateJwkThumbprint, createRemoteJWKSet, errors, exportJWK, jwtVerify, SignJWT } from "jose"
 import type { JSONWebKeySet, JWTPayload, JWTVerifyGetKey } from "jose"
+import { routes } from "../api/routes.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
@@ -92,6 +93,17 @@ export function createTokenVerifier(options: { readonly keys: JWTVerifyGetKey; r
       }
     },
   }
+}
+
+/**
+ * The keys of the approval service at `url`. Fetched at the first token and again for a key that is not known, so that tokens
+ * can still be checked while the service is away: live sessions run to their own end.
+ */
+export function jwksKeys(url: string): JWTVerifyGetKey {
+  return createRemoteJWKSet(new URL(url.replace(/\/$/, "") + routes.jwks.path), {
+    timeoutDuration: limits.control_call_ms_max,
+    cacheMaxAge: Infinity,
+  })
 }
 
 /** What jose leaves open: the types of our own claims, an `iat` from the future, and a life longer than any we give. */

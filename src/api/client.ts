@@ -1,0 +1,112 @@
+// Calls to the approval service, typed by the routes. Owns filling in a route, the bounds of time and size, and turning error
+// bodies back into errors; it keeps nothing and retries nothing: what a failed call means is the caller's to say.
+import { Pool } from "undici"
+import type { Dispatcher } from "undici"
+import { errorCodes, GatewayError, type ErrorCode } from "../core/errors.ts"
+import { limits } from "../core/limits.ts"
+import type { Secret } from "../core/secret.ts"
+import { routes, type Shapes } from "./routes.ts"
+
+export interface ApiClient {
+  /**
+   * Throws a GatewayError with the code of the service's table; `stale` when the service cannot be reached, does not answer in
+   * `control_call_ms_max` (longer for a long poll) or answers what it should not. An abort throws the signal's reason.
+   */
+  call<R extends keyof Shapes>(route: R, input: Input<R>, options?: { readonly signal?: AbortSignal }): Promise<Shapes[R]["answer"]>
+  close(): Promise<void>
+}
+
+/** What a route takes besides the credential: `id`, `query`, `body`. */
+export type Input<R extends keyof Shapes> = Omit<Shapes[R], "answer">
+
+interface AnyInput {
+  readonly id?: string | number
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>
+  readonly body?: object
+}
+
+const lists: ReadonlySet<keyof Shapes> = new Set(["targets", "requests", "grants", "sessions", "lookup"])
+
+export function createApiClient(options: { readonly url: string; readonly credential: () => Secret | Promise<Secret> }): ApiClient {
+  const base = new URL(options.url)
+  const prefix = base.pathname.replace(/\/$/, "")
+  const pool = new Pool(base.origin, { connections: limits.control_connections_max, connect: { timeout: limits.control_call_ms_max } })
+  return {
+    async call<R extends keyof Shapes>(route: R, input: Input<R>, { signal }: { readonly signal?: AbortSignal } = {}) {
+      const given = input as AnyInput
+      const credential = await options.credential()
+      const cancel = new AbortController()
+      const onAbort = (): void => cancel.abort(signal?.reason)
+      if (signal?.aborted) onAbort()
+      // Added and removed by hand: the caller's signal may outlive many calls, and AbortSignal.any would stay on it.
+      signal?.addEventListener("abort", onAbort, { once: true })
+      const time_ms = limits.control_call_ms_max + Number(given.query?.["wait_ms"] ?? 0)
+      const timer = setTimeout(() => cancel.abort(new Error(`no answer in ${time_ms} ms`)), time_ms)
+      try {
+        const response = await pool.request({
+          method: routes[route].method,
+          path: prefix + pathOf(route, given),
+          headers: {
+            authorization: `Bearer ${credential.reveal()}`,
+            accept: "application/json",
+            ...(given.body ? { "content-type": "application/json" } : {}),
+          },
+          body: given.body ? JSON.stringify(given.body) : null,
+          signal: cancel.signal,
+          headersTimeout: 0,
+          bodyTimeout: 0,
+        })
+        return (await answerOf(response, route)) as Shapes[R]["answer"]
+      } catch (failure) {
+        if (signal?.aborted) throw signal.reason
+        throw GatewayError.from(failure, "stale")
+      } finally {
+        clearTimeout(timer)
+        signal?.removeEventListener("abort", onAbort)
+      }
+    },
+    close: () => pool.destroy(),
+  }
+}
+
+function pathOf(route: keyof Shapes, { id, query = {} }: AnyInput): string {
+  const path = routes[route].path.replace(":id", encodeURIComponent(String(id)))
+  const pairs = new URLSearchParams()
+  for (const [name, value] of Object.entries(query)) if (value !== undefined) pairs.set(name, String(value))
+  return pairs.size === 0 ? path : `${path}?${pairs.toString()}`
+}
+
+async function answerOf({ statusCode, body }: Dispatcher.ResponseData, route: keyof Shapes): Promise<unknown> {
+  const text = await readBounded(body, lists.has(route) ? limits.control_list_bytes_max : limits.control_body_bytes_max)
+  let answer: unknown
+  try {
+    answer = JSON.parse(text)
+  } catch (failure) {
+    throw new GatewayError("stale", {}, new Error(`the approval service answered ${statusCode} with what is not JSON`, { cause: failure }))
+  }
+  if (statusCode >= 200 && statusCode < 300) return answer
+  throw errorOf(statusCode, answer)
+}
+
+async function readBounded(body: Dispatcher.ResponseData["body"], bytes_max: number): Promise<string> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > bytes_max) throw new GatewayError("stale", {}, new Error(`the approval service answered more than ${bytes_max} bytes`))
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString("utf8")
+}
+
+/** The service's own words are kept where ours depend on them: what is wrong with the input. */
+function errorOf(status: number, answer: unknown): GatewayError {
+  const { code, message } = (answer ?? {}) as { code?: unknown; message?: unknown }
+  const words = typeof message === "string" ? message.slice(0, limits.error_words_chars_max) : `status ${status}`
+  if (typeof code !== "string" || !isErrorCode(code)) {
+    return new GatewayError("stale", {}, new Error(`the approval service answered ${status}: ${words}`))
+  }
+  return new GatewayError(code, code === "invalid" || code === "too_long" ? { what: words } : {})
+}
+
+const isErrorCode = (code: string): code is ErrorCode => (errorCodes as readonly string[]).includes(code)
