@@ -1,39 +1,62 @@
 // Connections towards one target's address, and nowhere else. The dialer is made with a session and dies with it: every socket
 // it ever made is destroyed, and after that it makes no more.
-import { connect, type Socket } from "node:net"
-import { type Duplex } from "node:stream"
+import { connect } from "node:net"
+import type { Duplex } from "node:stream"
 import { connect as tlsConnect } from "node:tls"
 import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
 import type { Address } from "../core/target.ts"
 import type { UpstreamTls } from "./contract.ts"
 
+/** Makes a connection that may still fail; what it answers is destroyed by the dialer. */
+export type Connect = (address: Address) => Connecting
+export interface Connecting {
+  readonly socket: Duplex
+  readonly connected: Promise<void>
+}
+
+/** A TCP connection, given up after `dial_ms_max`. */
+export function connectTcp({ host, port }: Address): Connecting {
+  const socket = connect({ host, port, noDelay: true, keepAlive: true })
+  const connected = new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => socket.destroy(new Error(`no connection within ${limits.dial_ms_max} ms`)), limits.dial_ms_max)
+    const onFailure = (failure?: unknown): void => {
+      clearTimeout(timer)
+      reject(failure instanceof Error ? failure : new Error("closed before it was connected"))
+    }
+    socket.once("error", onFailure).once("close", onFailure)
+    socket.once("connect", () => {
+      clearTimeout(timer)
+      socket.off("error", onFailure).off("close", onFailure)
+      resolve()
+    })
+  })
+  return { socket, connected }
+}
+
 export class Dialer {
   readonly #address: Address
+  readonly #connect: Connect
   readonly #open = new Set<Duplex>()
   #closed: GatewayError | undefined
 
-  constructor(address: Address) {
+  constructor(address: Address, connect: Connect) {
     this.#address = address
+    this.#connect = connect
   }
 
-  dial(): Promise<Socket> {
-    if (this.#closed) return Promise.reject(this.#closed)
-    return new Promise((resolve, reject) => {
-      const socket = connect({ host: this.#address.host, port: this.#address.port, noDelay: true, keepAlive: true })
-      this.#track(socket)
-      const timer = setTimeout(() => socket.destroy(new Error(`no connection within ${limits.dial_ms_max} ms`)), limits.dial_ms_max)
-      const onFailure = (failure?: unknown): void => {
-        clearTimeout(timer)
-        reject(this.#closed ?? new GatewayError("target_unreachable", {}, failure))
-      }
-      socket.once("error", onFailure).once("close", onFailure)
-      socket.once("connect", () => {
-        clearTimeout(timer)
-        socket.off("error", onFailure).off("close", onFailure)
-        resolve(socket)
-      })
-    })
+  async dial(): Promise<Duplex> {
+    if (this.#closed) throw this.#closed
+    const { socket, connected } = this.#connect(this.#address)
+    this.#track(socket)
+    try {
+      await connected
+    } catch (failure) {
+      socket.destroy()
+      throw this.#closed ?? new GatewayError("target_unreachable", {}, failure)
+    }
+    if (this.#closed) throw this.#closed
+    return socket
   }
 
   secure(upstream: Duplex, { verify, servername, ca, alpn }: UpstreamTls): Promise<Duplex> {

@@ -14,6 +14,7 @@ import type { Log } from "../observe/log.ts"
 import { metrics } from "../observe/metrics.ts"
 import { openRecorder } from "../record/disk_recorder.ts"
 import { recording_version, type SessionHeader } from "../record/events.ts"
+import type { Connect } from "./dial.ts"
 import type { Gate, Opening, Session } from "./contract.ts"
 import type { Feed } from "./feed.ts"
 import type { GrantCache } from "./grant_cache.ts"
@@ -32,6 +33,7 @@ export interface Threshold {
   readonly leases: LeaseBook
   readonly sessions: SessionRegister
   readonly recordings: { readonly dir: string; readonly on_failure: "cut" | "allow" }
+  readonly connect: Connect
   ask(target: string): string
   secureContext(): SecureContext
 }
@@ -130,6 +132,7 @@ export class ClientGate implements Gate {
       leases: threshold.leases,
       clock: this.clock,
       log,
+      connect: threshold.connect,
       ask: threshold.ask,
       onEnded: (ended, why) => threshold.sessions.remove(ended, why),
     })

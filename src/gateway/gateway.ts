@@ -16,6 +16,7 @@ import { recoverRecordings } from "../record/recover.ts"
 import { boundedBy } from "./bounded.ts"
 import { loadCertificates, type Certificates } from "./certificates.ts"
 import type { Host, Protocol, Verbs } from "./contract.ts"
+import { connectTcp } from "./dial.ts"
 import { Feed } from "./feed.ts"
 import type { Threshold } from "./gate.ts"
 import { GrantCache } from "./grant_cache.ts"
@@ -166,6 +167,7 @@ export class Gateway {
       leases: new LeaseBook(clock),
       sessions: this.#sessions,
       recordings: config.recordings,
+      connect: connectTcp,
       ask: (target) => askLine(config, target),
       secureContext: () => certificates.context(),
     }

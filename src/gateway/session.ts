@@ -24,7 +24,7 @@ import type { Outcome } from "../record/events.ts"
 import type { Recorder } from "../record/recorder.ts"
 import { boundedBy } from "./bounded.ts"
 import type { Decision, Opening, Session, UpstreamTls } from "./contract.ts"
-import { Dialer } from "./dial.ts"
+import { Dialer, type Connect } from "./dial.ts"
 import type { Lease, LeaseBook } from "./lease_book.ts"
 
 /** Who ended it and in what words: for the record and the log, never for the client. */
@@ -42,6 +42,7 @@ export interface SessionOptions {
   readonly leases: LeaseBook
   readonly clock: Clock
   readonly log: Log
+  readonly connect: Connect
   ask(target: string): string
   onEnded(session: LiveSession, why: ErrorCode | "closed"): void
 }
@@ -69,7 +70,7 @@ export class LiveSession implements Omit<Session, symbol> {
     this.target = options.target
     this.#grant = options.grant
     this.#recorder = options.recorder
-    this.#dialer = new Dialer(options.target.address)
+    this.#dialer = new Dialer(options.target.address, options.connect)
     this.ended = new Promise((resolve) => (this.#settle = resolve))
     this.#lease = options.leases.open({
       ends_at: options.grant.ends_at,

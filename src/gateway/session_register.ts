@@ -2,7 +2,7 @@
 import type { ErrorCode } from "../core/errors.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import type { Grant } from "../core/grant.ts"
-import type { GrantId, SessionId } from "../core/ids.ts"
+import type { SessionId } from "../core/ids.ts"
 import { metrics } from "../observe/metrics.ts"
 import type { SessionHeader } from "../record/events.ts"
 import type { Reporter } from "./reporter.ts"
@@ -39,7 +39,7 @@ export class SessionRegister {
 
   /** A newer revision of a grant: revoked, dropped or extended. */
   update(grant: Grant, detail: CutDetail): void {
-    for (const session of this.#live.values()) if (session.grant.id === (grant.id as GrantId)) session.update(grant, detail)
+    for (const session of this.#live.values()) if (session.grant.id === grant.id) session.update(grant, detail)
   }
 
   kill(id: SessionId, detail: CutDetail): void {
