@@ -22,6 +22,10 @@ export type Action =
       readonly statement?: string
       readonly portal?: string
       readonly values?: readonly BoundValue[]
+      /** Values after those kept: the message that carried them was larger than `recorded_values_bytes_max`. */
+      readonly values_left_out?: number
+      /** The name did not lead to a text for certain: `sql` is the best guess, or empty. */
+      readonly unresolved?: true
     }
   | { readonly kind: "ssh.shell"; readonly channel: number }
   | { readonly kind: "ssh.exec"; readonly channel: number; readonly command: string }

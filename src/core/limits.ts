@@ -54,6 +54,8 @@ export const limits = {
   live_grants_per_subject_max: 1_000, // that rules give by themselves; people stop at their own bound
   list_rows_max: 1_000, // of one list of the API, newest first
 
+  store_wait_ms_max: 5 * second, // for another process that holds the store (a backup)
+
   // The approval service's own door.
   control_request_ms_max: 10 * second, // for the head and body of one request to arrive
   feed_subscribers_max: 1_000,
@@ -84,7 +86,14 @@ export const limits = {
   postgres_partial_bytes_max: 64 * KiB, // a message smaller than this is forwarded whole or not at all
   postgres_statements_max: 10_000, // prepared statements and portals followed on one connection
   postgres_statement_bytes_max: 64 * MiB, // SQL text followed on one connection
+  postgres_pending_max: 10_000, // messages sent to the target and not answered yet; more than its 8 KiB of unflushed answers can cover
+  postgres_greeting_bytes_max: 256 * KiB, // what a target may say between the login and its first ReadyForQuery
+  postgres_cancels_per_second_max: 10, // Ctrl-C on one session
+  postgres_cancel_ms_max: 5 * second, // a CancelRequest's own connection to the target
+  recorded_values_bytes_max: MiB, // of the Bind message that carries the values of one execution
   scram_iterations_max: 1_000_000,
+  scram_nonce_bytes_max: 1_024,
+  scram_salt_bytes_max: 1_024,
 
   // SSH.
   ssh_channels_max: 64, // at once, on one connection
