@@ -106,6 +106,13 @@ export const limits = {
   http_headers_max: 200,
   http_session_idle_ms: 5 * minute, // an HTTP session without an exchange is closed
   http_exchanges_max: 1_000, // at once, on one HTTP session
+  http_sessions_max: 10_000, // at once; past it the longest idle one ends
+  http_tokens_max: 10_000, // verified ones that are remembered, so that a signature is checked once and not at each request
+  http_keep_alive_ms: 75 * second, // a connection without an exchange; longer than the 60 s of common load balancers
+  http_discarded_bytes_max: MiB, // of a refused upload that is read to keep the connection; a larger one closes it
+  http_identity_ms: 5 * minute, // the life of an identity that an application is shown; a new one is signed at half of it
+  http_query_names_max: 64, // of one request, on record
+  http_query_name_chars_max: 64, // what is longer is a value, and may be a secret
   websocket_close_reason_bytes_max: 123, // RFC 6455, section 5.5
 } as const
 
