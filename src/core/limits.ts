@@ -100,6 +100,14 @@ export const limits = {
   ssh_auth_attempts_max: 12, // agents offer many keys
   ssh_env_vars_max: 32,
   ssh_command_bytes_max: 256 * KiB,
+  ssh_window_bytes: 2 * MiB, // what one channel may have under way towards us; OpenSSH's own
+  ssh_waiting_bytes: 256 * KiB, // written to one stream of a channel and not yet sent: then its reader pauses
+  ssh_unsent_bytes_max: 16 * MiB, // answers a peer provokes and does not read
+  ssh_requests_max: 1_000, // requests on one channel before a program is started: environment, terminal, sizes
+  ssh_certificate_ms: 24 * 60 * minute, // a host certificate lives this long and is made anew at half of it
+  ssh_certificates_max: 10_000, // kept, one for each name that is asked for
+  ssh_login_ms_max: 10 * second, // the whole handshake with a target
+  ssh_line_words_max: 256, // words of a verb's line
 
   // HTTP.
   http_header_bytes_max: 32 * KiB,
