@@ -107,7 +107,10 @@ export const limits = {
   ssh_certificate_ms: 24 * 60 * minute, // a host certificate lives this long and is made anew at half of it
   ssh_certificates_max: 10_000, // kept, one for each name that is asked for
   ssh_login_ms_max: 10 * second, // the whole handshake with a target
+  ssh_line_bytes_max: 16 * KiB, // of a verb's line
   ssh_line_words_max: 256, // words of a verb's line
+  ssh_keepalive_ms: 30 * second, // a target that answers none of three in a row is gone
+  ssh_stop_ms: 600, // at a cut: between asking a process on the target to end and killing it
 
   // HTTP.
   http_header_bytes_max: 32 * KiB,
@@ -127,4 +130,5 @@ export const limits = {
 assert(limits.heartbeat_ms * 2 < limits.freshness_ms, "one lost heartbeat must not stop a gateway")
 assert(limits.tick_ms_max <= limits.timer_delay_ms_max)
 assert(limits.farewell_ms_max < limits.cancel_ms_max)
+assert(limits.ssh_stop_ms < limits.cancel_ms_max, "killing must still fit in")
 assert(limits.api_token_ms <= limits.token_ms)
