@@ -9,7 +9,8 @@ export interface SshPublicKey {
 }
 
 export type Credential =
-  /** A publickey login that was signed (RFC 4252, section 7): `signed` is the data, `signature` the bare signature over it, `algorithm` the one it names. */
+  /** A publickey login that was signed (RFC 4252, section 7): `signed` is the data, `algorithm` the one it names,
+   * `signature` the bare signature over it (ECDSA as ASN.1 DER, which is what ssh2 hands over). */
   | {
       readonly kind: "ssh_key"
       readonly key: SshPublicKey
