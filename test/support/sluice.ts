@@ -35,6 +35,8 @@ export interface SluiceOptions extends Omit<SluiceSetup, "folder"> {
   readonly role?: Role
   /** In this process only; left out: all there are. */
   readonly protocols?: readonly Protocol[]
+  /** As a child only: options of Node's, such as --cpu-prof. */
+  readonly nodeArgs?: readonly string[]
 }
 
 export interface GrantOptions {
@@ -174,7 +176,9 @@ export async function startSluice(options: SluiceOptions): Promise<Sluice> {
   const sink = new LineSink()
   const log = createLog("debug", sink)
   const protocols = options.protocols ?? (await import("../../protocols/index.ts")).protocols
-  const running = await start({ config: await loadConfig(configFile), role: options.role ?? "all", protocols, log })
+  const loaded = await loadConfig(configFile)
+  if (!loaded.ok) throw new Error(loaded.problems.map(({ line, message }) => `${configFile}:${line}: ${message}`).join("\n"))
+  const running = await start({ config: loaded.config, role: options.role ?? "all", protocols, log })
   return new Sluice({
     folder,
     configFile,
@@ -191,7 +195,9 @@ export async function spawnSluice(options: SluiceOptions): Promise<Sluice> {
   const configFile = writeConfig({ ...options, folder })
   const { role = "all" } = options
   const main = join(import.meta.dirname, "../../src/main.ts")
-  const program = launch(process.execPath, [main, "start", "--config", configFile, "--role", role], { limit_ms: 2 ** 31 - 1 })
+  const program = launch(process.execPath, [...(options.nodeArgs ?? []), main, "start", "--config", configFile, "--role", role], {
+    limit_ms: 2 ** 31 - 1,
+  })
   const names: readonly ListenerName[] =
     role === "all"
       ? ["ssh", "postgres", "http", "approvals", "health"]
