@@ -1,0 +1,74 @@
+// From the path of a `sluice.yaml` to a Config, or to every problem in it with its place. Read this first: each section has its
+// own file. A config that does not check does not start, so nothing here guesses.
+import { dirname, resolve } from "node:path"
+import { limits } from "../core/limits.ts"
+import type { Config, RecordingsConfig } from "./config.ts"
+import { checkListeners, readApprovals, readGateway } from "./listeners.ts"
+import { readUsers } from "./people.ts"
+import { Reading } from "./reading.ts"
+import type { Problem } from "./reading.ts"
+import { readBounded } from "./references.ts"
+import { readPolicy } from "./rules.ts"
+import { part } from "./schema.ts"
+import { readYaml } from "./source.ts"
+import { readTargets } from "./targets.ts"
+
+export type { Problem } from "./reading.ts"
+
+export type Loaded = { readonly ok: true; readonly config: Config } | { readonly ok: false; readonly problems: readonly Problem[] }
+
+/** Never throws for what the file says: that is `problems`, in file order. Relative paths in it are beside it. */
+export async function loadConfig(path: string): Promise<Loaded> {
+  let text: string
+  try {
+    text = await readBounded(resolve(path), limits.config_bytes_max)
+  } catch (failure) {
+    return { ok: false, problems: [{ file: path, line: 1, column: 1, message: (failure as Error).message }] }
+  }
+  const source = readYaml(text)
+  const folder = dirname(resolve(path))
+  const reading = await Reading.of(path, source, folder)
+  if (source.errors.length > 0) return { ok: false, problems: reading.problems }
+  const config = readConfig(reading, folder)
+  if (config === undefined || reading.problems.length > 0) return { ok: false, problems: reading.problems }
+  return { ok: true, config }
+}
+
+function readConfig(reading: Reading, folder: string): Config | undefined {
+  const top = reading.section(part.top, [])
+  const state = resolve(folder, top?.state ?? "data")
+  const gateway = readGateway(reading)
+  const approvals = readApprovals(reading, folder, state)
+  checkListeners(reading, gateway, approvals)
+  const users = readUsers(reading)
+  const { targets, names } = readTargets(reading)
+  const policy = readPolicy(reading, { users, targets, names })
+  const recordings = readRecordings(reading, folder, state)
+  if (!gateway || !approvals || !recordings) return undefined
+  return { state, gateway, approvals, identity: { users }, targets, policy, recordings }
+}
+
+function readRecordings(reading: Reading, folder: string, state: string): RecordingsConfig | undefined {
+  const file = reading.section(part.recordings, ["recordings"])
+  if (!file) return undefined
+  let dir = resolve(state, "recordings")
+  if (file.store !== undefined) {
+    if (/^dir:./.test(file.store)) dir = resolve(folder, file.store.slice("dir:".length))
+    else {
+      const s3 = file.store.startsWith("s3:")
+      reading.problem(["recordings", "store"], s3 ? "an s3:// store is not supported yet; write dir:path" : "expected dir:path")
+    }
+  }
+  const stream_bytes_max = parseBytes(file.stream_bytes_max)
+  if (stream_bytes_max === undefined)
+    reading.problem(["recordings", "stream_bytes_max"], "expected a size, such as 16MiB, 512KiB or a number of bytes")
+  return { dir, on_failure: file.on_failure, stream_bytes_max: stream_bytes_max ?? 0 }
+}
+
+const unit_bytes = { "": 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const
+
+function parseBytes(written: number | string): number | undefined {
+  if (typeof written === "number") return written
+  const [, count, unit] = /^(\d{1,9})\s*(KiB|MiB|GiB|)$/.exec(written) ?? []
+  return count === undefined ? undefined : Number(count) * unit_bytes[unit as keyof typeof unit_bytes]
+}

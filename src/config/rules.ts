@@ -1,0 +1,120 @@
+// The section `policy`: who may ask for what, for how long, and who decides. A rule that could never do what it says is a fault
+// of the file, and told before somebody waits for an approval that nobody can give.
+import { formatDuration, parseDuration } from "../core/duration.ts"
+import { limits } from "../core/limits.ts"
+import { accountsOf } from "../core/target.ts"
+import type { Target } from "../core/target.ts"
+import type { AccessRule, Policy, TargetMatch, User } from "./config.ts"
+import { groupsOf, namedBy } from "./people.ts"
+import type { Reading } from "./reading.ts"
+import { part } from "./schema.ts"
+import type { Targets } from "./targets.ts"
+import type { RuleFile } from "./schema.ts"
+import type { Path } from "./source.ts"
+
+export interface Known extends Targets {
+  readonly users: readonly User[]
+}
+
+export function readPolicy(reading: Reading, known: Known): Policy {
+  const frame = reading.section(part.policy, ["policy"])
+  const list: Path = ["policy", "access"]
+  const access = Array.from({ length: reading.countAt(list) }, (_, index) => readRule(reading, [...list, index], known))
+  const admins = frame?.admins === undefined ? [] : people(reading, ["policy", "admins"], frame.admins, known)
+  return { access: access.filter((rule) => rule !== undefined), admins }
+}
+
+function readRule(reading: Reading, path: Path, known: Known): AccessRule | undefined {
+  const file = reading.section(part.rule, path)
+  if (!file) return undefined
+  const who = people(reading, [...path, "who"], file.who, known)
+  const targets = readTargets(reading, [...path, "targets"], file.targets, known)
+  const as = file.as === undefined ? undefined : readAccounts(reading, [...path, "as"], file.as, matched(targets, known))
+  return {
+    who,
+    targets,
+    as,
+    max_ms: readMax(reading, [...path, "max"], file.max),
+    approve: readApprove(reading, { path: [...path, "approve"], file, who, known }),
+    reason_required: file.reason === "required",
+  }
+}
+
+/** Groups and users that exist. */
+function people(reading: Reading, path: Path, written: string | readonly string[], { users }: Known): string[] {
+  const names = [...groupsOf(users), ...users.map(({ name }) => name)]
+  return each(path, written, (at, name) => {
+    if (!names.includes(name)) reading.unknown(at, "a group that somebody is in, nor a user", names)
+  })
+}
+
+function readTargets(reading: Reading, path: Path, written: RuleFile["targets"], { names }: Known): TargetMatch {
+  if (typeof written !== "string" && !Array.isArray(written)) {
+    const labels = written as Readonly<Record<string, string>>
+    if (Object.keys(labels).length === 0) reading.problem(path, "at least one label is needed")
+    return { labels }
+  }
+  return {
+    names: each(path, written, (at, name) => {
+      if (!names.includes(name)) reading.unknown(at, "a target", names)
+    }),
+  }
+}
+
+/** The targets a rule is about; none when some target could not be read, because it might be that one. */
+function matched(match: TargetMatch, { targets, names }: Known): Target[] {
+  if (targets.length !== names.length) return []
+  if ("names" in match) return targets.filter(({ name }) => match.names.includes(name))
+  return targets.filter(({ labels }) => Object.entries(match.labels).every(([key, value]) => labels[key] === value))
+}
+
+/** Accounts that at least one of the rule's targets offers; any, when there is no such target. */
+function readAccounts(reading: Reading, path: Path, written: string | readonly string[], targets: readonly Target[]): string[] {
+  const offered = [...new Set(targets.flatMap(accountsOf))]
+  return each(path, written, (at, account) => {
+    if (targets.length > 0 && !offered.includes(account)) reading.unknown(at, "a login or role of the rule's targets", offered)
+  })
+}
+
+function readMax(reading: Reading, path: Path, written: string): number {
+  const max_ms = parseDuration(written)
+  if (max_ms === undefined) reading.problem(path, "expected a duration, such as 15m, 4h, 1h30m or 2d")
+  else if (max_ms < limits.grant_ms_min) reading.problem(path, `at least ${formatDuration(limits.grant_ms_min)}`)
+  else if (max_ms > limits.grant_ms_max) reading.problem(path, `at most ${formatDuration(limits.grant_ms_max)}`)
+  return max_ms ?? 0
+}
+
+interface Approving {
+  readonly path: Path
+  readonly file: RuleFile
+  readonly who: readonly string[]
+  readonly known: Known
+}
+
+function readApprove(reading: Reading, { path, file, who, known }: Approving): AccessRule["approve"] {
+  if (file.approve === "auto") return "auto"
+  const by = people(reading, [...path, "by"], file.approve.by, known)
+  const { count } = file.approve
+  const approvers = namedBy(by, known.users)
+  const asking = namedBy(who, known.users)
+  if (approvers.length > 0 && approvers.length < count)
+    reading.problem([...path, "count"], `${count} approvals can never be had: ${some(approvers.length)} could approve`)
+  else if (approvers.length > 0 && asking.length > 0 && asking.every((user) => approvers.filter((other) => other !== user).length < count))
+    reading.problem(
+      path,
+      `nobody approves their own request, so for those who may ask, ${count === 1 ? "nobody" : "too few"} could approve`,
+    )
+  return { by, count }
+}
+
+const some = (count: number): string => (count === 1 ? "only one person" : `only ${count} people`)
+
+/** Checks one value or each of a list at its own place; answers the list. */
+function each(path: Path, written: string | readonly string[], check: (at: Path, value: string) => void): string[] {
+  if (typeof written === "string") {
+    check(path, written)
+    return [written]
+  }
+  for (const [index, value] of written.entries()) check([...path, index], value)
+  return [...written]
+}

@@ -1,0 +1,164 @@
+// The shape of `sluice.yaml` as it is written: keys, kinds of values, defaults. `config/sluice.schema.json` is made from it, for
+// editors. What the values mean, and whether they go together, is checked in the files named after the sections.
+import { z } from "zod"
+
+const text = z.string().min(1)
+const several = z.union([text, z.array(text).min(1)])
+const reference = text.describe("env:NAME, file:path or exec:command; a secret cannot be written here itself")
+const address = text.describe("host:port")
+
+const gateway = z.strictObject({
+  name: text.describe("The host name people connect to"),
+  ask_with: text
+    .optional()
+    .describe('How a person reaches the gateway by ssh, for the lines people are shown; such as "ssh gw.example.com"'),
+  ssh: z.strictObject({ listen: address.default("0.0.0.0:2222") }).optional(),
+  postgres: z.strictObject({ listen: address.default("0.0.0.0:5432") }).optional(),
+  http: z
+    .strictObject({
+      listen: address.default("0.0.0.0:8443"),
+      domain: text.optional().describe("Targets are served as <target>.<domain>; the gateway's name unless told"),
+    })
+    .optional(),
+  tls: z
+    .strictObject({ cert: text.describe("PEM, the chain with it: file:gw.crt"), key: reference })
+    .optional()
+    .describe("Left out: a local CA is made on first start"),
+  health: z.strictObject({ listen: address }).optional().describe("/healthz and /readyz"),
+})
+
+const approvals = z.strictObject({
+  listen: address.default("127.0.0.1:7070"),
+  url: text.optional().describe("Where gateways and the command line reach the service; http:// and the listen address unless told"),
+  public_url: text.optional().describe("Where people reach it, in the links they are shown"),
+  store: text.optional().describe("sqlite:path; sluice.db in the state folder unless told"),
+  gateway_key: reference.optional().describe("What a gateway shows the service; left out: made once in the state folder"),
+})
+
+const user = z.strictObject({
+  name: text,
+  groups: z.array(text).default([]),
+  ssh_keys: z.array(text).default([]).describe("One OpenSSH public key each, as in a .pub file"),
+})
+
+const target = z.strictObject({
+  name: text.describe("Lower case letters, digits and -: it becomes part of a host name"),
+  labels: z.record(z.string(), z.string()).default({}),
+  ssh: z
+    .strictObject({
+      address,
+      logins: z.array(text).min(1).describe("The accounts that may be asked for"),
+      auth: z
+        .strictObject({ key: reference.optional(), password: reference.optional() })
+        .describe("How the gateway logs in: a key or a password"),
+      host_key: several.describe("The host's public key or keys, pinned: ssh-keyscan -t ed25519 <host>"),
+    })
+    .optional(),
+  postgres: z
+    .strictObject({
+      address,
+      database: text,
+      tls: z.enum(["disable", "require", "verify-full"]).default("verify-full").describe("As libpq's sslmode"),
+      ca: text.optional().describe("PEM of the CA for verify-full; the system's unless told"),
+      roles: z.record(z.string(), z.strictObject({ password: reference.optional() })),
+    })
+    .optional(),
+  http: z
+    .strictObject({
+      url: text.describe("http:// or https://, the host and the port"),
+      ca: text.optional().describe("PEM of the CA for https; the system's unless told"),
+    })
+    .optional(),
+})
+
+const accessRule = z.strictObject({
+  who: several.describe("Groups or users"),
+  targets: z
+    .union([text, z.array(text).min(1), z.record(z.string(), z.string())])
+    .describe("A target, a list of them, or labels that must all match"),
+  as: several.optional().describe("The logins or roles that may be asked for; all that the target offers unless told"),
+  max: text.describe("The longest that may be asked for: 15m, 4h, 1h30m, 2d"),
+  approve: z
+    .union([z.literal("auto"), z.strictObject({ by: several, count: z.int().min(1).default(1) })])
+    .describe("auto, or by how many distinct people of which groups; nobody approves their own request"),
+  reason: z.enum(["required", "optional"]).default("optional"),
+})
+
+const recordings = z.strictObject({
+  store: text.optional().describe("dir:path; recordings in the state folder unless told"),
+  on_failure: z.enum(["cut", "allow"]).default("cut").describe("What happens to a session that can no longer be recorded"),
+  stream_bytes_max: z
+    .union([z.int().min(0), text])
+    .default("16MiB")
+    .describe("Of each stream of an exec, kept byte for byte; beyond it the size and SHA-256 alone"),
+})
+
+const state = text.default("data").describe("The folder for keys, the embedded store and recordings, beside this file")
+const admins = several.optional().describe("Groups or users who see everything and may revoke and kill; it does not make them approvers")
+
+export const configFile = z.strictObject({
+  state,
+  gateway,
+  approvals: approvals.prefault({}),
+  identity: z.strictObject({ users: z.array(user).min(1) }),
+  targets: z.array(target).default([]),
+  policy: z
+    .strictObject({
+      access: z.array(accessRule).default([]).describe("The first rule that matches decides; no match: it cannot be asked for"),
+      admins,
+    })
+    .prefault({}),
+  recordings: recordings.prefault({}),
+})
+
+// The file is checked part by part, so that a fault in one does not hide those in the next: these are the parts, and the frames
+// that hold them.
+const anything = z.unknown().optional()
+const list = z.array(z.unknown())
+export const part = {
+  top: z.strictObject({
+    state,
+    gateway: anything,
+    approvals: anything,
+    identity: anything,
+    targets: anything,
+    policy: anything,
+    recordings: anything,
+  }),
+  gateway,
+  approvals: configFile.shape.approvals,
+  identity: z.strictObject({ users: list.min(1) }),
+  user,
+  targets: list.default([]),
+  target,
+  policy: z.strictObject({ access: list.default([]), admins }).prefault({}),
+  rule: accessRule,
+  recordings: configFile.shape.recordings,
+}
+
+export type GatewayFile = z.output<typeof gateway>
+export type ApprovalsFile = z.output<typeof approvals>
+export type TargetFile = z.output<typeof target>
+export type RuleFile = z.output<typeof accessRule>
+export type RecordingsFile = z.output<typeof recordings>
+
+// What the design has and this version does not.
+const later: Readonly<Record<string, string>> = {
+  "identity.oidc": "company login (OIDC) is not supported yet",
+  "identity.workloads": "workload identity is not supported yet",
+  "policy.actions": "rules for single actions are not supported yet",
+  "recordings.keep": "removing old recordings is not supported yet",
+  "targets.tcp": "tcp targets are not supported yet",
+  "targets.ssh.auth=certificate": "logging in to a target by certificate is not supported yet; write { key: file:… }",
+}
+
+/** What to say about a key, or a value, that will be there one day: refused by its own name, so that nobody believes it works. */
+export function laterWords(path: readonly (string | number)[], value: unknown): string | undefined {
+  const name = path.filter((step) => typeof step === "string").join(".")
+  return later[name] ?? (typeof value === "string" ? later[`${name}=${value}`] : undefined)
+}
+
+/** The JSON Schema of the file, for editors. */
+export function jsonSchema(): Record<string, unknown> {
+  return { ...z.toJSONSchema(configFile, { io: "input" }), title: "sluice.yaml" }
+}

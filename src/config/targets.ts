@@ -1,0 +1,151 @@
+// The section `targets`: what can be reached, and the credentials the gateway uses there.
+import { X509Certificate } from "node:crypto"
+import { Secret } from "../core/secret.ts"
+import type { Address, HttpTarget, PostgresTarget, SshTarget, Target } from "../core/target.ts"
+import { isLabel, parseAddress, parseHttpUrl } from "./address.ts"
+import type { Reading } from "./reading.ts"
+import { part } from "./schema.ts"
+import type { TargetFile } from "./schema.ts"
+import { checkPrivateKey, parsePublicKey } from "./openssh_key.ts"
+import type { Path } from "./source.ts"
+
+export interface Targets {
+  readonly targets: readonly Target[]
+  /** Also those of targets that could not be read, so that rules which name them are not blamed. */
+  readonly names: readonly string[]
+}
+
+export function readTargets(reading: Reading): Targets {
+  reading.section(part.targets, ["targets"])
+  const targets: Target[] = []
+  const names: string[] = []
+  for (let index = 0; index < reading.countAt(["targets"]); index++) {
+    const target = readTarget(reading, ["targets", index])
+    if (target) targets.push(target)
+    const path: Path = ["targets", index, "name"]
+    const name = reading.at(path)
+    if (typeof name !== "string") continue
+    if (names.includes(name)) reading.problem(path, `${reading.written(path)} is the name of another target already`)
+    names.push(name)
+  }
+  return { targets, names }
+}
+
+const protocols = ["ssh", "postgres", "http"] as const
+
+function readTarget(reading: Reading, path: Path): Target | undefined {
+  const file = reading.section(part.target, path)
+  if (!file) return undefined
+  if (!isLabel(file.name)) reading.problem([...path, "name"], "lower case letters, digits and - make a target's name, as in a host name")
+  const [protocol, ...more] = protocols.filter((name) => file[name] !== undefined)
+  if (more.length > 0) reading.problem(path, `a target has one of ${protocols.join(", ")}; here are ${[protocol, ...more].join(" and ")}`)
+  const common = { name: file.name, labels: file.labels }
+  if (file.ssh) return { ...common, ...readSsh(reading, [...path, "ssh"], file.ssh) }
+  if (file.postgres) return { ...common, ...readPostgres(reading, [...path, "postgres"], file.postgres) }
+  if (file.http) return { ...common, ...readHttp(reading, [...path, "http"], file.http) }
+  reading.problem(path, `a target says how it is reached: one of ${protocols.join(", ")} is missing`)
+  return undefined
+}
+
+type Rest<T> = Omit<T, "name" | "labels">
+type Written<Name extends keyof TargetFile> = NonNullable<TargetFile[Name]>
+
+const nowhere: Address = { host: "", port: 0 }
+const nothing = new Secret("")
+
+function readAddress(reading: Reading, path: Path, text: string, example: string): Address {
+  const address = parseAddress(text, 1)
+  if (!address) reading.problem(path, `expected host:port, such as ${example}`)
+  return address ?? nowhere
+}
+
+function readSsh(reading: Reading, path: Path, file: Written<"ssh">): Rest<SshTarget> {
+  for (const [index, login] of file.logins.entries()) {
+    // "@" and "%" would read as the target's name in `ssh login@target@gateway`.
+    if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?$/.test(login))
+      reading.problem([...path, "logins", index], "letters, digits and _ . - make a login")
+  }
+  const single = typeof file.host_key === "string"
+  const hostKeys = [file.host_key].flat()
+  for (const [index, line] of hostKeys.entries()) {
+    const at = single ? [...path, "host_key"] : [...path, "host_key", index]
+    attempt(reading, at, () => parsePublicKey(line))
+  }
+  return {
+    protocol: "ssh",
+    address: readAddress(reading, [...path, "address"], file.address, "10.0.0.5:22"),
+    logins: [...new Set(file.logins)],
+    auth: readAuth(reading, [...path, "auth"], file.auth),
+    hostKeys: hostKeys.map((line) => line.trim()),
+  }
+}
+
+function readAuth(reading: Reading, path: Path, auth: Written<"ssh">["auth"]): SshTarget["auth"] {
+  const { key, password } = auth
+  if ((key === undefined) === (password === undefined)) reading.problem(path, "write either key or password")
+  if (key !== undefined) {
+    const secret = reading.secret([...path, "key"], key)
+    if (secret) attempt(reading, [...path, "key"], () => checkPrivateKey(secret))
+    if (secret) return { key: secret }
+  }
+  const secret = password === undefined ? undefined : reading.secret([...path, "password"], password)
+  return { password: secret ?? nothing }
+}
+
+function readPostgres(reading: Reading, path: Path, file: Written<"postgres">): Rest<PostgresTarget> {
+  const roles = new Map<string, { password: Secret | undefined }>()
+  for (const [role, { password }] of Object.entries(file.roles)) {
+    if (role === "" || /\p{Cc}/u.test(role) || Buffer.byteLength(role) > 63)
+      reading.problemWithKey([...path, "roles", role], "not the name of a role")
+    roles.set(role, { password: password === undefined ? undefined : reading.secret([...path, "roles", role, "password"], password) })
+  }
+  if (roles.size === 0) reading.problem([...path, "roles"], "at least one role is needed")
+  if (/[\p{Cc}/]/u.test(file.database)) reading.problem([...path, "database"], "not the name of a database")
+  if (file.ca !== undefined && file.tls !== "verify-full") reading.problem([...path, "ca"], "a CA is only looked at with tls: verify-full")
+  return {
+    protocol: "postgres",
+    address: readAddress(reading, [...path, "address"], file.address, "10.0.0.6:5432"),
+    database: file.database,
+    tls: file.tls,
+    ca: readCa(reading, [...path, "ca"], file.ca),
+    roles,
+  }
+}
+
+function readHttp(reading: Reading, path: Path, file: Written<"http">): Rest<HttpTarget> {
+  const url = attempt(reading, [...path, "url"], () => {
+    const parsed = parseHttpUrl(file.url)
+    if (parsed.pathname !== "/") throw new Error("a target's URL has no path: what a client asks for is passed on as it is")
+    return parsed
+  })
+  if (url?.protocol === "http:" && file.ca !== undefined) reading.problem([...path, "ca"], "a CA is only looked at with https")
+  const host = url?.hostname.replace(/^\[|\]$/g, "") ?? ""
+  const port = Number(url?.port || (url?.protocol === "https:" ? 443 : 80))
+  return { protocol: "http", url: url ?? new URL("http://invalid"), address: { host, port }, ca: readCa(reading, [...path, "ca"], file.ca) }
+}
+
+function readCa(reading: Reading, path: Path, ca: string | undefined): string | undefined {
+  if (ca === undefined) return undefined
+  attempt(reading, path, () => {
+    if (!isCertificate(ca)) throw new Error("this is not a certificate in PEM; to name a file, write file:ca.crt")
+  })
+  return ca
+}
+
+function isCertificate(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).subject !== undefined
+  } catch {
+    return false
+  }
+}
+
+/** Runs a check whose Error is words for the operator; undefined when it threw. */
+function attempt<T>(reading: Reading, path: Path, check: () => T): T | undefined {
+  try {
+    return check()
+  } catch (failure) {
+    reading.problem(path, (failure as Error).message)
+    return undefined
+  }
+}
