@@ -10,6 +10,7 @@ import {
   readFileSync,
   readdirSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs"
@@ -89,13 +90,19 @@ async function madeOnce(native: string): Promise<string> {
     ["-D", data, "-U", superuser.name, "--pwfile", passwords, "-A", "scram-sha-256", "-E", "UTF8", "--no-locale", "--no-sync"],
     { ...as, env },
   )
+  const half = join(cache, `sluice-test-cluster-half-${process.pid}`)
   try {
-    const half = join(cache, `sluice-test-cluster-half-${process.pid}`)
     mkdirSync(cache, { recursive: true })
     cpSync(data, half, { recursive: true })
+    // Readable by all: root may have made what somebody else tests with.
+    for (const entry of readdirSync(half, { recursive: true, withFileTypes: true })) {
+      chmodSync(join(entry.parentPath, entry.name), entry.isDirectory() ? 0o755 : 0o644)
+    }
+    chmodSync(half, 0o755)
     renameSync(half, kept)
     return kept
   } catch {
+    rmSync(half, { recursive: true, force: true })
     return data // somebody else was quicker, or this installation is read-only
   }
 }

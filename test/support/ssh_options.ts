@@ -27,7 +27,6 @@ export function sshOptions({ person, port, folder }: SshSetup): string[] {
       "  StrictHostKeyChecking accept-new",
       `  UserKnownHostsFile ${join(folder, `known_hosts.${name}`)}`,
       "  GlobalKnownHostsFile /dev/null",
-      "  LogLevel ERROR",
       "  BatchMode no",
       "  NumberOfPasswordPrompts 1",
       "  ConnectTimeout 30",
