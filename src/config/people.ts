@@ -9,13 +9,15 @@ import type { Path } from "./source.ts"
 interface Placed {
   readonly user: User
   readonly path: Path
+  /** The user's keys, each with its place. */
+  readonly keys: readonly { readonly key: SshPublicKey; readonly path: Path }[]
 }
 
 export function readUsers(reading: Reading): User[] {
   reading.section(part.identity, ["identity"])
   const list: Path = ["identity", "users"]
   const users = Array.from({ length: reading.countAt(list) }, (_, index) => readUser(reading, [...list, index]))
-  const placed = users.flatMap((user, index) => (user ? [{ user, path: [...list, index] }] : []))
+  const placed = users.filter((user) => user !== undefined)
   checkNames(reading, placed)
   checkKeys(reading, placed)
   return placed.map(({ user }) => user)
@@ -32,28 +34,30 @@ export const namedBy = (names: readonly string[], users: readonly User[]): User[
 const isName = (text: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._@+:-]{0,127}$/.test(text)
 const name_words = "letters, digits and . _ @ + : - make a name"
 
-function readUser(reading: Reading, path: Path): User | undefined {
+function readUser(reading: Reading, path: Path): Placed | undefined {
   const file = reading.section(part.user, path)
   if (!file) return asFarAsKnown(reading, path)
   if (!isName(file.name)) reading.problem([...path, "name"], name_words)
   for (const [index, group] of file.groups.entries()) if (!isName(group)) reading.problem([...path, "groups", index], name_words)
-  const ssh_keys = file.ssh_keys.flatMap((line, index): SshPublicKey[] => {
+  const keys = file.ssh_keys.flatMap((line, index) => {
+    const at = [...path, "ssh_keys", index]
     try {
-      return [parsePublicKey(line)]
+      return [{ key: parsePublicKey(line), path: at }]
     } catch (failure) {
-      reading.problem([...path, "ssh_keys", index], (failure as Error).message)
+      reading.problem(at, (failure as Error).message)
       return []
     }
   })
-  return { name: file.name, groups: [...new Set(file.groups)], ssh_keys }
+  return { user: { name: file.name, groups: [...new Set(file.groups)], ssh_keys: keys.map(({ key }) => key) }, path, keys }
 }
 
 /** The name and groups of a user who could not be read, so that rules which name them are not blamed. */
-function asFarAsKnown(reading: Reading, path: Path): User | undefined {
+function asFarAsKnown(reading: Reading, path: Path): Placed | undefined {
   const name = reading.at([...path, "name"])
   const groups = reading.at([...path, "groups"])
   if (typeof name !== "string") return undefined
-  return { name, groups: Array.isArray(groups) ? groups.filter((group) => typeof group === "string") : [], ssh_keys: [] }
+  const named = Array.isArray(groups) ? groups.filter((group) => typeof group === "string") : []
+  return { user: { name, groups: named, ssh_keys: [] }, path, keys: [] }
 }
 
 /** One name is one person: not two that differ in case, and not a group as well, or a rule could mean either. */
@@ -74,15 +78,11 @@ function checkNames(reading: Reading, placed: readonly Placed[]): void {
 /** A key proves who somebody is only if it is one person's. */
 function checkKeys(reading: Reading, placed: readonly Placed[]): void {
   const owners = new Map<string, string>()
-  for (const { user, path } of placed) {
-    for (let index = 0; index < reading.countAt([...path, "ssh_keys"]); index++) {
-      const blob = String(reading.at([...path, "ssh_keys", index]))
-        .trim()
-        .split(/\s+/)[1]
-      if (blob === undefined) continue
+  for (const { user, keys } of placed) {
+    for (const { key, path } of keys) {
+      const blob = key.blob.toString("base64")
       const owner = owners.get(blob)
-      if (owner !== undefined)
-        reading.problem([...path, "ssh_keys", index], owner === user.name ? "this key is listed twice" : `this key is ${owner}'s already`)
+      if (owner !== undefined) reading.problem(path, owner === user.name ? "this key is listed twice" : `this key is ${owner}'s already`)
       owners.set(blob, user.name)
     }
   }

@@ -60,8 +60,8 @@ export class Reading {
   }
 
   /**
-   * The value at `path` in the shape it should have; undefined, and problems, when it has not. Unknown keys are a problem and no
-   * more: what else the section says is read, so that its other faults are found too.
+   * The value at `path` in the shape it should have, with problems when it has not. Then what could not be read is left out, so
+   * that the other faults of the section are found too; undefined when it cannot do without.
    */
   section<Schema extends z.ZodType>(schema: Schema, path: Path): z.output<Schema> | undefined {
     const value = this.at(path)
@@ -74,8 +74,7 @@ export class Reading {
       if (problem.key) this.problemWithKey(at, words ?? problem.message)
       else this.problem(at, words ?? problem.message)
     }
-    const unknown = problems.filter(({ key }) => key)
-    return unknown.length === 0 ? undefined : schema.safeParse(without(value, unknown)).data
+    return schema.safeParse(without(value, problems)).data
   }
 
   /** How many items the list at `path` has; 0 when it is no list (which its own section reports). */
@@ -153,7 +152,8 @@ function without(value: unknown, keys: readonly { readonly path: Path }[]): unkn
   const copy = structuredClone(value)
   for (const { path } of keys) {
     const holder = valueAt(copy, path.slice(0, -1))
-    if (typeof holder === "object" && holder !== null) delete (holder as Record<string | number, unknown>)[path.at(-1)!]
+    if (path.length > 0 && !Array.isArray(holder) && typeof holder === "object" && holder !== null)
+      delete (holder as Record<string | number, unknown>)[path.at(-1)!]
   }
   return copy
 }

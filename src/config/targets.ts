@@ -43,7 +43,10 @@ function readTarget(reading: Reading, path: Path): Target | undefined {
   if (file.ssh) return { ...common, ...readSsh(reading, [...path, "ssh"], file.ssh) }
   if (file.postgres) return { ...common, ...readPostgres(reading, [...path, "postgres"], file.postgres) }
   if (file.http) return { ...common, ...readHttp(reading, [...path, "http"], file.http) }
-  reading.problem(path, `a target says how it is reached: one of ${protocols.join(", ")} is missing`)
+  // An unknown key, or one that could not be read, was told already, and was probably meant to say it.
+  const keys = Object.keys(Object(reading.at(path)))
+  if (keys.every((key) => key === "name" || key === "labels"))
+    reading.problem(path, `a target says how it is reached: one of ${protocols.join(", ")} is missing`)
   return undefined
 }
 

@@ -1,0 +1,236 @@
+import assert from "node:assert/strict"
+import { execFileSync } from "node:child_process"
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { test } from "node:test"
+import { inspect } from "node:util"
+import { generateOpensshKey } from "../../../src/config/openssh_key.ts"
+import { loadConfig, type Loaded } from "../../../src/config/load.ts"
+import { jsonSchema } from "../../../src/config/schema.ts"
+import { scratch } from "../../support/scratch.ts"
+
+const alice = generateOpensshKey("alice").public
+const bob = generateOpensshKey("bob").public
+const host = generateOpensshKey("host").public
+
+const sound = `
+gateway:
+  name: gw.example.com
+  ssh: {}
+identity:
+  users:
+    - { name: alice, groups: [engineers], ssh_keys: ["${alice}"] }
+    - { name: bob, groups: [oncall], ssh_keys: ["${bob}"] }
+targets:
+  - name: prod-host
+    labels: { env: prod }
+    ssh: { address: 10.0.0.5:22, logins: [deploy], auth: { password: env:SLUICE_TEST_SECRET }, host_key: "${host}" }
+  - name: orders
+    postgres: { address: 10.0.0.6:5432, database: orders, roles: { readonly: { password: env:SLUICE_TEST_SECRET } } }
+policy:
+  access:
+    - { who: [engineers], targets: { env: prod }, max: 1h30m, approve: { by: [oncall] } }
+`
+process.env["SLUICE_TEST_SECRET"] = "hunter2-hunter2"
+
+const root = scratch("config")
+const folderOf = (): string => mkdtempSync(join(root, "case-"))
+
+async function load(text: string): Promise<Loaded> {
+  const path = join(folderOf(), "sluice.yaml")
+  writeFileSync(path, text)
+  return loadConfig(path)
+}
+
+/** The problems of the sound file with one piece exchanged, as "line:column message". */
+async function problemsOf(from: string, to: string): Promise<string[]> {
+  assert(sound.includes(from), `the sound file has ${from}`)
+  const loaded = await load(sound.replace(from, () => to))
+  return loaded.ok ? [] : loaded.problems.map(({ line, column, message }) => `${line}:${column} ${message}`)
+}
+
+test("config: a sound file is read with its defaults, and paths are beside it", async () => {
+  const folder = folderOf()
+  writeFileSync(join(folder, "sluice.yaml"), sound)
+  const loaded = await loadConfig(join(folder, "sluice.yaml"))
+  assert(loaded.ok, inspect(loaded))
+  const { config } = loaded
+  assert.equal(config.state, join(folder, "data"))
+  assert.equal(config.approvals.store, join(folder, "data", "sluice.db"))
+  assert.deepEqual(config.recordings, { dir: join(folder, "data", "recordings"), on_failure: "cut", stream_bytes_max: 16 * 1024 * 1024 })
+  assert.deepEqual(config.gateway.ssh, { listen: { host: "0.0.0.0", port: 2222 } })
+  assert.equal(config.gateway.postgres, undefined)
+  assert.equal(config.gateway.ask_with, "ssh -p 2222 gw.example.com")
+  assert.equal(config.approvals.url, "http://127.0.0.1:7070")
+  assert.equal(config.approvals.gateway_key, undefined)
+  const [ssh, postgres] = config.targets
+  assert(ssh?.protocol === "ssh" && "password" in ssh.auth && postgres?.protocol === "postgres")
+  assert.equal(ssh.auth.password.reveal(), "hunter2-hunter2")
+  assert.equal(postgres.tls, "verify-full")
+  assert.deepEqual(config.policy.access[0], {
+    who: ["engineers"],
+    targets: { labels: { env: "prod" } },
+    as: undefined,
+    max_ms: 5_400_000,
+    approve: { by: ["oncall"], count: 1 },
+    reason_required: false,
+  })
+  assert(!inspect(config, { depth: 9 }).includes("hunter2"))
+})
+
+test("config: the example checks, and the schema for editors is the one the types make (npm run schema)", async () => {
+  const folder = new URL("../../../config/", import.meta.url)
+  const loaded = await loadConfig(new URL("sluice.yaml", folder).pathname)
+  assert(loaded.ok, inspect(loaded))
+  assert.deepEqual(JSON.parse(readFileSync(new URL("sluice.schema.json", folder), "utf8")), jsonSchema())
+})
+
+test("config: a wrong key is named with its place, the allowed words and the one that was meant", async () => {
+  assert.deepEqual(await problemsOf("ssh: {}", "ssh: { lisen: 0.0.0.0:22 }"), [
+    '4:10 unknown key "lisen"; did you mean "listen"? allowed here: listen',
+  ])
+  assert.match(
+    (await problemsOf("database: orders", "databse: orders")).join(),
+    /14:\d+ database is missing.*unknown key "databse"; did you mean "database"/,
+  )
+})
+
+test("config: every problem is told at once, in the order of the file", async () => {
+  const loaded = await load(readFileSync(new URL("faults.yaml", import.meta.url), "utf8"))
+  assert(!loaded.ok)
+  const places = loaded.problems.map(({ line, column }) => line * 1000 + column)
+  assert.deepEqual(
+    places,
+    places.toSorted((a, b) => a - b),
+  )
+  const found = loaded.problems.map(({ line, message }) => `${line} ${message}`)
+  // Each line of the file that has a fault says in a comment which words it must be told with.
+  const expected = readFileSync(new URL("faults.yaml", import.meta.url), "utf8")
+    .split("\n")
+    .flatMap((text, index) => [...text.matchAll(/# (.*)$/g)].map(([, words]) => ({ line: index + 1, words: words! })))
+  for (const { line, words } of expected)
+    assert(
+      found.some((problem) => problem.startsWith(`${line} `) && problem.includes(words)),
+      `line ${line} should say "${words}"; it says:\n${found.filter((problem) => problem.startsWith(`${line} `)).join("\n")}`,
+    )
+  assert.equal(loaded.problems.length, expected.length, found.join("\n"))
+})
+
+for (const [what, from, to, words] of [
+  ["OIDC", "identity:\n", "identity:\n  oidc: { issuer: https://x }\n", /OIDC\) is not supported yet/],
+  ["workload identity", "identity:\n", "identity:\n  workloads: []\n", /workload identity is not supported yet/],
+  ["rules for actions", "policy:\n", "policy:\n  actions: []\n", /single actions are not supported yet/],
+  ["a tcp target", "policy:\n", "  - { name: redis, tcp: { address: 10.0.0.9:6379 } }\npolicy:\n", /tcp targets are not supported yet/],
+  ["a PostgreSQL store", "identity:\n", "approvals: { store: postgres://db/sluice }\nidentity:\n", /PostgreSQL store is not supported yet/],
+  ["an s3 store", "identity:\n", "recordings: { store: s3://bucket }\nidentity:\n", /s3:\/\/ store is not supported yet/],
+  ["keep", "identity:\n", "recordings: { keep: 400d }\nidentity:\n", /removing old recordings is not supported yet/],
+  ["certificates upstream", "auth: { password: env:SLUICE_TEST_SECRET }", "auth: certificate", /by certificate is not supported yet/],
+] as const)
+  test(`config: ${what}: not built yet, and said so by name`, async () => {
+    const problems = await problemsOf(from, to)
+    assert.equal(problems.length, 1, problems.join("\n"))
+    assert.match(problems[0]!, words)
+  })
+
+test("config: a secret written into the file is refused and not repeated", async () => {
+  const problems = await problemsOf("auth: { password: env:SLUICE_TEST_SECRET }", "auth: { password: correct-horse }")
+  assert.match(problems.join(), /^12:\d+ a secret is not written here itself/)
+  assert(!problems.join().includes("correct-horse"))
+})
+
+test("config: what a reference gave is in no message, even where it does not belong", async () => {
+  for (const [from, to] of [
+    ["address: 10.0.0.5:22", "address: env:SLUICE_TEST_SECRET"],
+    ["name: orders", "name: env:SLUICE_TEST_SECRET"],
+    ["max: 1h30m", "max: env:SLUICE_TEST_SECRET"],
+    ["who: [engineers]", "who: env:SLUICE_TEST_SECRET"],
+    ["targets: { env: prod }", "targets: env:SLUICE_TEST_SECRET"],
+    ["database: orders,", "database: orders, tls: env:SLUICE_TEST_SECRET,"],
+    [`host_key: "${host}"`, "host_key: env:SLUICE_TEST_SECRET"],
+  ] as const) {
+    const problems = await problemsOf(from, to)
+    assert(!problems.join().includes("hunter2"), problems.join())
+    if (to !== "name: env:SLUICE_TEST_SECRET") assert.equal(problems.length, 1, `${to}: ${problems.join("\n")}`)
+  }
+})
+
+test("config: references that lead nowhere say so at their place", async () => {
+  const password = "auth: { password: env:SLUICE_TEST_SECRET }"
+  const say = async (reference: string): Promise<string> => (await problemsOf(password, `auth: { password: ${reference} }`)).join()
+  assert.match(await say("env:SLUICE_NO_SUCH"), /^12:70 the environment has no SLUICE_NO_SUCH$/)
+  assert.match(await say("file:nowhere"), /nowhere cannot be read: there is no such file$/)
+  assert.match(await say("file:."), /it is a folder$/)
+  assert.match(await say("file:/dev/zero"), /more than 65536 bytes$/)
+  assert.match(await say("exec:no-such-program"), /exec:no-such-program cannot be run: there is no such file$/)
+  assert.match(await say("\"exec:sh -c 'echo hunter2; exit 3'\""), /exec:sh failed with exit status 3$/)
+  assert.match(await say('"exec:cat /dev/zero"'), /exec:cat printed more than 65536 bytes$/)
+  assert.match(await say("exec:true"), /exec:true is empty$/)
+  assert.match(await say('"env:"'), /names nothing$/)
+})
+
+test("config: file: and exec: give their text without the last newline", async () => {
+  const folder = folderOf()
+  writeFileSync(join(folder, "password"), "from a file\n")
+  const text = sound
+    .replace("auth: { password: env:SLUICE_TEST_SECRET }", "auth: { password: file:password }")
+    .replace(
+      "readonly: { password: env:SLUICE_TEST_SECRET }",
+      `readonly: { password: "exec:sh -c 'printf \\"from %s\\\\n\\" \\"a program\\"'" }`,
+    )
+  writeFileSync(join(folder, "sluice.yaml"), text)
+  const loaded = await loadConfig(join(folder, "sluice.yaml"))
+  assert(loaded.ok, inspect(loaded))
+  const [ssh, postgres] = loaded.config.targets
+  assert(ssh?.protocol === "ssh" && "password" in ssh.auth && postgres?.protocol === "postgres")
+  assert.equal(ssh.auth.password.reveal(), "from a file")
+  assert.equal(postgres.roles.get("readonly")?.password?.reveal(), "from a program")
+})
+
+test("config: a target's key is checked: there, private, without a passphrase", async () => {
+  const folder = folderOf()
+  const keygen = (name: string, ...options: string[]): unknown => execFileSync("ssh-keygen", ["-q", "-f", join(folder, name), ...options])
+  keygen("plain", "-t", "ed25519", "-N", "")
+  keygen("locked", "-t", "ed25519", "-N", "a passphrase")
+  keygen("weak", "-t", "rsa", "-b", "1024", "-N", "")
+  const check = async (from: string, to: string): Promise<string> => {
+    writeFileSync(
+      join(folder, "sluice.yaml"),
+      sound.replace(from, () => to),
+    )
+    const loaded = await loadConfig(join(folder, "sluice.yaml"))
+    return loaded.ok ? "" : loaded.problems.map(({ message }) => message).join("\n")
+  }
+  const password = "password: env:SLUICE_TEST_SECRET }, host_key"
+  assert.equal(await check(password, "key: file:plain }, host_key"), "")
+  assert.match(await check(password, "key: file:plain.pub }, host_key"), /this is a public key; the private one is needed/)
+  assert.match(await check(password, "key: file:locked }, host_key"), /has a passphrase/)
+  assert.match(await check(password, "key: file:sluice.yaml }, host_key"), /not a private key that can be read/)
+  assert.match(await check(`"${alice}"`, "file:weak.pub"), /1024 bits; 2048 is the least/)
+  assert.match(await check(`"${alice}"`, "file:plain"), /this is a private key; write the public one/)
+  assert.equal(await check(`"${alice}"`, "file:plain.pub"), "")
+})
+
+test("config: a file that is not there, not YAML, or empty is a problem with a place", async () => {
+  const missing = await loadConfig(join(folderOf(), "no.yaml"))
+  assert(!missing.ok)
+  assert.match(missing.problems[0]!.message, /there is no such file/)
+  const broken = await load("gateway: [\n")
+  assert(!broken.ok)
+  assert.match(broken.problems[0]!.message, /^not YAML: /)
+  const empty = await load("")
+  assert(!empty.ok)
+  assert.deepEqual(
+    empty.problems.map(({ message }) => message),
+    ["expected keys and values, found nothing", "gateway is missing", "identity is missing"],
+  )
+})
+
+test("config: a small file cannot become a huge tree", async () => {
+  const layers = Array.from(
+    { length: 9 },
+    (_, index) => `l${index + 1}: &l${index + 1} [${Array.from({ length: 9 }, () => `*l${index}`).join(", ")}]`,
+  )
+  const loaded = await load(`l0: &l0 x\n${layers.join("\n")}\n`)
+  assert(!loaded.ok)
+  assert.match(loaded.problems[0]!.message, /alias/i)
+})
