@@ -79,6 +79,8 @@ export const limits = {
   recorded_sql_bytes_max: MiB, // of one statement; its size and digest are kept beside it
   recorded_value_bytes_max: 64 * KiB, // of one bound value
   recorded_note_delay_ms: 50, // outcomes may wait this long to be written with the next event
+  recorded_notes_chars_max: 256 * KiB, // waiting to be written
+  recorded_line_bytes_max: 16 * MiB, // what a reader takes; the largest statement with values, escaped, is below it
 
   // PostgreSQL (protocol 3.0, 3.2: "Message Formats").
   startup_bytes_max: 10_000, // the server's own bound

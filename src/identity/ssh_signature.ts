@@ -3,6 +3,7 @@
 // authenticator's question.
 import { createPublicKey, type KeyObject } from "node:crypto"
 import ssh2 from "ssh2"
+import { limits } from "../core/limits.ts"
 import type { SshPublicKey } from "./credential.ts"
 import { WireReader } from "./wire_reader.ts"
 
@@ -22,7 +23,6 @@ const algorithms: ReadonlyMap<string, ReadonlyMap<string, string | undefined>> =
   ["ecdsa-sha2-nistp384", new Map([["ecdsa-sha2-nistp384", "sha384"]])],
   ["ecdsa-sha2-nistp521", new Map([["ecdsa-sha2-nistp521", "sha512"]])],
 ])
-const rsa_bits_min = 2048
 const userauth_request = 50
 
 export interface SignedLogin {
@@ -44,7 +44,7 @@ export function loginKey(key: SshPublicKey): LoginKey {
   const parsed = ssh2.utils.parseKey(key.blob)
   if (parsed instanceof Error) throw new Error("the key cannot be read", { cause: parsed })
   const size = bits(createPublicKey(parsed.getPublicPEM()))
-  if (size < rsa_bits_min) throw new Error(`an RSA key of ${size} bits is too weak; it takes ${rsa_bits_min}`)
+  if (size < limits.rsa_bits_min) throw new Error(`an RSA key of ${size} bits is too weak; it takes ${limits.rsa_bits_min}`)
   return {
     refuses({ algorithm, signed, signature }) {
       if (!allowed.has(algorithm)) return `a ${key.type} key does not sign with ${algorithm}`
