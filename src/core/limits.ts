@@ -58,6 +58,7 @@ export const limits = {
 
   // The approval service's own door.
   control_request_ms_max: 10 * second, // for the head and body of one request to arrive
+  control_idle_ms_max: minute, // of a kept-alive connection between two requests
   feed_subscribers_max: 1_000,
   feed_lines_max: 256, // read and written at once; what waits in memory for one subscriber
   feed_drain_ms_max: 5 * second, // a subscriber that takes nothing for this long is stale by its own rule
