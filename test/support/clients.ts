@@ -1,7 +1,7 @@
 // People's own programs, pointed at a Sluice in a test: psql, curl and a WebSocket client, with the gateway's own CA checked as a
 // careful user would. OpenSSH is set up in `ssh_options.ts`.
 import { readFileSync } from "node:fs"
-import { WebSocket } from "ws"
+import { type ClientOptions, WebSocket } from "ws"
 import type { Person } from "./people.ts"
 import type { RunOptions } from "./run.ts"
 import type { Sluice } from "./sluice.ts"
@@ -34,11 +34,13 @@ export async function curl(login: Login, path: string, more: readonly string[] =
 export async function webSocket(login: Login, path: string, headers: Readonly<Record<string, string>> = {}): Promise<WebSocket> {
   const { sluice, person, target } = login
   const host = `${target}.${gatewayName}`
-  const socket = new WebSocket(`wss://127.0.0.1:${sluice.port("http")}${path}`, {
+  // `servername` reaches tls.connect and is missing in the types alone.
+  const options: ClientOptions & { readonly servername: string } = {
     ca: readFileSync(sluice.caFile),
     servername: host,
     headers: { host: `${host}:${sluice.port("http")}`, authorization: `Bearer ${await sluice.token(person, target)}`, ...headers },
-  })
+  }
+  const socket = new WebSocket(`wss://127.0.0.1:${sluice.port("http")}${path}`, options)
   await new Promise((resolve, reject) => socket.once("open", resolve).once("error", reject))
   socket.on("error", () => {})
   return socket

@@ -130,21 +130,16 @@ export class Sluice {
     return (await this.api(person).call("sessions", { query: live ? { live } : {} })).sessions
   }
 
-  /** Ids of the sessions that have a recording. */
+  /** Ids of the sessions that have a recording, live ones too. */
   recorded(): string[] {
-    const folder = join(this.folder, "state/recordings")
-    if (!existsSync(folder)) return []
-    return readdirSync(folder, { recursive: true, encoding: "utf8" })
-      .map((path) => /(s_[0-9a-z]{16})\.ndjson$/.exec(path)?.[1])
-      .filter((id) => id !== undefined)
+    return [...this.#recordings().keys()]
   }
 
   /** The lines of one recording; half a line at the end is left out. */
   recording(session: string): Line[] {
-    const folder = join(this.folder, "state/recordings")
-    const path = readdirSync(folder, { recursive: true, encoding: "utf8" }).find((path) => path.endsWith(`${session}.ndjson`))
-    if (!path) throw new Error(`no recording of ${session}`)
-    const lines = readFileSync(join(folder, path), "utf8").split("\n")
+    const path = this.#recordings().get(session)
+    if (path === undefined) throw new Error(`no recording of ${session}`)
+    const lines = readFileSync(path, "utf8").split("\n")
     return lines.slice(0, -1).map((line) => JSON.parse(line) as Line)
   }
 
@@ -153,6 +148,17 @@ export class Sluice {
     for (const client of this.#clients) await client.close()
     this.#clients.clear()
     await this.#stop()
+  }
+
+  #recordings(): Map<string, string> {
+    const folder = join(this.folder, "state/recordings")
+    const names = existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: "utf8" }) : []
+    return new Map(
+      names.flatMap((name) => {
+        const session = /(s_[0-9a-z]{16})[^/]*\.ndjson$/.exec(name)?.[1]
+        return session === undefined ? [] : [[session, join(folder, name)]]
+      }),
+    )
   }
 
   #client(credential: () => Secret | Promise<Secret>): ApiClient {
