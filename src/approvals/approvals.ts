@@ -1,0 +1,111 @@
+// The approval service: the control plane in one value. It puts the parts together and owns their beginning and end; read
+// `requests.ts` for what it does.
+import { open, mkdir } from "node:fs/promises"
+import { dirname } from "node:path"
+import { setImmediate as nextTurn } from "node:timers/promises"
+import { createLocalJWKSet } from "jose"
+import type { Config } from "../config/config.ts"
+import type { Clock } from "../core/clock.ts"
+import type { Keys } from "../core/keys.ts"
+import { limits } from "../core/limits.ts"
+import type { Secret } from "../core/secret.ts"
+import type { Address } from "../core/target.ts"
+import { createTokenIssuer, createTokenVerifier } from "../identity/tokens.ts"
+import type { Log } from "../observe/log.ts"
+import { Callers } from "./callers.ts"
+import { Feed } from "./feed.ts"
+import { gatewayRoutes } from "./gateway_routes.ts"
+import { Grants } from "./grants.ts"
+import { openApi } from "./openapi.ts"
+import { personRoutes } from "./person_routes.ts"
+import { Requests } from "./requests.ts"
+import { createServer } from "./server.ts"
+import { Sessions } from "./sessions.ts"
+import { openSqliteStore } from "./sqlite_store.ts"
+import type { Store } from "./store.ts"
+import { Waiters } from "./waiters.ts"
+
+export interface ApprovalsOptions {
+  readonly config: Config
+  readonly keys: Keys
+  /** What gateways show. */
+  readonly gatewayKey: Secret
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export interface Approvals {
+  /** Where it listens, with the real port where the config said 0. */
+  readonly address: Address
+  /** Answers what waits, ends the feeds, closes the store. */
+  close(): Promise<void>
+}
+
+/** Rejects, with words for the operator, when the store or the address cannot be used. */
+export async function startApprovals({ config, keys, gatewayKey, clock, log }: ApprovalsOptions): Promise<Approvals> {
+  const issuer = await createTokenIssuer({ privateKey: await keys.private("token_signing", "p256"), clock })
+  const verifier = createTokenVerifier({ keys: createLocalJWKSet(issuer.jwks), clock })
+  const store = await openStore(config.approvals.store, clock)
+  logChanges(store, log)
+  const grants = new Grants({ store, clock })
+  const sessions = new Sessions({ store, clock })
+  const requests = new Requests({ store, config, clock })
+  const waiters = new Waiters({ store, clock })
+  const feed = new Feed({ store, clock, log })
+  const server = createServer({
+    callers: new Callers({ config, verifier, gatewayKey }),
+    person: personRoutes({ config, requests, grants, sessions, waiters }),
+    gateway: gatewayRoutes({ config, grants, sessions, issuer, log }),
+    feed,
+    jwks: issuer.jwks,
+    openApi: openApi(config.approvals.public_url),
+    ready: atMostOnceA(limits.heartbeat_ms, () => store.probe(), clock),
+    log,
+  })
+  const close = async (): Promise<void> => {
+    feed.close()
+    waiters.close()
+    await nextTurn() // for the answers of those who waited
+    await server.close()
+    await store.close()
+  }
+  const { host, port } = config.approvals.listen
+  try {
+    await server.listen({ host, port })
+  } catch (failure) {
+    await close()
+    throw new Error(`the approval service cannot listen on ${host}:${port}`, { cause: failure })
+  }
+  const bound = server.server.address()
+  return { address: { host, port: typeof bound === "object" && bound ? bound.port : port }, close }
+}
+
+async function openStore(path: string, clock: Clock): Promise<Store> {
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    // Made here so that it is ours alone from its first byte: SQLite would let others read it.
+    await (await open(path, "a", 0o600)).close()
+    return openSqliteStore(path, clock)
+  } catch (failure) {
+    throw new Error(`${path}: the store cannot be opened: ${failure instanceof Error ? failure.message : String(failure)}`, {
+      cause: failure,
+    })
+  }
+}
+
+/** The audit log is in the store; the log gets its headlines. */
+function logChanges(store: Store, log: Log): void {
+  store.onCommit((events) => {
+    for (const { kind, sequence, by, from, request, grant, session, rule } of events)
+      log.info({ sequence, by, from, request, grant, session, rule }, kind)
+  })
+}
+
+/** Anybody may ask whether we are ready; that must not become a way to keep the disk busy. */
+function atMostOnceA(period_ms: number, task: () => Promise<void>, clock: Clock): () => Promise<void> {
+  let last: { readonly at: number; readonly result: Promise<void> } | undefined
+  return () => {
+    if (!last || clock.now() - last.at >= period_ms) last = { at: clock.now(), result: task() }
+    return last.result
+  }
+}

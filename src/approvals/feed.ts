@@ -1,0 +1,137 @@
+// The feed: every change of a grant and every kill, pushed to gateways in the order of the audit log, whose tail it is. Each
+// subscriber reads the log from its own place, so one that joins while changes commit misses none and sees none twice; one that
+// does not read is let go, and resumes from its sequence.
+import type { Writable } from "node:stream"
+import type { FeedLine, GrantView } from "../api/schema.ts"
+import type { Clock } from "../core/clock.ts"
+import { GatewayError } from "../core/errors.ts"
+import { limits } from "../core/limits.ts"
+import type { Log } from "../observe/log.ts"
+import type { EventKind, EventRecord, Store } from "./store.ts"
+
+export interface FeedOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Log
+}
+
+const pushed: ReadonlySet<EventKind> = new Set(["grant.made", "grant.revoked", "grant.dropped", "session.killed"])
+
+export class Feed {
+  readonly #options: FeedOptions
+  readonly #subscribers = new Set<Subscriber>()
+  readonly #unsubscribe: () => void
+
+  constructor(options: FeedOptions) {
+    this.#options = options
+    this.#unsubscribe = options.store.onCommit((events) => {
+      if (events.some(({ kind }) => pushed.has(kind))) for (const subscriber of this.#subscribers) subscriber.wake()
+    })
+  }
+
+  get subscribers(): number {
+    return this.#subscribers.size
+  }
+
+  /** Throws `too_many`. */
+  checkRoom(): void {
+    if (this.#subscribers.size >= limits.feed_subscribers_max) throw new GatewayError("too_many")
+  }
+
+  /** Writes lines until `out` closes: those after `after`, or from now on. Settles then; never rejects. */
+  async serve(out: Writable, after: number | undefined): Promise<void> {
+    const subscriber = new Subscriber(out, this.#options)
+    this.#subscribers.add(subscriber)
+    try {
+      await subscriber.run(after)
+    } catch (err) {
+      this.#options.log.error({ err }, "a feed broke off")
+    } finally {
+      this.#subscribers.delete(subscriber)
+      out.destroy()
+    }
+  }
+
+  close(): void {
+    this.#unsubscribe()
+    for (const subscriber of this.#subscribers) subscriber.stop()
+  }
+}
+
+class Subscriber {
+  readonly #out: Writable
+  readonly #options: FeedOptions
+  #wake: () => void = () => {}
+  #woken = false
+  #stopped = false
+
+  constructor(out: Writable, options: FeedOptions) {
+    this.#out = out
+    this.#options = options
+    out.once("close", () => this.stop()).on("error", () => this.stop())
+  }
+
+  wake(): void {
+    this.#woken = true
+    this.#wake()
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.wake()
+  }
+
+  async run(after: number | undefined): Promise<void> {
+    const { store, clock } = this.#options
+    const present = await store.sequence()
+    // Ahead of us: it followed another history (a store that was restored). It sees so by `hello`, and begins here.
+    let through = Math.min(after ?? present, present)
+    let beat_at = clock.now()
+    await this.#write([{ kind: "hello", sequence: present }])
+    while (!this.#stopped) {
+      this.#woken = false // before reading: what commits from here on wakes it again
+      const batch = await store.feed(through, limits.feed_lines_max)
+      through = batch.through
+      const lines = batch.events.map(lineOf)
+      const caughtUp = lines.length < limits.feed_lines_max
+      if (caughtUp && clock.now() >= beat_at) {
+        lines.push({ kind: "beat", sequence: through })
+        beat_at = clock.now() + limits.heartbeat_ms
+      }
+      await this.#write(lines)
+      if (caughtUp) await this.#pause(beat_at - clock.now())
+    }
+  }
+
+  /** Until woken, or `time_ms`. */
+  async #pause(time_ms: number): Promise<void> {
+    if (this.#woken || this.#stopped) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#wake = resolve
+    const timer = this.#options.clock.after(Math.max(0, time_ms), resolve)
+    await promise
+    timer.cancel()
+  }
+
+  /** One batch at a time waits in memory; a reader that does not take it in time is let go. */
+  async #write(lines: readonly FeedLine[]): Promise<void> {
+    if (lines.length === 0 || this.#stopped) return
+    if (this.#out.write(lines.map((line) => `${JSON.stringify(line)}\n`).join(""))) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = this.#options.clock.after(limits.feed_drain_ms_max, () => {
+      this.#options.log.warn({ waiting: this.#out.writableLength }, "a feed's subscriber does not read; let go")
+      this.stop()
+      resolve()
+    })
+    this.#out.once("drain", resolve).once("close", resolve)
+    await promise
+    timer.cancel()
+    this.#out.off("drain", resolve).off("close", resolve)
+  }
+}
+
+function lineOf({ kind, sequence, detail, session, by, reason }: EventRecord): FeedLine {
+  if (kind === "session.killed" && session) return { kind: "kill", sequence, session, by, reason }
+  // The grant as that change left it, not as it is by now: a resumed feed tells the same story.
+  return { kind: "grant", sequence, grant: detail as GrantView }
+}

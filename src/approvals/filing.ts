@@ -1,0 +1,70 @@
+// Filing a request: what may be filed, how much of it, and the record it becomes.
+import type { z } from "zod"
+import type { newRequest } from "../api/schema.ts"
+import type { Millis } from "../core/clock.ts"
+import { GatewayError } from "../core/errors.ts"
+import type { RequestId } from "../core/ids.ts"
+import { limits } from "../core/limits.ts"
+import { type Actor, note } from "./journal.ts"
+import type { Person, Ruling } from "./policy.ts"
+import type { Change, NewRequestRecord } from "./store.ts"
+
+export type Asked = z.output<typeof newRequest>
+
+/** Not in the past by more than clocks differ, not beyond the bound, and not over before it was asked for. */
+export function checkStart({ starts_at, duration_ms }: Asked, now: Millis): void {
+  if (starts_at === undefined) return
+  const late = starts_at < now - limits.start_behind_ms_max || starts_at + duration_ms <= now
+  if (late) throw new GatewayError("invalid", { what: "the start is in the past" })
+  if (starts_at > now + limits.start_ahead_ms_max) throw new GatewayError("invalid", { what: "the start is too far ahead" })
+}
+
+/** What one person can pile up, waiting for people or given by rules. */
+export async function checkBounds(
+  change: Change,
+  at: { readonly subject: string; readonly ruling: Ruling; readonly now: Millis },
+): Promise<void> {
+  const { subject, ruling, now } = at
+  if (ruling.rule.approve === "auto") {
+    if ((await change.liveGrantCount(subject, now)) >= limits.live_grants_per_subject_max)
+      throw new GatewayError("too_many", { what: "you have too many grants: drop some, or wait until they end" })
+  } else if ((await change.pendingCount(subject, now)) >= limits.pending_requests_per_subject_max)
+    throw new GatewayError("too_many", { what: "too many of your requests are pending: withdraw some, or wait for a decision" })
+}
+
+export interface Filing {
+  readonly person: Person
+  readonly asked: Asked
+  readonly as: readonly string[] | null
+  readonly ruling: Ruling
+  readonly now: Millis
+}
+
+export function newRecord({ person, asked, as, ruling, now }: Filing): NewRequestRecord {
+  const { approve } = ruling.rule
+  const starts_at = asked.starts_at ?? null
+  const over_at = starts_at === null ? Infinity : starts_at + asked.duration_ms
+  return {
+    subject: person.name,
+    groups: person.groups,
+    target: asked.target,
+    as,
+    duration_ms: asked.duration_ms,
+    starts_at,
+    reason: asked.reason,
+    created_at: now,
+    lapses_at: Math.min(now + limits.pending_ms, over_at),
+    state: "pending",
+    rule: ruling.name,
+    approve_by: approve === "auto" ? [] : approve.by,
+    approvals_needed: approve === "auto" ? 0 : approve.count,
+  }
+}
+
+/** Puts it on file, with its event. Answers its number. */
+export async function file(change: Change, record: NewRequestRecord, actor: Actor): Promise<RequestId> {
+  const id = await change.addRequest(record)
+  const { created_at: at, reason, rule } = record
+  await note(change, { at, kind: "request.asked", actor, reason, rule, request: id, detail: record })
+  return id
+}

@@ -1,0 +1,95 @@
+// Grants: made by a decision, ended early by people, over by time alone. Once made, its start and end never move.
+import type { GrantsAnswer, GrantView } from "../api/schema.ts"
+import type { Clock, Millis } from "../core/clock.ts"
+import { GatewayError } from "../core/errors.ts"
+import { type GrantId, newGrantId } from "../core/ids.ts"
+import { limits } from "../core/limits.ts"
+import { type Actor, byPerson, type Caller, note } from "./journal.ts"
+import { mayEnd, maySee, type Person, seenBy, type Subjected } from "./policy.ts"
+import type { Change, EventKind, RequestRecord, Store } from "./store.ts"
+
+/** The end is absolute from here on: the later start that was asked for, or this moment, and the duration. Throws `over` when that has passed. */
+export async function makeGrant(
+  change: Change,
+  request: RequestRecord,
+  { actor, now }: { readonly actor: Actor; readonly now: Millis },
+): Promise<GrantView> {
+  const starts_at = request.starts_at ?? now
+  const ends_at = starts_at + request.duration_ms
+  if (now >= ends_at) throw new GatewayError("over")
+  const { subject, target, as, rule } = request
+  const grant: GrantView = {
+    id: newGrantId(),
+    request: request.id,
+    subject,
+    target,
+    as: as === null ? null : [...as],
+    starts_at,
+    ends_at,
+    status: "active",
+    revision: await change.nextSequence(),
+    ended_by: null,
+    ended_reason: null,
+    ended_at: null,
+  }
+  await note(change, { at: now, kind: "grant.made", actor, rule, request: request.id, grant: grant.id, detail: grant })
+  await change.addGrant(grant)
+  return grant
+}
+
+export class Grants {
+  readonly #store: Store
+  readonly #clock: Clock
+
+  constructor({ store, clock }: { readonly store: Store; readonly clock: Clock }) {
+    this.#store = store
+    this.#clock = clock
+  }
+
+  /** Ends somebody's grant now. Throws `over`, `forbidden`, `not_found`. */
+  revoke(caller: Caller, id: GrantId, reason: string): Promise<GrantView> {
+    return this.#end(caller, id, { status: "revoked", reason, may: (about) => mayEnd(caller.person, about) })
+  }
+
+  /** Ends one's own grant now. Throws `over`, `forbidden`, `not_found`. */
+  drop(caller: Caller, id: GrantId): Promise<GrantView> {
+    return this.#end(caller, id, { status: "dropped", reason: "", may: ({ subject }) => subject === caller.person.name })
+  }
+
+  async list(person: Person, { all }: { readonly all: boolean }): Promise<readonly GrantView[]> {
+    return this.#store.grants({ seen: seenBy(person), limit: limits.list_rows_max, live_at: all ? undefined : this.#clock.now() })
+  }
+
+  /** For a gateway: what a subject holds on a target, and the sequence as of which that is so. */
+  async lookup(subject: string, target: string): Promise<GrantsAnswer> {
+    const { sequence, grants } = await this.#store.lookup({ subject, target, now: this.#clock.now() })
+    return { sequence, grants: [...grants] }
+  }
+
+  #end(
+    caller: Caller,
+    id: GrantId,
+    { status, reason, may }: { status: "revoked" | "dropped"; reason: string; may(about: Subjected): boolean },
+  ): Promise<GrantView> {
+    return this.#store.change(async (change) => {
+      const now = this.#clock.now()
+      const grant = await change.grant(id)
+      const request = grant && (await change.request(grant.request))
+      if (!grant || !request || !maySee(caller.person, request)) throw new GatewayError("not_found")
+      if (!may(request)) throw new GatewayError("forbidden")
+      if (grant.status !== "active" || now >= grant.ends_at) throw new GatewayError("over")
+      const ended: GrantView = {
+        ...grant,
+        status,
+        revision: await change.nextSequence(),
+        ended_by: caller.person.name,
+        ended_reason: reason,
+        ended_at: now,
+      }
+      const kind: EventKind = `grant.${status}`
+      await note(change, { at: now, kind, actor: byPerson(caller), reason, request: request.id, grant: id, detail: ended })
+      await change.endGrant(ended)
+      return ended
+    })
+  }
+}

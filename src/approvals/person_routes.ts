@@ -1,0 +1,75 @@
+// The routes that people use: each as one call of the service's domain.
+import type { RouteName, routes, Shapes } from "../api/routes.ts"
+import type { AskableTarget } from "../api/schema.ts"
+import type { Config } from "../config/config.ts"
+import type { Grants } from "./grants.ts"
+import type { Caller } from "./journal.ts"
+import { askableAccounts, isAskable, type Person, rulingFor } from "./policy.ts"
+import type { Requests } from "./requests.ts"
+import type { Sessions } from "./sessions.ts"
+import type { Waiters } from "./waiters.ts"
+import type { Input } from "./wire.ts"
+
+export interface Domain {
+  readonly config: Config
+  readonly requests: Requests
+  readonly grants: Grants
+  readonly sessions: Sessions
+  readonly waiters: Waiters
+}
+
+export type PersonRoute = { [Name in RouteName]: (typeof routes)[Name]["who"] extends "person" ? Name : never }[RouteName]
+
+export interface PersonCall<Name extends RouteName> extends Input<Name> {
+  readonly caller: Caller
+  /** Aborted when the client has left. */
+  readonly signal: AbortSignal
+}
+
+export type PersonRoutes = { readonly [Name in PersonRoute]: (call: PersonCall<Name>) => Promise<Shapes[Name]["answer"]> }
+
+export function personRoutes({ config, requests, grants, sessions, waiters }: Domain): PersonRoutes {
+  return {
+    whoami: async ({ caller: { person } }) => ({ subject: person.name, groups: [...person.groups], admin: person.admin }),
+    targets: async ({ caller }) => ({ targets: askableTargets(config, caller.person) }),
+    requests: async ({ caller, query }) => ({ requests: await requests.list(caller.person, { pending: query.status === "pending" }) }),
+    ask: ({ caller, body }) => requests.ask(caller, body),
+    request: async ({ caller: { person }, params: { id }, query: { wait_ms = 0 }, signal }) => {
+      if (wait_ms === 0) return requests.get(person, id)
+      const waiter = waiters.enter(id, person.name)
+      try {
+        const request = await requests.get(person, id)
+        if (request.status !== "pending") return request
+        await waiter.settled(wait_ms, signal)
+        return await requests.get(person, id)
+      } finally {
+        waiter.leave()
+      }
+    },
+    approve: ({ caller, params, body }) => requests.approve(caller, params.id, body.reason),
+    deny: ({ caller, params, body }) => requests.deny(caller, params.id, body.reason),
+    withdraw: ({ caller, params }) => requests.withdraw(caller, params.id),
+    grants: async ({ caller, query }) => ({ grants: [...(await grants.list(caller.person, { all: query.all ?? false }))] }),
+    revoke: ({ caller, params, body }) => grants.revoke(caller, params.id, body.reason),
+    drop: ({ caller, params }) => grants.drop(caller, params.id),
+    sessions: async ({ caller, query }) => ({ sessions: [...(await sessions.list(caller.person, { live: query.live ?? false }))] }),
+    kill: ({ caller, params, body }) => sessions.kill(caller, params.id, body.reason),
+  }
+}
+
+function askableTargets({ policy, targets }: Config, person: Person): AskableTarget[] {
+  return targets.flatMap((target) => {
+    const ruling = rulingFor(policy, person, target)
+    if (!ruling || !isAskable(ruling.rule, target)) return []
+    const { max_ms, approve, reason_required } = ruling.rule
+    return {
+      name: target.name,
+      protocol: target.protocol,
+      labels: { ...target.labels },
+      accounts: [...askableAccounts(ruling.rule, target)],
+      max_ms,
+      approve: approve === "auto" ? "auto" : "people",
+      reason_required,
+    }
+  })
+}

@@ -1,0 +1,100 @@
+// The access rules: who may ask for what, who decides about it, who sees it. Pure: the config, a person and a value in, an answer
+// out. Nothing here knows how a request is kept or how it came.
+import type { AccessRule, Policy, TargetMatch, User } from "../config/config.ts"
+import { formatDuration } from "../core/duration.ts"
+import { GatewayError } from "../core/errors.ts"
+import { accountsOf, type Target } from "../core/target.ts"
+import type { Seen } from "./store.ts"
+
+/** Somebody who uses the service, as the config knows them now. */
+export interface Person {
+  readonly name: string
+  readonly groups: readonly string[]
+  /** Sees everything, may revoke and kill. It makes nobody an approver. */
+  readonly admin: boolean
+}
+
+export interface Ruling {
+  readonly rule: AccessRule
+  /** As people and records name it: "policy.access[0]". */
+  readonly name: string
+}
+
+export function personOf(user: User, policy: Policy): Person {
+  const { name, groups } = user
+  return { name, groups, admin: isOneOf({ name, groups }, policy.admins) }
+}
+
+/** Whether `names`, of groups and people, mean this person. */
+export function isOneOf(person: Pick<Person, "name" | "groups">, names: readonly string[]): boolean {
+  return names.some((name) => name === person.name || person.groups.includes(name))
+}
+
+/** The first rule that speaks of this person and this target. None: it cannot be asked for. */
+export function rulingFor(policy: Policy, person: Pick<Person, "name" | "groups">, target: Target): Ruling | undefined {
+  const index = policy.access.findIndex((rule) => isOneOf(person, rule.who) && matches(rule.targets, target))
+  const rule = policy.access[index]
+  return rule && { rule, name: `policy.access[${index}]` }
+}
+
+function matches(match: TargetMatch, target: Target): boolean {
+  if ("names" in match) return match.names.includes(target.name)
+  return Object.entries(match.labels).every(([label, value]) => Object.hasOwn(target.labels, label) && target.labels[label] === value)
+}
+
+/** The accounts on `target` that `rule` lets one ask for; empty where the protocol has none. */
+export function askableAccounts(rule: AccessRule, target: Target): readonly string[] {
+  const offered = accountsOf(target)
+  return rule.as === undefined ? offered : offered.filter((account) => rule.as?.includes(account))
+}
+
+/** Whether the rule leaves anything to ask for: one that names only accounts the target lacks does not. */
+export function isAskable(rule: AccessRule, target: Target): boolean {
+  return accountsOf(target).length === 0 || askableAccounts(rule, target).length > 0
+}
+
+export interface Asked {
+  readonly as?: readonly string[] | undefined
+  readonly duration_ms: number
+  readonly reason: string
+}
+
+/**
+ * What a grant for `asked` covers: sorted accounts, or null for all that the target offers. Throws `not_askable` for accounts
+ * the rule or the target does not have, `too_long`, and `invalid` when the reason is missing.
+ */
+export function checkAsked({ rule }: Ruling, target: Target, asked: Asked): readonly string[] | null {
+  const accounts = askableAccounts(rule, target)
+  const wanted = asked.as ?? (rule.as === undefined || accountsOf(target).length === 0 ? undefined : accounts)
+  if (!isAskable(rule, target) || wanted?.some((account) => !accounts.includes(account))) throw new GatewayError("not_askable")
+  if (asked.duration_ms > rule.max_ms)
+    throw new GatewayError("too_long", { what: `this target can be asked for at most ${formatDuration(rule.max_ms)}` })
+  if (rule.reason_required && asked.reason === "") throw new GatewayError("invalid", { what: "this target asks for a reason" })
+  return wanted ? [...new Set(wanted)].sort() : null
+}
+
+/** What rights about a request, its grant and its sessions depend on. */
+export interface Subjected {
+  readonly subject: string
+  /** Who the rule lets decide; empty when the rule decides by itself. */
+  readonly approve_by: readonly string[]
+}
+
+/** Nobody decides about their own request, whatever else they are. */
+export function mayDecide(person: Person, { subject, approve_by }: Subjected): boolean {
+  return person.name !== subject && isOneOf(person, approve_by)
+}
+
+export function maySee(person: Person, about: Subjected): boolean {
+  return person.admin || person.name === about.subject || mayDecide(person, about)
+}
+
+/** The same as a question to the store, for lists. */
+export function seenBy({ name, groups, admin }: Person): Seen {
+  return admin ? "all" : { subject: name, names: [name, ...groups] }
+}
+
+/** To end a grant early, or a session. */
+export function mayEnd(person: Person, about: Subjected): boolean {
+  return person.admin || mayDecide(person, about)
+}

@@ -1,0 +1,74 @@
+// What a request is at a given time, read from its record. Pure.
+import type { RequestView } from "../api/schema.ts"
+import type { Config } from "../config/config.ts"
+import type { Millis } from "../core/clock.ts"
+import { GatewayError } from "../core/errors.ts"
+import { limits } from "../core/limits.ts"
+import type { Target } from "../core/target.ts"
+import { checkAsked, isOneOf, mayDecide, type Person, type Ruling, rulingFor } from "./policy.ts"
+import type { RequestRecord } from "./store.ts"
+
+/** As `person` sees it at `now`. */
+export function viewOf(record: RequestRecord, person: Person, now: Millis): RequestView {
+  const { state, lapses_at, approve_by: _by, groups, as, decisions, ...rest } = record
+  const status = state === "pending" && now >= lapses_at ? "lapsed" : state
+  return {
+    ...rest,
+    groups: [...groups],
+    as: as === null ? null : [...as],
+    status,
+    decisions: decisions.map(({ by, verdict, reason, at }) => ({ by, verdict, reason, at })),
+    may_decide: status === "pending" && mayDecide(person, record),
+  }
+}
+
+/** How many distinct people have approved. A rule's own decision is nobody's. */
+export function approvals({ decisions }: RequestRecord): number {
+  return new Set(decisions.filter(({ actor, verdict }) => actor === "person" && verdict === "approve").map(({ by }) => by)).size
+}
+
+/**
+ * Whether asking again would only repeat `last`, which has the same subject, target and `as`: it is still pending, or a rule
+ * answered exactly this a moment ago (a client that retries) and its grant stands.
+ */
+export function sameQuestion(
+  last: RequestRecord,
+  asked: { readonly duration_ms: number; readonly starts_at?: Millis | undefined },
+  now: Millis,
+): boolean {
+  if (last.state === "pending") return now < last.lapses_at
+  return (
+    last.approvals_needed === 0 &&
+    now - last.created_at <= limits.same_question_ms &&
+    last.duration_ms === asked.duration_ms &&
+    last.starts_at === (asked.starts_at ?? null) &&
+    last.grant?.status === "active" &&
+    now < last.grant.ends_at
+  )
+}
+
+/**
+ * A request waits under the rules as they were; the rules as they are must still allow it and still let `decider` approve.
+ * Answers how many they want. Throws `over` when nobody could ask for it any more, `forbidden` when it is only `decider` who lost the right.
+ */
+export function stillRuledBy(config: Config, request: RequestRecord, decider: Person): { readonly approvals_needed: number } {
+  const asker = config.identity.users.find(({ name }) => name === request.subject)
+  const target = config.targets.find(({ name }) => name === request.target)
+  const ruling = asker && target && rulingFor(config.policy, asker, target)
+  if (!target || !ruling) throw new GatewayError("over")
+  const covered = coveredBy(ruling, target, request)
+  // It was asked for all accounts, and the rule now gives only some: what was asked for can no longer be given.
+  if (covered !== null && request.as === null) throw new GatewayError("over")
+  const { approve } = ruling.rule
+  if (approve === "auto") return { approvals_needed: 0 }
+  if (!isOneOf(decider, approve.by)) throw new GatewayError("forbidden")
+  return { approvals_needed: approve.count }
+}
+
+function coveredBy(ruling: Ruling, target: Target, { as, duration_ms, reason }: RequestRecord): readonly string[] | null {
+  try {
+    return checkAsked(ruling, target, { as: as ?? undefined, duration_ms, reason })
+  } catch (failure) {
+    throw new GatewayError("over", {}, failure)
+  }
+}

@@ -1,0 +1,164 @@
+// Asking and deciding. Everything that matters happens inside one change of the store, after reading what is there: two who
+// decide at once come one after the other, and the second finds what the first has done.
+import { metrics } from "@opentelemetry/api"
+import type { RequestView } from "../api/schema.ts"
+import type { Config } from "../config/config.ts"
+import type { Clock, Millis } from "../core/clock.ts"
+import { GatewayError } from "../core/errors.ts"
+import type { RequestId } from "../core/ids.ts"
+import { limits } from "../core/limits.ts"
+import { makeGrant } from "./grants.ts"
+import { type Asked, checkBounds, checkStart, file, newRecord } from "./filing.ts"
+import { type Actor, byPerson, byRule, type Caller, note } from "./journal.ts"
+import { checkAsked, mayDecide, maySee, type Person, type Ruling, rulingFor, seenBy } from "./policy.ts"
+import { approvals, sameQuestion, stillRuledBy, viewOf } from "./request_state.ts"
+import type { Change, DecisionRecord, RequestRecord, Store } from "./store.ts"
+
+export interface RequestsOptions {
+  readonly store: Store
+  readonly config: Config
+  readonly clock: Clock
+}
+
+const meter = metrics.getMeter("sluice")
+const asked_count = meter.createCounter("sluice.requests", { description: "requests for access that were filed" })
+const decision_count = meter.createCounter("sluice.decisions", { description: "approvals and denials, of people and rules" })
+
+export class Requests {
+  readonly #store: Store
+  readonly #config: Config
+  readonly #clock: Clock
+
+  constructor({ store, config, clock }: RequestsOptions) {
+    this.#store = store
+    this.#config = config
+    this.#clock = clock
+  }
+
+  /** Files a request, or finds the one that asks the same. A rule may answer it at once. Throws `not_askable`, `too_long`, `invalid`, `too_many`. */
+  ask(caller: Caller, asked: Asked): Promise<RequestView> {
+    return this.#store.change(async (change) => {
+      const now = this.#clock.now()
+      const { person } = caller
+      const target = this.#config.targets.find(({ name }) => name === asked.target)
+      const ruling = target && rulingFor(this.#config.policy, person, target)
+      if (!target || !ruling) throw new GatewayError("not_askable")
+      const as = checkAsked(ruling, target, asked)
+      checkStart(asked, now)
+      const last = await change.lastRequest(person.name, target.name, as)
+      if (last && sameQuestion(last, asked, now)) return viewOf(last, person, now)
+
+      await checkBounds(change, { subject: person.name, ruling, now })
+      const id = await file(change, newRecord({ person, asked, as, ruling, now }), byPerson(caller))
+      asked_count.add(1)
+      if (ruling.rule.approve === "auto") await this.#decideByRule(change, id, { ruling, now })
+      return this.#view(change, id, { person, now })
+    })
+  }
+
+  /** One more person approves; enough of them make the grant. Throws `own_request`, `forbidden`, `decided`, `over`, `not_found`. */
+  approve(caller: Caller, id: RequestId, reason: string): Promise<RequestView> {
+    return this.#decide(caller, id, { verdict: "approve", reason })
+  }
+
+  /** One person's no ends it. Throws as `approve` does. */
+  deny(caller: Caller, id: RequestId, reason: string): Promise<RequestView> {
+    return this.#decide(caller, id, { verdict: "deny", reason })
+  }
+
+  /** Throws `decided`, `over`, `forbidden`, `not_found`. */
+  withdraw(caller: Caller, id: RequestId): Promise<RequestView> {
+    return this.#store.change(async (change) => {
+      const now = this.#clock.now()
+      const { person } = caller
+      const request = seen(await change.request(id), person)
+      if (request.subject !== person.name) throw new GatewayError("forbidden")
+      if (request.state === "withdrawn") return viewOf(request, person, now)
+      checkPending(request, now)
+      await change.setRequestState(id, "withdrawn")
+      await note(change, { at: now, kind: "request.withdrawn", actor: byPerson(caller), request: id, detail: { state: "withdrawn" } })
+      return this.#view(change, id, { person, now })
+    })
+  }
+
+  /** Throws `not_found`, also for one that is not the person's to see. */
+  async get(person: Person, id: RequestId): Promise<RequestView> {
+    return viewOf(seen(await this.#store.request(id), person), person, this.#clock.now())
+  }
+
+  async list(person: Person, { pending }: { readonly pending: boolean }): Promise<RequestView[]> {
+    const now = this.#clock.now()
+    const requests = await this.#store.requests({ seen: seenBy(person), limit: limits.list_rows_max, live_at: pending ? now : undefined })
+    return requests.map((request) => viewOf(request, person, now))
+  }
+
+  #decide(caller: Caller, id: RequestId, { verdict, reason }: Pick<DecisionRecord, "verdict" | "reason">): Promise<RequestView> {
+    return this.#store.change(async (change) => {
+      const now = this.#clock.now()
+      const { person } = caller
+      const request = seen(await change.request(id), person)
+      if (request.subject === person.name) throw new GatewayError(verdict === "approve" ? "own_request" : "forbidden")
+      if (!mayDecide(person, request)) throw new GatewayError("forbidden")
+      const said = request.decisions.some(
+        (earlier) => earlier.actor === "person" && earlier.by === person.name && earlier.verdict === verdict,
+      )
+      if (said) return viewOf(request, person, now) // sent again: nothing changes, whatever has become of it
+      checkPending(request, now)
+      const ruling = verdict === "approve" ? stillRuledBy(this.#config, request, person) : undefined
+
+      const decision: DecisionRecord = { by: person.name, actor: "person", verdict, reason, at: now }
+      const actor = byPerson(caller)
+      await change.addDecision(id, decision)
+      await note(change, { at: now, kind: "request.decision", actor, reason, rule: request.rule, request: id, detail: decision })
+      decision_count.add(1, { verdict })
+      if (verdict === "deny") await settle(change, request, { state: "denied", actor, reason, now })
+      else if (approvals(request) + 1 >= Math.max(request.approvals_needed, ruling?.approvals_needed ?? 0))
+        await settle(change, request, { state: "approved", actor, reason, now })
+      return this.#view(change, id, { person, now })
+    })
+  }
+
+  /** The rule itself is the decision. It is kept with `actor: "policy"`, so that it is never counted among the people who approved. */
+  async #decideByRule(change: Change, id: RequestId, { ruling, now }: { readonly ruling: Ruling; readonly now: Millis }): Promise<void> {
+    const decision: DecisionRecord = { by: ruling.name, actor: "policy", verdict: "approve", reason: "", at: now }
+    await change.addDecision(id, decision)
+    decision_count.add(1, { verdict: decision.verdict })
+    const request = await filed(change, id)
+    await settle(change, request, { state: "approved", actor: byRule(ruling.name), reason: "", now })
+  }
+
+  async #view(change: Change, id: RequestId, { person, now }: { readonly person: Person; readonly now: Millis }): Promise<RequestView> {
+    return viewOf(await filed(change, id), person, now)
+  }
+}
+
+/** What is not there and what is not theirs to see are the same to them. */
+function seen(request: RequestRecord | undefined, person: Person): RequestRecord {
+  if (!request || !maySee(person, request)) throw new GatewayError("not_found")
+  return request
+}
+
+async function filed(change: Change, id: RequestId): Promise<RequestRecord> {
+  const request = await change.request(id)
+  if (!request) throw new Error(`request ${id} was filed and is not there`)
+  return request
+}
+
+function checkPending(request: RequestRecord, now: Millis): void {
+  if (request.state === "withdrawn" || (request.state === "pending" && now >= request.lapses_at)) throw new GatewayError("over")
+  if (request.state !== "pending") throw new GatewayError("decided")
+}
+
+interface Settling {
+  readonly state: "approved" | "denied"
+  readonly actor: Actor
+  readonly reason: string
+  readonly now: Millis
+}
+
+async function settle(change: Change, request: RequestRecord, { state, actor, reason, now }: Settling): Promise<void> {
+  const { id, rule } = request
+  await change.setRequestState(id, state)
+  await note(change, { at: now, kind: `request.${state}`, actor, reason, rule, request: id, detail: { state } })
+  if (state === "approved") await makeGrant(change, request, { actor, now })
+}

@@ -1,0 +1,144 @@
+// The service's HTTP server. It owns the order in which a call is looked at: who calls, before a byte of the body is read; then
+// what is sent, by the route's schemas; then the domain. One span and one answer a call.
+import { type Span, SpanStatusCode, trace } from "@opentelemetry/api"
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify"
+import { type Route, type RouteName, routes } from "../api/routes.ts"
+import { GatewayError } from "../core/errors.ts"
+import { limits } from "../core/limits.ts"
+import type { Log } from "../observe/log.ts"
+import { answerFailure } from "./answers.ts"
+import { addressOf, type Callers } from "./callers.ts"
+import type { Feed } from "./feed.ts"
+import type { GatewayRoutes } from "./gateway_routes.ts"
+import type { Caller } from "./journal.ts"
+import type { PersonRoutes } from "./person_routes.ts"
+import { type Input, type Wire, wire } from "./wire.ts"
+
+export interface ServerOptions {
+  readonly callers: Callers
+  readonly person: PersonRoutes
+  readonly gateway: GatewayRoutes
+  readonly feed: Feed
+  /** The key set that verifies tokens. */
+  readonly jwks: object
+  readonly openApi: object
+  /** Rejects when the service cannot do its work. */
+  ready(): Promise<void>
+  readonly log: Log
+}
+
+const tracer = trace.getTracer("sluice")
+
+export function createServer(options: ServerOptions): FastifyInstance {
+  const { log, feed } = options
+  const server = fastify({
+    logger: false,
+    trustProxy: false, // what a header claims about an address is a stranger's word
+    bodyLimit: limits.control_body_bytes_max,
+    exposeHeadRoutes: false,
+    forceCloseConnections: true,
+    // A client that sends its request slowly, or not at all, is let go.
+    requestTimeout: limits.control_request_ms_max,
+    keepAliveTimeout: limits.control_idle_ms_max,
+    http: {
+      headersTimeout: limits.control_request_ms_max,
+      connectionsCheckingInterval: limits.tick_ms_max,
+    },
+    frameworkErrors: (failure, _request, reply) => answerFailure(failure, reply, log),
+  })
+  server.server.maxConnections = limits.connections_max
+  server.setErrorHandler((failure, _request, reply) => answerFailure(failure, reply, log))
+  server.setNotFoundHandler((_request, reply) => answerFailure(new GatewayError("not_found"), reply, log))
+  // An answer is for the one who asked, now.
+  server.addHook(
+    "onSend",
+    async (_request, reply) => void reply.headers({ "cache-control": "no-store", "x-content-type-options": "nosniff" }),
+  )
+
+  const add = (name: RouteName, answer: Answer): void => addRoute(server, { name, answer, callers: options.callers })
+  for (const [name, handler] of Object.entries(options.person) as [RouteName, Handler][])
+    add(name, (call, { signal }) => handler({ ...call, signal: signal() }))
+  for (const [name, handler] of Object.entries(options.gateway) as [RouteName, Handler][]) add(name, (call) => handler(call))
+  add("jwks", async () => options.jwks)
+  add("feed", async ({ query }, { reply }) => {
+    feed.checkRoom()
+    reply.hijack()
+    reply.raw.writeHead(200, { "content-type": "application/x-ndjson", "cache-control": "no-store" })
+    reply.raw.flushHeaders()
+    void feed.serve(reply.raw, (query as Input<"feed">["query"]).after)
+  })
+
+  server.get("/openapi.json", async () => options.openApi)
+  server.get("/healthz", async () => ({ status: "ok" }))
+  server.get("/readyz", async () => {
+    await options.ready()
+    return { status: "ok" }
+  })
+  return server
+}
+
+/** A call as it reaches any handler; each one's own types are in `PersonRoutes` and `GatewayRoutes`, made from the same schemas. */
+interface Call {
+  readonly params: unknown
+  readonly query: unknown
+  readonly body: unknown
+  readonly caller: Caller | undefined
+  readonly from: string
+}
+type Handler = (call: object) => Promise<unknown>
+type Answer = (call: Call, http: { readonly reply: FastifyReply; signal(): AbortSignal }) => Promise<unknown>
+
+interface Added {
+  readonly name: RouteName
+  readonly answer: Answer
+  readonly callers: Callers
+}
+
+function addRoute(server: FastifyInstance, { name, answer, callers }: Added): void {
+  const { method, path, who }: Route = routes[name]
+  const { params, query, body }: Wire = wire[name]
+  const authenticated = new WeakMap<FastifyRequest, Caller>()
+  server.route({
+    method,
+    url: path,
+    // Before the body: somebody unknown makes us hold nothing.
+    onRequest: async (request) => {
+      if (who === "person") authenticated.set(request, await callers.person(request.raw))
+      if (who === "gateway") callers.gateway(request.raw)
+      if (body && !/^application\/json\s*(;|$)/i.test(request.headers["content-type"] ?? ""))
+        throw new GatewayError("unsupported", { what: "a body that is not application/json" })
+    },
+    handler: (request, reply) =>
+      spanned(`${method} ${path}`, async (span) => {
+        const call: Call = {
+          params: params?.parse(request.params),
+          query: query?.parse(request.query),
+          body: body?.parse(request.body),
+          caller: authenticated.get(request),
+          from: addressOf(request.raw),
+        }
+        span.setAttribute("sluice.route", name)
+        return answer(call, { reply, signal: () => whileOpen(reply) })
+      }),
+  })
+}
+
+async function spanned<T>(name: string, work: (span: Span) => Promise<T>): Promise<T> {
+  return tracer.startActiveSpan(name, async (span) => {
+    try {
+      return await work(span)
+    } catch (failure) {
+      span.setStatus({ code: SpanStatusCode.ERROR, message: failure instanceof GatewayError ? failure.code : "internal" })
+      throw failure
+    } finally {
+      span.end()
+    }
+  })
+}
+
+/** Aborted when the client leaves before its answer is ready. */
+function whileOpen(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController()
+  reply.raw.once("close", () => controller.abort())
+  return controller.signal
+}

@@ -1,0 +1,99 @@
+// The catalogue of sessions, as gateways report them, and the word that ends one. A report may come late, twice or after a crash:
+// what is known already is not changed by it.
+import type { z } from "zod"
+import type { SessionReport, sessionReports, SessionView } from "../api/schema.ts"
+import type { Clock, Millis } from "../core/clock.ts"
+import { GatewayError } from "../core/errors.ts"
+import type { SessionId } from "../core/ids.ts"
+import { limits } from "../core/limits.ts"
+import { type Actor, byPerson, type Caller, note } from "./journal.ts"
+import { mayEnd, maySee, type Person, seenBy, type Subjected } from "./policy.ts"
+import type { Change, Reader, Store } from "./store.ts"
+
+export class Sessions {
+  readonly #store: Store
+  readonly #clock: Clock
+
+  constructor({ store, clock }: { readonly store: Store; readonly clock: Clock }) {
+    this.#store = store
+    this.#clock = clock
+  }
+
+  async list(person: Person, { live }: { readonly live: boolean }): Promise<readonly SessionView[]> {
+    return this.#store.sessions({ seen: seenBy(person), limit: limits.list_rows_max, live_at: live ? this.#clock.now() : undefined })
+  }
+
+  /**
+   * Tells every gateway to end one session; its grant stays. The session has ended when its gateway reports so: asking twice is
+   * telling twice, for a gateway that did not hear. Throws `over`, `forbidden`, `not_found`.
+   */
+  kill(caller: Caller, id: SessionId, reason: string): Promise<SessionView> {
+    return this.#store.change(async (change) => {
+      const session = await change.session(id)
+      const about = session && (await subjected(change, session))
+      if (!about || !maySee(caller.person, about)) throw new GatewayError("not_found")
+      if (!mayEnd(caller.person, about)) throw new GatewayError("forbidden")
+      if (session.ended_at !== null) throw new GatewayError("over")
+      const at = this.#clock.now()
+      await note(change, {
+        at,
+        kind: "session.killed",
+        actor: byPerson(caller),
+        reason,
+        session: id,
+        grant: session.grant,
+        detail: session,
+      })
+      return session
+    })
+  }
+
+  /** What a gateway at `from` says about its sessions. Throws `invalid` when it speaks for another one. */
+  report({ gateway, reports, live }: z.output<typeof sessionReports>, from: string): Promise<void> {
+    return this.#store.change(async (change) => {
+      const now = this.#clock.now()
+      const actor: Actor = { actor: "gateway", by: gateway, from }
+      for (const report of reports) await apply(change, report, { gateway, actor, now })
+      if (live === undefined) return
+      // It has restarted: what it does not know any more, and does not begin with these reports, ended without a word.
+      const known = new Set<string>([...live, ...reports.map((report) => (report.event === "started" ? report.session.id : report.id))])
+      for (const id of await change.openSessions(gateway))
+        if (!known.has(id)) await apply(change, { event: "ended", id, ended_at: now, ended_why: "interrupted" }, { gateway, actor, now })
+    })
+  }
+}
+
+async function apply(
+  change: Change,
+  report: SessionReport,
+  { gateway, actor, now }: { readonly gateway: string; readonly actor: Actor; readonly now: Millis },
+): Promise<void> {
+  if (report.event === "started") {
+    if (report.session.gateway !== gateway) throw new GatewayError("invalid", { what: "a gateway reports its own sessions" })
+    if (await change.session(report.session.id)) return
+    const session: SessionView = { ...report.session, ended_at: null, ended_why: null }
+    await change.addSession(session)
+    await note(change, { at: now, kind: "session.started", actor, session: session.id, grant: session.grant, detail: session })
+    return
+  }
+  const { id, ended_at, ended_why } = report
+  const session = await change.session(id)
+  // One whose start was never heard of has no row to end; one of another gateway is not this one's to end.
+  if (!session || session.gateway !== gateway || session.ended_at !== null) return
+  await change.endSession(id, { ended_at, ended_why })
+  await note(change, {
+    at: now,
+    kind: "session.ended",
+    actor,
+    session: id,
+    grant: session.grant,
+    detail: { ...session, ended_at, ended_why },
+  })
+}
+
+/** Who the session belongs to and who could decide about its grant. */
+async function subjected(reader: Reader, { subject, grant: id }: SessionView): Promise<Subjected> {
+  const grant = await reader.grant(id)
+  const request = grant && (await reader.request(grant.request))
+  return request ?? { subject, approve_by: [] }
+}

@@ -1,0 +1,142 @@
+// What the approval service remembers, as values, and the door to it. The rules are not here: a store keeps what it is given,
+// all of a change or nothing of it, and with each change the event that tells of it. `sqlite_store.ts` is the one there is.
+import type { GrantView, SessionView } from "../api/schema.ts"
+import type { Millis } from "../core/clock.ts"
+import type { GrantId, RequestId, SessionId } from "../core/ids.ts"
+
+export interface DecisionRecord {
+  readonly by: string
+  /** "policy": a rule decided by itself, `by` names the rule. Such a one is nobody's approval: it never counts as a person. */
+  readonly actor: "person" | "policy"
+  readonly verdict: "approve" | "deny"
+  readonly reason: string
+  readonly at: Millis
+}
+
+/** A request that nobody decided is over by time alone (`lapses_at`); no row changes for it. */
+export type RequestState = "pending" | "approved" | "denied" | "withdrawn"
+
+export interface NewRequestRecord {
+  readonly subject: string
+  /** The groups the subject had when asking, for those who decide. */
+  readonly groups: readonly string[]
+  readonly target: string
+  /** Sorted, each once; null: all that the target offers. */
+  readonly as: readonly string[] | null
+  readonly duration_ms: number
+  readonly starts_at: Millis | null
+  readonly reason: string
+  readonly created_at: Millis
+  readonly lapses_at: Millis
+  readonly state: RequestState
+  /** The rule that answers for it, as "policy.access[0]". */
+  readonly rule: string
+  /** Who may decide about it: groups and names, as the rule said when it was asked. Empty: the rule decides by itself. */
+  readonly approve_by: readonly string[]
+  readonly approvals_needed: number
+}
+
+export interface RequestRecord extends NewRequestRecord {
+  readonly id: RequestId
+  readonly decisions: readonly DecisionRecord[]
+  readonly grant: GrantView | null
+}
+
+export type EventKind =
+  | "request.asked"
+  | "request.decision"
+  | "request.approved"
+  | "request.denied"
+  | "request.withdrawn"
+  | "grant.made"
+  | "grant.revoked"
+  | "grant.dropped"
+  | "session.started"
+  | "session.ended"
+  | "session.killed"
+
+/** One line of the audit log. */
+export interface EventRecord {
+  readonly sequence: number
+  readonly at: Millis
+  readonly kind: EventKind
+  readonly actor: "person" | "policy" | "gateway"
+  readonly by: string
+  /** The network address it came from; null: from nowhere, a rule did it. */
+  readonly from: string | null
+  readonly reason: string
+  /** The rule that decided, where one did. */
+  readonly rule: string | null
+  readonly request: RequestId | null
+  readonly grant: GrantId | null
+  readonly session: SessionId | null
+  /** What changed, as it was right after the change. */
+  readonly detail: unknown
+}
+
+/** Whose rows a list holds: their own and those whose rule names one of `names`; or everybody's. */
+export type Seen = { readonly subject: string; readonly names: readonly string[] } | "all"
+
+export interface List {
+  readonly seen: Seen
+  readonly limit: number
+  /** Only what is not over at this time: pending requests, grants in force or to come, sessions without an end. */
+  readonly live_at: Millis | undefined
+}
+
+export interface FeedBatch {
+  /** `grant.*` and `session.killed` events, in order. */
+  readonly events: readonly EventRecord[]
+  /** Every event up to this one was looked at. */
+  readonly through: number
+}
+
+/** Reads. Outside a change they see what is committed. */
+export interface Reader {
+  request(id: RequestId): Promise<RequestRecord | undefined>
+  /** The newest request with this subject, target and `as`. */
+  lastRequest(subject: string, target: string, as: readonly string[] | null): Promise<RequestRecord | undefined>
+  pendingCount(subject: string, now: Millis): Promise<number>
+  grant(id: GrantId): Promise<GrantView | undefined>
+  liveGrantCount(subject: string, now: Millis): Promise<number>
+  session(id: SessionId): Promise<SessionView | undefined>
+  /** Ids of a gateway's sessions without an end. */
+  openSessions(gateway: string): Promise<readonly SessionId[]>
+}
+
+/** Writes of one change; nothing of it is kept unless `work` settles. */
+export interface Change extends Reader {
+  /** The sequence the next `append` must carry: rising by one, without gaps, in the order of commits. */
+  nextSequence(): Promise<number>
+  append(event: EventRecord): Promise<void>
+  addRequest(request: NewRequestRecord): Promise<RequestId>
+  setRequestState(id: RequestId, state: RequestState): Promise<void>
+  addDecision(request: RequestId, decision: DecisionRecord): Promise<void>
+  addGrant(grant: GrantView): Promise<void>
+  /** Its status, revision and how it ended; its times never change. */
+  endGrant(grant: GrantView): Promise<void>
+  addSession(session: SessionView): Promise<void>
+  endSession(id: SessionId, end: { readonly ended_at: Millis; readonly ended_why: string }): Promise<void>
+}
+
+export interface Store extends Reader {
+  /** Runs `work` alone: one change after the other, each whole and durable when it settles, or undone when it rejects. */
+  change<T>(work: (change: Change) => Promise<T>): Promise<T>
+  requests(list: List): Promise<readonly RequestRecord[]>
+  grants(list: List): Promise<readonly GrantView[]>
+  sessions(list: List): Promise<readonly SessionView[]>
+  /** The grants of `subject` on `target` that are not over, and the sequence as of which that is so. */
+  lookup(wanted: { readonly subject: string; readonly target: string; readonly now: Millis }): Promise<{
+    readonly sequence: number
+    readonly grants: readonly GrantView[]
+  }>
+  /** Of the last event. */
+  sequence(): Promise<number>
+  /** The feed's part of the audit log after `after`, at most `limit` events. */
+  feed(after: number, limit: number): Promise<FeedBatch>
+  /** Called after each commit with the events it brought, in order. Answers how to stop. */
+  onCommit(listener: (events: readonly EventRecord[]) => void): () => void
+  /** Rejects when nothing can be written. */
+  probe(): Promise<void>
+  close(): Promise<void>
+}

@@ -1,0 +1,65 @@
+// What each route takes and answers, as the schemas that check it. The OpenAPI page is made from the same ones.
+import { z } from "zod"
+import type { RouteName } from "../api/routes.ts"
+import * as schema from "../api/schema.ts"
+
+export interface Wire {
+  readonly params?: z.ZodType
+  readonly query?: z.ZodType
+  readonly body?: z.ZodType
+  readonly answer: z.ZodType
+}
+
+const flag = z
+  .enum(["true", "false"])
+  .transform((text) => text === "true")
+  .optional()
+/** A whole number as it stands in a query: digits alone. */
+const digits = z
+  .string()
+  .regex(/^\d{1,15}$/)
+  .transform(Number)
+const nothing = z.strictObject({})
+const aRequest = z.strictObject({
+  id: z
+    .string()
+    .regex(/^\d{1,15}$/)
+    .pipe(schema.requestId as unknown as z.ZodType<z.output<typeof schema.requestId>, string>),
+})
+const aGrant = z.strictObject({ id: schema.grantId })
+const aSession = z.strictObject({ id: schema.sessionId })
+const name = z.string().min(1).max(128)
+
+export const wire = {
+  whoami: { query: nothing, answer: schema.whoami },
+  targets: { query: nothing, answer: z.object({ targets: z.array(schema.askable) }) },
+  requests: {
+    query: z.strictObject({ status: z.literal("pending").optional() }),
+    answer: z.object({ requests: z.array(schema.request) }),
+  },
+  ask: { query: nothing, body: schema.newRequest, answer: schema.request },
+  request: { params: aRequest, query: z.strictObject({ wait_ms: digits.optional() }), answer: schema.request },
+  approve: { params: aRequest, query: nothing, body: schema.reason, answer: schema.request },
+  deny: { params: aRequest, query: nothing, body: schema.reason, answer: schema.request },
+  withdraw: { params: aRequest, query: nothing, body: nothing, answer: schema.request },
+  grants: { query: z.strictObject({ all: flag }), answer: z.object({ grants: z.array(schema.grant) }) },
+  revoke: { params: aGrant, query: nothing, body: schema.reason, answer: schema.grant },
+  drop: { params: aGrant, query: nothing, body: nothing, answer: schema.grant },
+  sessions: { query: z.strictObject({ live: flag }), answer: z.object({ sessions: z.array(schema.session) }) },
+  kill: { params: aSession, query: nothing, body: schema.reason, answer: schema.session },
+  token: { query: nothing, body: schema.tokenWanted, answer: schema.token },
+  lookup: { query: z.strictObject({ subject: name, target: name }), answer: schema.grantsAnswer },
+  report: { query: nothing, body: schema.sessionReports, answer: nothing },
+  feed: { query: z.strictObject({ after: digits.optional() }), answer: schema.feedLine },
+  jwks: { query: nothing, answer: z.object({ keys: z.array(z.record(z.string(), z.unknown())) }) },
+} as const satisfies Record<RouteName, Wire>
+
+type Part<Name extends RouteName, Which extends keyof Wire> =
+  (typeof wire)[Name] extends Record<Which, infer Schema extends z.ZodType> ? z.output<Schema> : undefined
+
+/** What a handler gets: checked. */
+export interface Input<Name extends RouteName> {
+  readonly params: Part<Name, "params">
+  readonly query: Part<Name, "query">
+  readonly body: Part<Name, "body">
+}

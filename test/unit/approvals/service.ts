@@ -1,0 +1,164 @@
+// A running approval service for tests: its own folder, port 0, the fake clock, and people with tokens of the real issuer.
+import { generateKeyPairSync } from "node:crypto"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import type { TestContext } from "node:test"
+import { type Approvals, startApprovals } from "../../../src/approvals/approvals.ts"
+import type { AskableTarget, GrantView, RequestView, SessionView } from "../../../src/api/schema.ts"
+import type { AccessRule, Config } from "../../../src/config/config.ts"
+import type { Keys } from "../../../src/core/keys.ts"
+import { Secret } from "../../../src/core/secret.ts"
+import type { Target } from "../../../src/core/target.ts"
+import { createTokenIssuer } from "../../../src/identity/tokens.ts"
+import { createLog } from "../../../src/observe/log.ts"
+import { FakeClock } from "../../support/fake_clock.ts"
+
+export const hour = 3_600_000
+export const gatewayKey = "a-gateway-key-of-the-tests"
+
+const address = { host: "127.0.0.1", port: 1 }
+const ssh = {
+  protocol: "ssh",
+  logins: ["deploy", "root"],
+  auth: { password: new Secret("x") },
+  hostKeys: ["ssh-ed25519 AAAA"],
+  address,
+} as const
+const targets: readonly Target[] = [
+  { ...ssh, name: "prod-host", labels: { env: "prod" } },
+  { ...ssh, name: "two-keys", labels: { env: "vault" } },
+  { ...ssh, name: "deploy-only", labels: { env: "limited" } },
+  { ...ssh, name: "nobody-may", labels: { env: "secret" } },
+  { protocol: "http", name: "grafana", labels: { env: "dev" }, url: new URL("http://127.0.0.1:1"), ca: undefined, address },
+]
+const people = { by: ["oncall"], count: 1 }
+const rule = { as: undefined, max_ms: 4 * hour, reason_required: false }
+const access: readonly AccessRule[] = [
+  { ...rule, who: ["carol@example.com"], targets: { names: ["grafana"] }, approve: "auto", max_ms: hour },
+  { ...rule, who: ["engineers", "oncall"], targets: { labels: { env: "prod" } }, approve: people, reason_required: true },
+  { ...rule, who: ["engineers", "oncall"], targets: { names: ["two-keys"] }, approve: { by: ["oncall", "dana@example.com"], count: 2 } },
+  { ...rule, who: ["engineers"], targets: { names: ["deploy-only"] }, approve: people, as: ["deploy"] },
+  { ...rule, who: ["engineers"], targets: { names: ["grafana"] }, approve: "auto", max_ms: 400 * 24 * hour },
+]
+
+/** alice and carol ask; bob and erin are on call; dana administers; frank has no rights at all. */
+export function testConfig(folder: string, change: Partial<Config> = {}): Config {
+  const user = (name: string, ...groups: string[]) => ({ name: `${name}@example.com`, groups, ssh_keys: [] })
+  return {
+    state: folder,
+    gateway: { name: "gw", ask_with: "ssh gw", ssh: undefined, postgres: undefined, http: undefined, tls: undefined, health: undefined },
+    approvals: {
+      listen: { host: "127.0.0.1", port: 0 },
+      url: "http://127.0.0.1",
+      public_url: "http://127.0.0.1",
+      store: join(folder, "sluice.db"),
+      gateway_key: undefined,
+    },
+    identity: {
+      users: [
+        user("alice", "engineers"),
+        user("carol", "engineers"),
+        user("bob", "oncall"),
+        user("erin", "oncall"),
+        user("dana", "admins"),
+        user("frank"),
+      ],
+    },
+    targets,
+    policy: { access, admins: ["admins"] },
+    recordings: { dir: join(folder, "recordings"), on_failure: "cut", stream_bytes_max: 1 },
+    ...change,
+  }
+}
+
+/** Whatever an answer may hold; a test reads what its route gives. */
+export interface Body {
+  readonly code: string
+  readonly message: string
+  readonly id: string | number
+  readonly status: string
+  readonly as: readonly string[] | null
+  readonly grant: GrantView | null
+  readonly decisions: RequestView["decisions"]
+  readonly approvals_needed: number
+  readonly may_decide: boolean
+  readonly rule: string
+  readonly reason: string
+  readonly ended_by: string
+  readonly requests: readonly RequestView[]
+  readonly grants: readonly GrantView[]
+  readonly sessions: readonly SessionView[]
+  readonly targets: readonly AskableTarget[]
+  readonly sequence: number
+  readonly token: string
+}
+
+export interface Reply {
+  readonly status: number
+  readonly body: Body
+}
+
+export interface Service {
+  readonly url: string
+  readonly clock: FakeClock
+  readonly config: Config
+  readonly log: string[]
+  token(name: string): Promise<string>
+  /** A call as `who`: a person's short name, "gateway", or undefined for nobody. */
+  call(who: string | undefined, line: string, body?: unknown, init?: RequestInit): Promise<Reply>
+  /** Files alice's usual question. */
+  ask(body?: object, who?: string): Promise<Reply>
+  restart(change?: Partial<Config>): Promise<void>
+}
+
+export async function startService(t: TestContext, change: Partial<Config> = {}): Promise<Service> {
+  const folder = mkdtempSync(join(tmpdir(), "sluice-approvals-"))
+  const clock = new FakeClock()
+  const lines: string[] = []
+  const log = createLog("debug", { write: (line: string) => void lines.push(line) } as unknown as NodeJS.WritableStream)
+  const pem = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ type: "pkcs8", format: "pem" }).toString()
+  const keys: Keys = { private: async () => new Secret(pem) }
+  const issuer = await createTokenIssuer({ privateKey: new Secret(pem), clock })
+  let config = testConfig(folder, change)
+  let running: Approvals
+  const start = async (): Promise<void> => {
+    running = await startApprovals({ config, keys, gatewayKey: new Secret(gatewayKey), clock, log })
+  }
+  await start()
+  t.after(async () => {
+    await running.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+  const service: Service = {
+    get url() {
+      return `http://${running.address.host}:${running.address.port}`
+    },
+    clock,
+    get config() {
+      return config
+    },
+    log: lines,
+    token: async (name) => (await issuer.issue({ subject: `${name}@example.com`, via: "test", use: "api" })).token,
+    async call(who, line, body, init = {}) {
+      const [method = "GET", path = "/"] = line.split(" ")
+      const credential = who === undefined ? undefined : who === "gateway" ? gatewayKey : await service.token(who)
+      const headers = {
+        ...(credential === undefined ? {} : { authorization: `Bearer ${credential}` }),
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+      }
+      const sent = body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }
+      const response = await fetch(service.url + path, { method, headers, ...sent, ...init })
+      const text = await response.text()
+      return { status: response.status, body: JSON.parse(text) as Body }
+    },
+    ask: (body = {}, who = "alice") =>
+      service.call(who, "POST /v1/requests", { target: "prod-host", duration_ms: hour, reason: "INC-7: pods crash", ...body }),
+    async restart(change = {}) {
+      await running.close()
+      config = { ...config, ...change }
+      await start()
+    },
+  }
+  return service
+}
