@@ -69,6 +69,13 @@ export const limits = {
   token_bytes_max: 8 * KiB,
   token_clock_skew_ms_max: 5 * second, // between the clocks of the service that issues and the gateway that verifies
 
+  // Being seen from outside.
+  log_text_chars_max: 4_096, // of one field: a peer may have chosen it
+  log_items_max: 64, // of one list or object in a field
+  health_connections_max: 64,
+  health_request_ms_max: 5 * second,
+  health_header_bytes_max: 8 * KiB,
+
   // Configuration.
   config_bytes_max: MiB,
   config_value_bytes_max: 64 * KiB, // of what env:, file: or exec: gives
