@@ -1,0 +1,232 @@
+// The client's messages. What will run is decided about and put on record before its bytes pass: a simple query, the execution
+// of a portal with the statement and values behind it, a function call. Everything else passes and is remembered as asked.
+//
+// A denied query is replaced by a Sync, and the refusal goes in before the ReadyForQuery that answers it: the server keeps its
+// turn and says truly where the transaction stands. A denied Execute is replaced by one of a portal that cannot exist: the
+// server itself fails there, skips to Sync and rolls back, and its error is replaced by the refusal.
+// Source: "Protocol Flow", "Message Formats".
+import { randomBytes } from "node:crypto"
+import { GatewayError } from "../../src/core/errors.ts"
+import { limits } from "../../src/core/limits.ts"
+import { byteOf, cutAt, endOfString, int32, message, sync, text } from "./codec.ts"
+import type { Conversation } from "./conversation.ts"
+import { redact } from "./redaction.ts"
+import { denial } from "./refusal.ts"
+import { unknown_type, type Fate, type MessageReader, type Seen } from "./scanner.ts"
+import { mayRename, nameKey, type Portal, type Statement } from "./statements.ts"
+import { readValues } from "./values.ts"
+
+const header_bytes = 5
+const name_bytes_max = 1_024 // the server looks at 63 of them
+
+const Q = byteOf("Q")
+const P = byteOf("P")
+const B = byteOf("B")
+const D = byteOf("D")
+const E = byteOf("E")
+const C = byteOf("C")
+const S = byteOf("S")
+const H = byteOf("H")
+const F = byteOf("F")
+const X = byteOf("X")
+const copyData = byteOf("d")
+const copyDone = byteOf("c")
+const copyFail = byteOf("f")
+
+const wants = new Int32Array(256).fill(unknown_type)
+for (const type of [S, H, X, copyData, copyDone, copyFail]) wants[type] = 0
+for (const type of [D, E, C]) wants[type] = name_bytes_max
+wants[Q] = limits.recorded_sql_bytes_max
+wants[P] = limits.recorded_sql_bytes_max
+wants[B] = limits.recorded_values_bytes_max
+wants[F] = limits.recorded_values_bytes_max
+
+export class Frontend implements MessageReader {
+  readonly wants = wants
+  readonly #talk: Conversation
+  #terminated = false
+
+  constructor(conversation: Conversation) {
+    this.#talk = conversation
+  }
+
+  /** Whether the client has said goodbye. */
+  get terminated(): boolean {
+    return this.#terminated
+  }
+
+  read(seen: Seen): Fate {
+    const talk = this.#talk
+    if (talk.pending.size >= limits.postgres_pending_max) return "wait"
+    switch (seen.type) {
+      case Q:
+        return this.#query(seen)
+      case P:
+        return this.#parse(seen)
+      case B:
+        return this.#bind(seen)
+      case E:
+        return this.#execute(seen)
+      case D:
+        talk.ask("describe")
+        return "pass"
+      case C:
+        return this.#close(seen)
+      case S:
+        if (!talk.copying) {
+          talk.skipping = false
+          talk.ask("sync")
+        }
+        return "pass"
+      case F:
+        return this.#functionCall(seen)
+      case copyData: {
+        const running = talk.pending.first
+        if (talk.copying && running) running.bytes_up += seen.size - header_bytes
+        return "pass"
+      }
+      case copyDone:
+      case copyFail:
+        if (talk.copying) talk.copying = false
+        else if (talk.pending.size > 0) talk.ask("copy_end")
+        return "pass"
+      case X:
+        this.#terminated = true
+        return "pass"
+      default:
+        return "pass"
+    }
+  }
+
+  #query(seen: Seen): Fate {
+    const talk = this.#talk
+    const { sql, sql_bytes } = sqlAt(seen, seen.start)
+    const decision = talk.session.decide({
+      kind: "postgres.statement",
+      how: "simple",
+      sql,
+      ...(sql_bytes === undefined ? {} : { sql_bytes }),
+    })
+    if (decision.verdict === "deny") return this.#denyWithSync(decision.error)
+    talk.ask("query", {
+      action: decision.action,
+      since: talk.clock.now(),
+      renaming: mayRename(sql) ? sql : undefined,
+    })
+    return "pass"
+  }
+
+  #parse(seen: Seen): Fate {
+    const { bytes, start, end } = seen
+    const nameEnd = endOfString(bytes, start, end)
+    const { sql, sql_bytes, after } = sqlAt(seen, nameEnd + 1)
+    const oids: number[] = []
+    if (sql_bytes === undefined && after + 2 <= end) {
+      const count = bytes.readUInt16BE(after)
+      for (let at = after + 2; at + 4 <= end && oids.length < count; at += 4) oids.push(bytes.readUInt32BE(at))
+    }
+    const statement: Statement = { sql, sql_bytes, oids, renames: mayRename(sql) }
+    if (sql.length > this.#talk.room) throw new GatewayError("too_large")
+    this.#talk.ask("parse", { name: nameKey(bytes, start, nameEnd), statement })
+    return "pass"
+  }
+
+  #bind(seen: Seen): Fate {
+    const talk = this.#talk
+    const { bytes, start, end, size } = seen
+    const portalEnd = endOfString(bytes, start, end)
+    const statementEnd = endOfString(bytes, portalEnd + 1, end)
+    const statementName = nameKey(bytes, portalEnd + 1, statementEnd)
+    const found = talk.pending.find("statement", statementName, talk.statements)
+    if (found === "unsettled" && !talk.copying) return "wait"
+    const { value: statement, certain } = found === "unsettled" ? { value: undefined, certain: false } : found
+    const partial = size - header_bytes > end - start
+    const room = Math.min(limits.recorded_values_bytes_max, talk.room)
+    const read = readValues({ bytes, start: statementEnd + 1, end, partial, oids: statement?.oids ?? [], room })
+    const name = nameKey(bytes, start, portalEnd)
+    const portal: Portal = { name, statementName, statement, certain, values: read.values, leftOut: read.leftOut, bytes: read.bytes }
+    talk.ask("bind", { name, portal })
+    return "pass"
+  }
+
+  #execute(seen: Seen): Fate {
+    const talk = this.#talk
+    const name = nameKey(seen.bytes, seen.start, endOfString(seen.bytes, seen.start, seen.end))
+    const found = talk.pending.find("portal", name, talk.statements)
+    if (found === "unsettled" && !talk.copying) return "wait"
+    const portal = found === "unsettled" ? undefined : found.value
+    const certain = found !== "unsettled" && found.certain && portal?.certain === true
+    const { statement, values, statementName, leftOut } = portal ?? {}
+    const decision = talk.session.decide({
+      kind: "postgres.statement",
+      how: "execute",
+      sql: statement?.sql ?? "",
+      ...(statement?.sql_bytes === undefined ? {} : { sql_bytes: statement.sql_bytes }),
+      ...(statementName ? { statement: printable(statementName) } : {}),
+      ...(name ? { portal: printable(name) } : {}),
+      ...(values?.length ? { values } : {}),
+      ...(leftOut ? { values_left_out: leftOut } : {}),
+      ...(certain ? {} : { unresolved: true }),
+    })
+    if (decision.verdict === "deny") {
+      if (talk.session.signal.aborted) return Buffer.alloc(0)
+      talk.ask("execute", { denial: denial(decision.error) })
+      return message("E", `sluice denied ${randomBytes(16).toString("hex")}`, int32(0))
+    }
+    talk.ask("execute", {
+      action: decision.action,
+      since: talk.clock.now(),
+      // Without a text we do not know, so it may.
+      renaming: statement === undefined || !certain ? (statement?.sql ?? "") : statement.renames ? statement.sql : undefined,
+    })
+    return "pass"
+  }
+
+  #close({ bytes, start, end }: Seen): Fate {
+    if (start >= end) throw broken("a Close without its kind")
+    const name = nameKey(bytes, start + 1, endOfString(bytes, start + 1, end))
+    this.#talk.ask(bytes[start] === S ? "close_statement" : "close_portal", { name })
+    return "pass"
+  }
+
+  #functionCall({ bytes, start, end, size }: Seen): Fate {
+    const talk = this.#talk
+    if (start + 4 > end) throw broken("a FunctionCall without its function")
+    const partial = size - header_bytes > end - start
+    const { values, leftOut } = readValues({ bytes, start: start + 4, end, partial, oids: [], room: limits.recorded_values_bytes_max })
+    const decision = talk.session.decide({
+      kind: "postgres.statement",
+      how: "function_call",
+      sql: `function ${bytes.readUInt32BE(start)}`,
+      values,
+      ...(leftOut > 0 ? { values_left_out: leftOut } : {}),
+    })
+    if (decision.verdict === "deny") return this.#denyWithSync(decision.error)
+    talk.ask("call", { action: decision.action, since: talk.clock.now() })
+    return "pass"
+  }
+
+  #denyWithSync(error: GatewayError): Fate {
+    const { pending, session, skipping } = this.#talk
+    if (session.signal.aborted) return Buffer.alloc(0)
+    // In the middle of an unfinished series a Sync of ours would end what the client has not ended: no client mixes the two.
+    if (skipping || (pending.last && pending.last.kind !== "sync" && pending.last.kind !== "query" && pending.last.kind !== "call"))
+      throw error
+    this.#talk.ask("sync", { denial: denial(error) })
+    return sync()
+  }
+}
+
+/** The NUL-terminated SQL at `start`, as it is recorded. `sql_bytes`: its size, when it goes on beyond what was seen. */
+function sqlAt({ bytes, start: body, end, size }: Seen, start: number): { sql: string; sql_bytes: number | undefined; after: number } {
+  const nul = bytes.indexOf(0, start)
+  if (nul >= 0 && nul < end) return { sql: redact(text(bytes, start, nul)), sql_bytes: undefined, after: nul + 1 }
+  const whole = size - header_bytes - (start - body)
+  if (whole <= end - start) throw broken("SQL without its end")
+  return { sql: redact(text(bytes, start, cutAt(bytes, start, end))), sql_bytes: whole - 1, after: end }
+}
+
+/** A name from the wire, one character a byte, for the record. */
+const printable = (name: string): string => Buffer.from(name, "latin1").toString()
+
+const broken = (why: string) => new GatewayError("protocol_broken", {}, new Error(why))

@@ -1,0 +1,135 @@
+// The PostgreSQL protocol: one client from its first byte to its last. Read this file first.
+//
+//   downstream.ts  encryption, startup, token          upstream.ts  TLS and login on the target
+//   relay.ts       both directions of what follows: scanner.ts cuts it into messages, frontend.ts and backend.ts read them
+//   cancel_keys.ts Ctrl-C                               refusal.ts   every error in PostgreSQL's own words
+//
+// Tokens travel inside TLS, or between two programs on the gateway's own machine (see downstream.ts).
+import type { Duplex } from "node:stream"
+import { GatewayError } from "../../src/core/errors.ts"
+import type { PostgresTarget } from "../../src/core/target.ts"
+import type { Gate, Host, Opening, Protocol, Session } from "../../src/gateway/contract.ts"
+import { CancelKeys } from "./cancel_keys.ts"
+import { authenticationOk, backendKeyData, report, type BackendKey } from "./codec.ts"
+import { downstreamOf, readStartup, readToken, type Downstream } from "./downstream.ts"
+import { farewell, fatal } from "./refusal.ts"
+import { Relay } from "./relay.ts"
+import type { Startup } from "./startup.ts"
+import { cancelUpstream, connectUpstream, type Upstream } from "./upstream.ts"
+
+export const postgres: Protocol = {
+  name: "postgres",
+  tls: "in_stream",
+  configure(host) {
+    const keys = new CancelKeys(host.clock)
+    return (client, gate) => serve(client, gate, { host, keys })
+  },
+}
+
+interface Shared {
+  readonly host: Host
+  readonly keys: CancelKeys
+}
+
+/** Rejects after the client was told, so that the reason reaches the log. */
+async function serve(client: Duplex, gate: Gate, shared: Shared): Promise<void> {
+  const side = downstreamOf(client)
+  try {
+    const first = await readStartup(side, gate)
+    if (first?.kind === "cancel") {
+      await shared.keys.use(first.key)
+      side.client.destroy() // never an answer
+    } else if (first) {
+      await admit(side, gate, { ...shared, startup: first })
+    }
+  } catch (failure) {
+    const error = GatewayError.from(failure, "protocol_broken")
+    await farewell(side.client, fatal(error), gate.clock)
+    throw error
+  }
+}
+
+/** Who, whether, and then the session. */
+async function admit(side: Downstream, gate: Gate, shared: Shared & { startup: Startup }): Promise<void> {
+  const { startup, host } = shared
+  const token = await readToken(side, gate, startup)
+  if (!token) return
+  const identity = await gate.identify({ kind: "token", token, target: startup.target })
+  const visit = new Visit(side, gate)
+  const session = await gate.open({ identity, target: startup.target, as: startup.user, ...visit.opening() })
+  visit.session = session
+  try {
+    const { target } = session
+    if (target.protocol !== "postgres") throw new GatewayError("unsupported", { what: "this target" })
+    // Another database of the same server was not granted: the same answer as for a target that does not exist.
+    if (startup.database !== undefined && startup.database !== target.database) {
+      throw new GatewayError("no_grant", { ask: host.ask(startup.target) })
+    }
+    await visit.relay({ target, startup, keys: shared.keys })
+  } catch (failure) {
+    // At a cut the core has said goodbye.
+    if (session.signal.aborted) return
+    const error = GatewayError.from(failure, "target_broke")
+    if (visit.between) await farewell(side.client, fatal(error), gate.clock)
+    throw error
+  } finally {
+    session.end()
+    await session.ended
+  }
+}
+
+/** One client on one target, and what the core asks of it at the end. */
+class Visit {
+  session!: Session
+  readonly #side: Downstream
+  readonly #gate: Gate
+  #target: PostgresTarget | undefined
+  #upstream: Upstream | undefined
+  #relay: Relay | undefined
+
+  constructor(side: Downstream, gate: Gate) {
+    this.#side = side
+    this.#gate = gate
+  }
+
+  /** Whether the client can read words of ours now. */
+  get between(): boolean {
+    return this.#relay?.between ?? true
+  }
+
+  opening(): Pick<Opening, "client" | "cancel" | "farewell" | "warn"> {
+    const { client } = this.#side
+    return {
+      client,
+      cancel: (dial) => this.#cancel(dial),
+      farewell: (reason) => (this.between ? farewell(client, fatal(reason), this.#gate.clock) : undefined),
+      warn: (warning) => this.#relay?.say(report({ severity: "NOTICE", sqlstate: "00000", message: warning.say })),
+    }
+  }
+
+  async relay({ target, startup, keys }: { target: PostgresTarget; startup: Startup; keys: CancelKeys }): Promise<void> {
+    const { session } = this
+    const { client } = this.#side
+    const gone = () => session.end()
+    client.once("close", gone)
+    this.#target = target
+    const upstream = (this.#upstream = await connectUpstream(session, target, startup))
+    if (session.signal.aborted) return
+    const key = keys.mint(startup.version, () => this.#cancel(() => session.dial()))
+    try {
+      const ready = upstream.greeting.at(-1) as Buffer
+      client.write(Buffer.concat([authenticationOk(), ...upstream.greeting.slice(0, -1), backendKeyData(key), ready]))
+      this.#side.inlet.release()
+      this.#relay = new Relay({ client, upstream: upstream.stream, session, clock: this.#gate.clock })
+      await this.#relay.run()
+    } finally {
+      keys.forget(key)
+    }
+  }
+
+  async #cancel(dial: () => Promise<Duplex>): Promise<void> {
+    const key: BackendKey | undefined = this.#upstream?.key
+    if (!key || !this.#target || !this.#relay?.busy) return
+    await cancelUpstream(this.session, this.#target, { key, dial })
+  }
+}

@@ -1,0 +1,141 @@
+// What the client has asked and the server has not answered yet, in order. The server answers in that order too, so the first
+// one waiting is what an answer is about; and until it is answered, what a name stands for is read off here.
+import type { Millis } from "../../src/core/clock.ts"
+import type { Portal, Statement, Statements } from "./statements.ts"
+
+export interface Asked {
+  readonly kind: "query" | "call" | "parse" | "bind" | "describe" | "execute" | "close_statement" | "close_portal" | "sync" | "copy_end"
+  /** The statement's or portal's. */
+  readonly name: string
+  readonly statement: Statement | undefined
+  readonly portal: Portal | undefined
+  /** The text that runs, when it may change what names stand for. */
+  readonly renaming: string | undefined
+  /** The recorded action, or -1. */
+  readonly action: number
+  readonly since: Millis
+  /** A denied action: goes to the client in place of the server's error, or before its ReadyForQuery. */
+  readonly denial: Buffer | undefined
+  /** What became of it so far. */
+  sqlstate: string | undefined
+  tag: string | undefined
+  rows: number
+  bytes_up: number
+}
+
+/** `kind` and what differs from nothing. */
+export function asked(kind: Asked["kind"], more: Partial<Asked> = {}): Asked {
+  return {
+    kind,
+    name: more.name ?? "",
+    statement: more.statement,
+    portal: more.portal,
+    renaming: more.renaming,
+    action: more.action ?? -1,
+    since: more.since ?? 0,
+    denial: more.denial,
+    sqlstate: undefined,
+    tag: undefined,
+    rows: 0,
+    bytes_up: 0,
+  }
+}
+
+/** `value` undefined: the name leads nowhere. "unsettled": it depends on what the server has yet to say about an earlier round. */
+export type Found<T> = { readonly value: T | undefined; readonly certain: boolean } | "unsettled"
+
+export class Pending {
+  #queue: Asked[] = []
+  #head = 0
+  /** How many of them touch names. */
+  #naming = 0
+  #bytes = 0
+
+  get size(): number {
+    return this.#queue.length - this.#head
+  }
+
+  /** Memory that texts and values take. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get first(): Asked | undefined {
+    return this.#queue[this.#head]
+  }
+
+  get last(): Asked | undefined {
+    return this.size > 0 ? this.#queue.at(-1) : undefined
+  }
+
+  push(one: Asked): void {
+    this.#queue.push(one)
+    if (!naming(one)) return
+    this.#naming++
+    this.#bytes += bytesOf(one)
+  }
+
+  shift(): Asked | undefined {
+    const one = this.#queue[this.#head]
+    if (one === undefined) return undefined
+    if (naming(one)) {
+      this.#naming--
+      this.#bytes -= bytesOf(one)
+    }
+    this.#head++
+    if (this.#head === this.#queue.length) {
+      this.#queue.length = 0
+      this.#head = 0
+    } else if (this.#head > 1_000 && this.#head * 2 > this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#head)
+      this.#head = 0
+    }
+    return one
+  }
+
+  /** The server reads these and does not answer: while it takes in a COPY, a Sync is ignored. Answers whether the COPY's end is here. */
+  dropSyncsUntilCopyEnd(): boolean {
+    const waiting = this.#queue.slice(this.#head)
+    const end = waiting.findIndex((one) => one.kind === "copy_end")
+    this.#queue = waiting.filter((one, at) => !((one.kind === "sync" && (end < 0 || at < end)) || at === end))
+    this.#head = 0
+    return end >= 0
+  }
+
+  /**
+   * What `name` will stand for when the server gets to it. Within one round (up to a Sync) the newest definition holds, or the
+   * server skips everything after it; an earlier round may yet fail, and then an older meaning would be what runs.
+   */
+  find<K extends "statement" | "portal">(kind: K, name: string, known: Statements): Found<NonNullable<Asked[K]>> {
+    const confirmed = (kind === "statement" ? known.statement(name) : known.portal(name)) as NonNullable<Asked[K]> | undefined
+    if (this.#naming === 0) return { value: confirmed, certain: confirmed !== undefined }
+    const makes = kind === "statement" ? "parse" : "bind"
+    const closes = kind === "statement" ? "close_statement" : "close_portal"
+    const meanings = confirmed === undefined ? [] : [confirmed]
+    let earlier = false
+    let renamed = false
+    for (let at = this.#queue.length - 1; at >= this.#head; at--) {
+      const one = this.#queue[at] as Asked
+      if (one.kind === "sync" || one.kind === "query") earlier = true
+      if (one.renaming !== undefined) {
+        if (earlier) return "unsettled"
+        renamed = true
+      }
+      if (one.name !== name) continue
+      if (one.kind === makes) {
+        const made = one[kind] as NonNullable<Asked[K]>
+        if (!earlier) return { value: made, certain: !renamed }
+        meanings.push(made)
+      } else if (one.kind === closes && !earlier) {
+        return { value: undefined, certain: false }
+      }
+    }
+    if (meanings.length > 1) return "unsettled"
+    return { value: meanings[0], certain: meanings.length === 1 && !renamed }
+  }
+}
+
+const naming = ({ kind, renaming }: Asked): boolean =>
+  renaming !== undefined || kind === "parse" || kind === "bind" || kind === "close_statement" || kind === "close_portal"
+
+const bytesOf = ({ statement, portal }: Asked): number => (statement?.sql.length ?? 0) + (portal?.bytes ?? 0)

@@ -1,0 +1,117 @@
+// Both directions of one logged-in connection, from the first query to the end of either side. It forwards through the pump and
+// keeps the client's stream readable to the last: what Sluice itself says goes between two messages of the server, or not at all.
+import type { Duplex } from "node:stream"
+import type { Clock } from "../../src/core/clock.ts"
+import { GatewayError } from "../../src/core/errors.ts"
+import type { Session } from "../../src/gateway/contract.ts"
+import { pump } from "../../src/gateway/pump.ts"
+import { Backend } from "./backend.ts"
+import { Conversation } from "./conversation.ts"
+import { Frontend } from "./frontend.ts"
+import { Scanner } from "./scanner.ts"
+
+export interface Sides {
+  readonly client: Duplex
+  readonly upstream: Duplex
+  readonly session: Session
+  readonly clock: Clock
+}
+
+export class Relay {
+  readonly #sides: Sides
+  readonly #talk: Conversation
+  readonly #frontend: Frontend
+  readonly #backend: Backend
+  readonly #up: Scanner
+  readonly #down: Scanner
+  /** What is to be said when the server's message is over. */
+  #unsaid: Buffer[] = []
+  #waits = false
+
+  constructor(sides: Sides) {
+    this.#sides = sides
+    this.#talk = new Conversation(sides.session, sides.clock)
+    this.#frontend = new Frontend(this.#talk)
+    this.#backend = new Backend(this.#talk)
+    this.#up = new Scanner(this.#frontend)
+    this.#down = new Scanner(this.#backend)
+  }
+
+  /** Whether something runs on the target. */
+  get busy(): boolean {
+    return this.#talk.busy
+  }
+
+  /** Whether words of ours can be read by the client now: the last message it got is whole. */
+  get between(): boolean {
+    return this.#down.between
+  }
+
+  /** A notice, now or after the message that is on its way. */
+  say(words: Buffer): void {
+    if (this.between) this.#sides.client.write(words)
+    else this.#unsaid.push(words)
+  }
+
+  /**
+   * Settles when the client has left, the server has closed after saying why, or the session was cut. Rejects with what the
+   * client should be told: `protocol_broken`, `too_large`, `target_broke`.
+   */
+  async run(): Promise<void> {
+    const { client, upstream, session } = this.#sides
+    session.signal.addEventListener("abort", () => this.#talk.close(isCut(session.signal) ? "cut" : "lost"), { once: true })
+    const up = pump({ from: client, to: upstream, session, direction: "up", end: false, pass: (chunk) => this.#passUp(chunk) })
+    const down = pump({ from: upstream, to: client, session, direction: "down", end: false, pass: (chunk) => this.#passDown(chunk) })
+    const first = await Promise.race([
+      up.then(
+        () => "client" as const,
+        (failure: unknown) => this.#clientBroke(failure),
+      ),
+      down.then(
+        () => "target" as const,
+        (failure: unknown) => this.#targetBroke(failure),
+      ),
+    ])
+    if (session.signal.aborted) return
+    this.#talk.close("lost")
+    if (first === "target" && !this.#backend.saidFatal && !this.#frontend.terminated) throw new GatewayError("target_broke")
+  }
+
+  #passUp(chunk: Buffer): Buffer | Buffer[] | null {
+    const parts = this.#up.pass(chunk)
+    const unread = this.#up.takeUnread()
+    if (unread) {
+      // The client is not read until the server has answered enough to know what comes next.
+      this.#waits = true
+      this.#sides.client.pause()
+      this.#sides.client.unshift(unread)
+    }
+    return parts
+  }
+
+  #passDown(chunk: Buffer): Buffer | Buffer[] | null {
+    const parts = this.#down.pass(chunk)
+    if (this.#waits) {
+      this.#waits = false
+      setImmediate(() => this.#sides.client.resume())
+    }
+    if (this.#unsaid.length === 0 || !this.between) return parts
+    const said = this.#unsaid
+    this.#unsaid = []
+    return [...(parts === null ? [] : Buffer.isBuffer(parts) ? [parts] : parts), ...said]
+  }
+
+  /** A socket that fails is a client that left; only what it wrote can be against the protocol. */
+  #clientBroke(failure: unknown): "client" {
+    if (!(failure instanceof GatewayError)) return "client"
+    this.#sides.session.recorder.write({ kind: "refused", what: failure.message })
+    throw failure
+  }
+
+  #targetBroke(failure: unknown): never {
+    throw failure instanceof GatewayError && failure.kind !== "protocol" ? failure : new GatewayError("target_broke", {}, failure)
+  }
+}
+
+/** A session also ends because its client left. */
+const isCut = ({ reason }: AbortSignal): boolean => reason instanceof GatewayError && reason.kind === "ended"

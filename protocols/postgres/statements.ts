@@ -1,0 +1,136 @@
+// What the names on one connection stand for: prepared statements, and portals made from them. Changed only by what the server
+// has confirmed; `conversation.ts` knows what is still on its way. SQL's own PREPARE, DEALLOCATE, DISCARD, DECLARE and CLOSE
+// change the same names; where the text does not tell which, everything is forgotten, and what is used after that is recorded
+// as unresolved. What a function does inside the server is never seen here.
+// Source: "Extended Query", and plan and portal names in PostgreSQL's NAMEDATALEN (63 bytes; the rest is ignored).
+import type { BoundValue } from "../../src/core/action.ts"
+import { GatewayError } from "../../src/core/errors.ts"
+import { limits } from "../../src/core/limits.ts"
+
+export interface Statement {
+  /** As it is recorded: cut, passwords taken out. */
+  readonly sql: string
+  readonly sql_bytes: number | undefined
+  /** Parameter types as the client gave them; missing ones are 0. */
+  readonly oids: readonly number[]
+  /** Whether running it may change what names stand for. */
+  readonly renames: boolean
+}
+
+export interface Portal {
+  readonly name: string
+  readonly statementName: string
+  /** Undefined: the name led nowhere that we know. */
+  readonly statement: Statement | undefined
+  readonly certain: boolean
+  readonly values: readonly BoundValue[]
+  readonly leftOut: number
+  /** Memory that the values take. */
+  readonly bytes: number
+}
+
+/** SQL after which names may stand for something else. */
+export const mayRename = (sql: string): boolean => /\b(?:prepare|deallocate|discard|declare|close|commit|rollback|abort|end)\b/i.test(sql)
+
+/** A name as the server compares it: its first 63 bytes, here one character each. */
+export const nameKey = (bytes: Buffer, start = 0, end = bytes.length): string => bytes.toString("latin1", start, Math.min(end, start + 63))
+
+export class Statements {
+  readonly #statements = new Map<string, Statement>()
+  readonly #portals = new Map<string, Portal>()
+  #bytes = 0
+
+  /** Memory that texts and values take. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  statement(name: string): Statement | undefined {
+    return this.#statements.get(name)
+  }
+
+  portal(name: string): Portal | undefined {
+    return this.#portals.get(name)
+  }
+
+  /** Throws `too_large`: a name that is not followed would run unseen. */
+  parsed(name: string, statement: Statement): void {
+    this.closeStatement(name)
+    this.#statements.set(name, statement)
+    this.#grow(statement.sql.length)
+  }
+
+  bound(portal: Portal): void {
+    this.closePortal(portal.name)
+    this.#portals.set(portal.name, portal)
+    this.#grow(portal.bytes)
+  }
+
+  closeStatement(name: string): void {
+    const known = this.#statements.get(name)
+    if (known && this.#statements.delete(name)) this.#bytes -= known.sql.length
+  }
+
+  closePortal(name: string): void {
+    const known = this.#portals.get(name)
+    if (known && this.#portals.delete(name)) this.#bytes -= known.bytes
+  }
+
+  /** A simple query overwrites both unnamed ones. */
+  closeUnnamed(): void {
+    this.closeStatement("")
+    this.closePortal("")
+  }
+
+  /** At the end of a transaction. */
+  closePortals(): void {
+    if (this.#portals.size === 0) return
+    for (const portal of this.#portals.values()) this.#bytes -= portal.bytes
+    this.#portals.clear()
+  }
+
+  /** No name is trusted any more. */
+  forget(): void {
+    this.#statements.clear()
+    this.#portals.clear()
+    this.#bytes = 0
+  }
+
+  /** A command that changes names has run: its tag is the server's word for it, `sql` the text that held it. */
+  ran(tag: string, sql: string | undefined): void {
+    switch (tag) {
+      case "DEALLOCATE ALL":
+      case "DISCARD ALL":
+        return this.forget()
+      case "DEALLOCATE": {
+        const name = nameIn(sql, /^\s*deallocate\s+(?:prepare\s+)?(?<name>"(?:[^"]|"")+"|[a-z_][\w$]*)\s*;?\s*$/i)
+        return name === undefined ? this.forget() : this.closeStatement(name)
+      }
+      case "PREPARE": {
+        const name = nameIn(sql, /^\s*prepare\s+(?<name>"(?:[^"]|"")+"|[a-z_][\w$]*)\s*(?:\(|as\b)[^;]*;?\s*$/i)
+        if (name === undefined || sql === undefined) return this.forget()
+        return this.parsed(name, { sql, sql_bytes: undefined, oids: [], renames: mayRename(sql.replace(/prepare/i, "")) })
+      }
+      case "COMMIT":
+      case "ROLLBACK":
+      case "PREPARE TRANSACTION":
+      case "CLOSE CURSOR":
+      case "CLOSE CURSOR ALL":
+      case "DECLARE CURSOR":
+        return this.closePortals()
+    }
+  }
+
+  #grow(bytes: number): void {
+    this.#bytes += bytes
+    const count = this.#statements.size + this.#portals.size
+    if (count > limits.postgres_statements_max || this.#bytes > limits.postgres_statement_bytes_max) throw new GatewayError("too_large")
+  }
+}
+
+/** The one name in a statement of a known form, as the server folds it; undefined when the form is another. */
+function nameIn(sql: string | undefined, form: RegExp): string | undefined {
+  const name = sql === undefined ? undefined : form.exec(sql)?.groups?.["name"]
+  if (name === undefined || /^all$/i.test(name)) return undefined
+  return nameKey(Buffer.from(name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name.toLowerCase()))
+}
