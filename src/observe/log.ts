@@ -1,5 +1,8 @@
-// The log: one JSON object a line on standard error, session ids as fields, never a secret.
+// The log: one JSON object a line on standard error, session ids as fields, never a secret. Secrets are `Secret` and print as
+// such; `scrub` is the second line, for what a peer or a library put into an error.
 import { pino } from "pino"
+import type { Logger } from "pino"
+import { scrub, scrubText } from "./scrub.ts"
 
 export interface Log {
   child(fields: Record<string, unknown>): Log
@@ -12,17 +15,23 @@ export interface Log {
 export type LogLevel = "debug" | "info" | "warn" | "error" | "silent"
 
 export function createLog(level: LogLevel, destination: NodeJS.WritableStream = process.stderr): Log {
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: errorFacts } }, destination)
+  // What an error says is `scrub`'s to decide: pino's own serializer would print the stack and every property.
+  return wrap(
+    pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: (value: unknown) => value } }, destination),
+  )
 }
 
-/** An error as its name, code, message and causes; no stack and no other property, which might hold what a peer sent. */
-function errorFacts(error: unknown): unknown {
-  if (!(error instanceof Error)) return String(error)
-  const code = (error as { code?: unknown }).code
+function wrap(logger: Logger): Log {
+  const at =
+    (level: "debug" | "info" | "warn" | "error") =>
+    (fields: Record<string, unknown>, words: string): void => {
+      if (logger.isLevelEnabled(level)) logger[level](scrub(fields), scrubText(words))
+    }
   return {
-    name: error.name,
-    message: error.message,
-    ...(typeof code === "string" ? { code } : {}),
-    ...(error.cause === undefined ? {} : { cause: errorFacts(error.cause) }),
+    child: (fields) => wrap(logger.child(scrub(fields))),
+    debug: at("debug"),
+    info: at("info"),
+    warn: at("warn"),
+    error: at("error"),
   }
 }

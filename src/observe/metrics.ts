@@ -1,22 +1,56 @@
-// What Sluice counts, in one place. Through @opentelemetry/api alone: without an SDK every call here does nothing, and whether
-// there is one is decided in `telemetry.ts`.
+// What is counted and measured, in one place. Without an OpenTelemetry SDK every call ends in a function that does nothing. The
+// instruments are made on first use, because those made before the SDK runs stay without effect: `main` starts it first.
 import { metrics as api } from "@opentelemetry/api"
+import type { Meter } from "@opentelemetry/api"
 import type { ProtocolName } from "../core/target.ts"
 
-const meter = api.getMeter("sluice")
-
-const sessionsLive = meter.createUpDownCounter("sluice.sessions.live", { description: "Sessions that are open now" })
-const decisions = meter.createCounter("sluice.decisions", { description: "Grant checks and action decisions, by verdict" })
-const bytes = meter.createCounter("sluice.bytes", { unit: "By", description: "Bytes forwarded, counted when a session ends" })
-const cutLatency = meter.createHistogram("sluice.cut.duration", { unit: "ms", description: "From a cut to the closed client" })
-const refusals = meter.createCounter("sluice.handshakes.refused", { description: "Clients turned away before they were known" })
-
 export const metrics = {
-  sessionOpened: (protocol: ProtocolName): void => sessionsLive.add(1, { protocol }),
-  sessionClosed: (protocol: ProtocolName): void => sessionsLive.add(-1, { protocol }),
-  decided: (verdict: "allow" | "deny"): void => decisions.add(1, { verdict }),
-  forwarded: (direction: "up" | "down", count: number): void => bytes.add(count, { direction }),
-  cut: (duration_ms: number): void => cutLatency.record(duration_ms),
-  refused: (protocol: ProtocolName, why: "connections" | "handshakes" | "address" | "handshake_timeout"): void =>
-    refusals.add(1, { protocol, why }),
+  sessionOpened(protocol: ProtocolName): void {
+    instruments().sessions_live.add(1, { protocol })
+  },
+
+  sessionClosed(protocol: ProtocolName): void {
+    instruments().sessions_live.add(-1, { protocol })
+  },
+
+  /** An action was decided about. */
+  decided(verdict: "allow" | "deny"): void {
+    instruments().actions.add(1, { verdict })
+  },
+
+  /** Bytes forwarded: "up" is towards the target. */
+  forwarded(protocol: ProtocolName, direction: "up" | "down", bytes: number): void {
+    instruments().bytes.add(bytes, { protocol, direction })
+  },
+
+  /** From the moment a session had to end to its client's closed connection. */
+  cut(latency_ms: number): void {
+    instruments().cut_ms.record(latency_ms)
+  },
+
+  /** From an event to the kernel's answer that it has it. */
+  recorded(write_ms: number): void {
+    instruments().recorder_write_ms.record(write_ms)
+  },
+
+  /** A connection ended before it was anybody's; `reason` is one of few words of ours. */
+  refused(protocol: ProtocolName, reason: string): void {
+    instruments().handshakes_refused.add(1, { protocol, reason })
+  },
 }
+
+const milliseconds = { unit: "ms", advice: { explicitBucketBoundaries: [0.1, 0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500] } }
+
+function make(meter: Meter) {
+  return {
+    sessions_live: meter.createUpDownCounter("sluice.sessions.live", { description: "sessions that are open now" }),
+    actions: meter.createCounter("sluice.actions", { description: "actions decided about, by verdict" }),
+    bytes: meter.createCounter("sluice.bytes", { unit: "By", description: "bytes forwarded, by direction" }),
+    cut_ms: meter.createHistogram("sluice.cut_ms", { ...milliseconds, description: "from the end of a grant to the closed connection" }),
+    recorder_write_ms: meter.createHistogram("sluice.recorder.write_ms", { ...milliseconds, description: "one write of a recording" }),
+    handshakes_refused: meter.createCounter("sluice.handshakes.refused", { description: "connections that ended before a login" }),
+  }
+}
+
+let made: ReturnType<typeof make> | undefined
+const instruments = (): ReturnType<typeof make> => (made ??= make(api.getMeter("sluice")))
