@@ -23,16 +23,16 @@ export interface HttpApp {
   readonly url: string
   /** Everything it received, in order; `body` grows as it arrives. */
   readonly received: readonly Received[]
-  /** Exchanges and WebSockets that are going on now. */
-  readonly open: () => number
+  /** Exchanges and WebSockets that are going on now; those of one url alone, when it is given. */
+  open(url?: string): number
   stop(): Promise<void>
 }
 
 export async function startHttpApp(): Promise<HttpApp> {
   const received: Received[] = []
-  const live = new Set<ServerResponse | WebSocket>()
-  const track = (one: ServerResponse | WebSocket): void => {
-    live.add(one)
+  const live = new Map<ServerResponse | WebSocket, string>()
+  const track = (one: ServerResponse | WebSocket, url: string): void => {
+    live.set(one, url)
     one.once("close", () => live.delete(one))
   }
   const note = (request: IncomingMessage, upgrade: boolean): Received => {
@@ -44,7 +44,7 @@ export async function startHttpApp(): Promise<HttpApp> {
 
   const server = createServer((request, response) => {
     const seen = note(request, false)
-    track(response)
+    track(response, seen.url)
     response.on("error", () => {})
     request.on("error", () => {})
     request.setEncoding("utf8").on("data", (text: string) => void (seen.body += text))
@@ -52,9 +52,9 @@ export async function startHttpApp(): Promise<HttpApp> {
   })
   const sockets = new WebSocketServer({ noServer: true })
   server.on("upgrade", (request, socket, head) => {
-    note(request, true)
+    const { url } = note(request, true)
     sockets.handleUpgrade(request, socket, head, (client) => {
-      track(client)
+      track(client, url)
       client.on("error", () => {})
       client.on("message", (data: Buffer, binary) => {
         if (!binary && data.toString() === "bye") client.close(4000, "you said bye")
@@ -71,9 +71,9 @@ export async function startHttpApp(): Promise<HttpApp> {
     address,
     url: `http://127.0.0.1:${address.port}`,
     received,
-    open: () => live.size,
+    open: (url) => (url === undefined ? live.size : [...live.values()].filter((one) => one === url).length),
     async stop() {
-      for (const one of live) if ("terminate" in one) one.terminate()
+      for (const one of live.keys()) if ("terminate" in one) one.terminate()
       server.close()
       server.closeAllConnections()
       await once(server, "close")
