@@ -96,20 +96,20 @@ export class Listener {
 
   /** Counts a client as unknown until the function it answers is called, or it leaves, or its time is up. */
   #handshake(socket: Socket, from: string): () => void {
-    const { protocol, log } = this.#options
+    const { protocol, threshold, log } = this.#options
     this.#handshakingTotal++
     this.#handshaking.set(from, (this.#handshaking.get(from) ?? 0) + 1)
     const time_ms = limits.handshake_ms_max[protocol.name]
-    const timer = setTimeout(() => {
+    const timer = threshold.clock.after(time_ms, () => {
       log.info({ client: from, time_ms }, "the login took too long")
       metrics.refused(protocol.name, "handshake_timeout")
       socket.destroy()
-    }, time_ms)
+    })
     let counted = true
     const settled = (): void => {
       if (!counted) return
       counted = false
-      clearTimeout(timer)
+      timer.cancel()
       this.#handshakingTotal--
       const left = (this.#handshaking.get(from) ?? 1) - 1
       if (left === 0) this.#handshaking.delete(from)

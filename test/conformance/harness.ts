@@ -1,0 +1,168 @@
+// A gateway without sockets: the real gate, sessions, lease book, cache and recorder, on a fake clock, with an in-memory wire to
+// the client and one to the target. What the approval service would say, the test says.
+import assert from "node:assert/strict"
+import { existsSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import type { Duplex } from "node:stream"
+import { createLocalJWKSet } from "jose"
+import { generateKeyPairSync } from "node:crypto"
+import { createSecureContext } from "node:tls"
+import type { Grant } from "../../src/core/grant.ts"
+import { newGrantId, type RequestId, type SessionId } from "../../src/core/ids.ts"
+import { Secret } from "../../src/core/secret.ts"
+import type { Target } from "../../src/core/target.ts"
+import { openState } from "../../src/config/state.ts"
+import { parsePublicKey } from "../../src/config/openssh_key.ts"
+import type { Host, Protocol, Serve } from "../../src/gateway/contract.ts"
+import { ClientGate, type Threshold } from "../../src/gateway/gate.ts"
+import { GrantCache } from "../../src/gateway/grant_cache.ts"
+import { LeaseBook } from "../../src/gateway/lease_book.ts"
+import { SessionRegister } from "../../src/gateway/session_register.ts"
+import { createAuthenticator } from "../../src/identity/authenticator.ts"
+import { createTokenIssuer, createTokenVerifier } from "../../src/identity/tokens.ts"
+import { createLog } from "../../src/observe/log.ts"
+import type { Line } from "../../src/record/events.ts"
+import { closedPath, livePath } from "../../src/record/places.ts"
+import type { SessionReport } from "../../src/api/schema.ts"
+import { FakeClock } from "../support/fake_clock.ts"
+import { fillDisk } from "../support/full_disk.ts"
+import { person } from "../support/people.ts"
+import { scratch } from "../support/scratch.ts"
+import { wire } from "../support/wire.ts"
+
+export type Harness = Awaited<ReturnType<typeof createHarness>>
+
+export interface HarnessOptions {
+  readonly protocol: Protocol
+  readonly targets: readonly Target[]
+  /** The target's side of a connection that the gateway dialled. */
+  serveTarget(socket: Duplex, target: Target): void
+}
+
+export async function createHarness({ protocol, targets, serveTarget }: HarnessOptions) {
+  const clock = new FakeClock()
+  const folder = scratch("conformance")
+  const state = await openState(join(folder, "state"))
+  const alice = person("alice", "engineers")
+  const signing = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ type: "pkcs8", format: "pem" }) as string
+  const issuer = await createTokenIssuer({ privateKey: new Secret(signing), clock })
+  const log = createLog("silent")
+  const reports: SessionReport[] = []
+  const feed = { fresh: true }
+  /** What the approval service would answer. */
+  const truth = new Map<string, Grant>()
+  const cache = new GrantCache({
+    lookup: (subject, target) =>
+      Promise.resolve([...truth.values()].filter((grant) => grant.subject === subject && grant.target === target)),
+  })
+  const sessions = new SessionRegister(clock, { push: (report) => void reports.push(report) })
+  const dialled: Duplex[] = []
+  const ask = (target: string): string => `ssh gateway request ${target}`
+  const threshold: Threshold = {
+    gateway: "gateway",
+    clock,
+    authenticator: createAuthenticator({
+      users: [{ name: alice.name, groups: alice.groups, ssh_keys: [parsePublicKey(alice.publicKey)] }],
+      verifier: createTokenVerifier({ keys: createLocalJWKSet(issuer.jwks), clock }),
+      clock,
+    }),
+    targets: new Map(targets.map((target) => [target.name, target])),
+    cache,
+    feed,
+    leases: new LeaseBook(clock),
+    sessions,
+    recordings: { dir: join(folder, "recordings"), on_failure: "cut" },
+    connect: (address) => {
+      const target = targets.find((candidate) => candidate.address === address)
+      assert(target, "only a target's own address is ever dialled")
+      const { near, far } = wire()
+      dialled.push(near)
+      serveTarget(far, target)
+      return { socket: near, connected: Promise.resolve() }
+    },
+    ask,
+    secureContext: () => createSecureContext(),
+  }
+  const host: Host = {
+    name: "gateway",
+    domain: "gateway",
+    stream_bytes_max: 1024 * 1024,
+    keys: state.keys,
+    ask,
+    verbs: () => Promise.resolve(0),
+    clock,
+    log,
+  }
+  const serve: Serve = protocol.configure(host)
+  let revision = 0
+
+  const recordings = join(folder, "recordings")
+  /** While it is written, and after it was closed. */
+  const recordingPath = (id: SessionId): string => {
+    const started = reports.find((report) => report.event === "started" && report.session.id === id)
+    assert(started?.event === "started")
+    const live = livePath(recordings, id)
+    return existsSync(live) ? live : closedPath(recordings, id, started.session.started_at)
+  }
+
+  return {
+    clock,
+    alice,
+    issuer,
+    host,
+    feed,
+    sessions,
+    reports,
+    dialled,
+    /** A client's end of a new connection, and how serving it went. */
+    connect(): { client: Duplex; served: Promise<void> } {
+      const { near, far } = wire()
+      const gate = new ClientGate({ threshold, protocol: protocol.name, address: "127.0.0.1:50000", log, onSettled: () => {} })
+      const served = serve(far, gate).finally(() => far.destroy())
+      served.catch(() => {})
+      return { client: near, served }
+    },
+    grant(target: string, changes: Partial<Grant> = {}): Grant {
+      const grant: Grant = {
+        id: newGrantId(),
+        request: 1 as RequestId,
+        subject: alice.name,
+        target,
+        as: null,
+        starts_at: clock.now(),
+        ends_at: clock.now() + 3_600_000,
+        status: "active",
+        revision: ++revision,
+        ...changes,
+      }
+      truth.set(grant.id, grant)
+      cache.apply(grant)
+      return grant
+    },
+    /** A newer revision arrives by the feed. */
+    change(grant: Grant, changes: Partial<Grant>): Grant {
+      const changed = { ...grant, ...changes, revision: ++revision }
+      truth.set(grant.id, changed)
+      cache.apply(changed)
+      sessions.update(changed, { by: "bob@example.com", reason: "test" })
+      return changed
+    },
+    /** The session that was opened last. */
+    lastSession(): SessionId {
+      const started = reports.findLast((report) => report.event === "started")
+      assert(started?.event === "started", "no session was opened")
+      return started.session.id
+    },
+    /** From now on nothing more can be written to the last session's recording. */
+    breakRecordings(): void {
+      fillDisk(recordingPath(this.lastSession()))
+    },
+    /** What is on record for a session at this moment, as another process would read it. */
+    recording(id: SessionId): readonly Line[] {
+      return readFileSync(recordingPath(id), "utf8")
+        .split("\n")
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as Line)
+    },
+  }
+}

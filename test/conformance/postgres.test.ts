@@ -1,0 +1,4 @@
+import { driver } from "./drivers/postgres.ts"
+import { conformance } from "./suite.ts"
+
+conformance(driver)

@@ -1,0 +1,129 @@
+import assert from "node:assert/strict"
+import { once } from "node:events"
+import http from "node:http"
+import type { AddressInfo } from "node:net"
+import { afterEach, describe, test } from "node:test"
+import type { FeedLine } from "../../../src/api/schema.ts"
+import { limits } from "../../../src/core/limits.ts"
+import { Secret } from "../../../src/core/secret.ts"
+import { Feed } from "../../../src/gateway/feed.ts"
+import { createLog } from "../../../src/observe/log.ts"
+import { FakeClock } from "../../support/fake_clock.ts"
+import { eventually } from "../../support/wait.ts"
+
+const grant = {
+  id: "g_0123456789abcdef",
+  request: 1,
+  subject: "alice",
+  target: "shop",
+  as: null,
+  starts_at: 0,
+  ends_at: 1,
+  status: "active",
+  revision: 6,
+  ended_by: null,
+  ended_reason: null,
+  ended_at: null,
+}
+
+const open: (() => void)[] = []
+afterEach(() => open.splice(0).forEach((close) => close()))
+
+/** An approval service that says what the test says, and a feed that listens to it. */
+async function setUp() {
+  const asked: { url: string; authorization: string | undefined; say(line: object): void; hangUp(): void }[] = []
+  const server = http.createServer((request, response) => {
+    response.flushHeaders()
+    asked.push({
+      url: request.url ?? "",
+      authorization: request.headers.authorization,
+      say: (line) => void response.write(`${JSON.stringify(line)}\n`),
+      hangUp: () => response.destroy(),
+    })
+  })
+  server.listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const clock = new FakeClock()
+  const heard: FeedLine[] = []
+  let otherHistories = 0
+  const feed = new Feed({
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    key: new Secret("gateway key"),
+    clock,
+    log: createLog("silent"),
+    onChange: (line) => heard.push(line),
+    onOtherHistory: () => otherHistories++,
+  })
+  open.push(() => {
+    feed.close()
+    server.closeAllConnections()
+    server.close()
+  })
+  feed.start()
+  /** The service's side of the n-th connection. */
+  const connection = (index: number) =>
+    eventually(`connection ${index}`, () => {
+      clock.advance(asked.length > index ? 0 : limits.feed_retry_ms_max)
+      return asked[index]
+    })
+  return { clock, feed, heard, connection, otherHistories: () => otherHistories }
+}
+
+describe("the feed", () => {
+  test("knows nothing until the service has spoken, and shows the gateway's key", async () => {
+    const { feed, connection } = await setUp()
+    assert.equal(feed.fresh, false)
+    const first = await connection(0)
+    assert.equal(first.authorization, "Bearer gateway key")
+    first.say({ kind: "hello", sequence: 5 })
+    await feed.connected()
+    await eventually("fresh", () => feed.fresh)
+  })
+
+  test("is stale when it has heard nothing for the freshness bound, and fresh again with the next word", async () => {
+    const { clock, feed, connection } = await setUp()
+    const first = await connection(0)
+    first.say({ kind: "hello", sequence: 5 })
+    await eventually("fresh", () => feed.fresh)
+    clock.advance(limits.freshness_ms + 1)
+    assert.equal(feed.fresh, false)
+    first.say({ kind: "beat", sequence: 5 })
+    await eventually("fresh again", () => feed.fresh)
+  })
+
+  test("resumes from the last change it heard, and is not fresh until it has caught up", async () => {
+    const { clock, feed, heard, connection } = await setUp()
+    const first = await connection(0)
+    first.say({ kind: "hello", sequence: 5 })
+    first.say({ kind: "grant", sequence: 6, grant })
+    await eventually("the change", () => heard.length === 1)
+    first.hangUp()
+    const second = await connection(1)
+    assert.equal(second.url, "/v1/gateway/feed?after=6")
+    clock.advance(limits.freshness_ms + 1)
+    second.say({ kind: "hello", sequence: 8 })
+    second.say({ kind: "grant", sequence: 7, grant: { ...grant, status: "revoked", revision: 7 } })
+    await eventually("the missed change", () => heard.length === 2)
+    assert.equal(feed.fresh, false, "another change may still be on its way")
+    second.say({ kind: "beat", sequence: 8 })
+    await eventually("caught up", () => feed.fresh)
+  })
+
+  test("a service whose history is behind what was heard is another one", async () => {
+    const { feed, connection, otherHistories } = await setUp()
+    const first = await connection(0)
+    first.say({ kind: "hello", sequence: 50 })
+    await feed.connected()
+    first.hangUp()
+    const second = await connection(1)
+    second.say({ kind: "hello", sequence: 3 })
+    await eventually("noticed", () => otherHistories() === 1)
+  })
+
+  test("a line that is not of the feed drops the connection and comes back", async () => {
+    const { connection } = await setUp()
+    const first = await connection(0)
+    first.say({ kind: "grant", sequence: "six" })
+    await connection(1)
+  })
+})

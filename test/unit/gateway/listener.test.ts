@@ -1,0 +1,121 @@
+import assert from "node:assert/strict"
+import { once } from "node:events"
+import { connect, type Socket } from "node:net"
+import { createSecureContext } from "node:tls"
+import { afterEach, describe, test } from "node:test"
+import { limits } from "../../../src/core/limits.ts"
+import type { Address } from "../../../src/core/target.ts"
+import type { Gate, Protocol, Serve } from "../../../src/gateway/contract.ts"
+import type { Threshold } from "../../../src/gateway/gate.ts"
+import { Listener } from "../../../src/gateway/listener.ts"
+import { createLog } from "../../../src/observe/log.ts"
+import { FakeClock } from "../../support/fake_clock.ts"
+import { eventually } from "../../support/wait.ts"
+
+const open: (() => void)[] = []
+afterEach(() => open.splice(0).forEach((close) => close()))
+
+/** A listener whose protocol echoes; its gate settles when the client sends "known". */
+async function setUp(serve?: Serve) {
+  const clock = new FakeClock()
+  const gates: Gate[] = []
+  const echo: Serve = async (client, gate) => {
+    gates.push(gate)
+    client.on("data", (chunk: Buffer) => {
+      if (String(chunk) === "known") gate.settled()
+      client.write(chunk)
+    })
+    await once(client, "close")
+  }
+  const protocol: Protocol = { name: "postgres", tls: "in_stream", configure: () => serve ?? echo }
+  const threshold = { clock, secureContext: () => createSecureContext() } as unknown as Threshold
+  const listener = new Listener({
+    protocol,
+    serve: serve ?? echo,
+    listen: { host: "127.0.0.1", port: 0 },
+    threshold,
+    log: createLog("silent"),
+  })
+  const address = await listener.listen()
+  open.push(() => listener.close())
+  return { clock, listener, address, gates }
+}
+
+function client({ host, port }: Address): Socket {
+  const socket = connect({ host, port })
+  socket.on("error", () => {})
+  open.push(() => socket.destroy())
+  return socket
+}
+
+describe("a listener", () => {
+  test("closes a client that says nothing when its time is up, and keeps the one that is known", async () => {
+    const { clock, address } = await setUp()
+    const silent = client(address)
+    const known = client(address)
+    known.write("known")
+    await once(known, "data")
+    await eventually("the silent one is in", () => silent.readyState === "open")
+    clock.advance(limits.handshake_ms_max.postgres)
+    await once(silent, "close")
+    known.write("again")
+    assert.equal(String((await once(known, "data"))[0]), "again")
+  })
+
+  test("one address with too many silent clients is turned away, and let in again when one of them leaves", async () => {
+    const { address, gates } = await setUp()
+    const silent = Array.from({ length: limits.handshaking_per_address_max }, () => client(address))
+    await eventually("all inside", () => gates.length === silent.length)
+    const refused = client(address)
+    await once(refused, "close")
+    silent[0]!.destroy()
+    await eventually("a place", async () => {
+      const next = client(address)
+      next.write("known")
+      const answered = await Promise.race([once(next, "data").then(() => true), once(next, "close").then(() => false)])
+      return answered
+    })
+  })
+
+  test("a protocol that fails closes its client and nothing else", async () => {
+    let calls = 0
+    const { address } = await setUp(async (socket, gate) => {
+      calls++
+      if (calls === 1) throw new Error("our own mistake")
+      gate.settled()
+      socket.write("fine")
+      await once(socket, "close")
+    })
+    const first = client(address)
+    first.resume()
+    await once(first, "close")
+    const second = client(address)
+    assert.equal(String((await once(second, "data"))[0]), "fine")
+  })
+
+  test("stopped, it takes nobody new and keeps who is inside; closed, it keeps nobody", async () => {
+    const { listener, address } = await setUp()
+    const inside = client(address)
+    inside.write("known")
+    await once(inside, "data")
+    listener.stop()
+    const late = client(address)
+    await new Promise((resolve) => late.once("close", resolve))
+    inside.write("still")
+    assert.equal(String((await once(inside, "data"))[0]), "still")
+    listener.close()
+    await once(inside, "close")
+  })
+
+  test("a port that is taken is the operator's to hear of", async () => {
+    const { address } = await setUp()
+    const second = new Listener({
+      protocol: { name: "postgres", tls: "in_stream", configure: () => async () => {} },
+      serve: async () => {},
+      listen: address,
+      threshold: {} as Threshold,
+      log: createLog("silent"),
+    })
+    await assert.rejects(second.listen(), { code: "EADDRINUSE" })
+  })
+})
