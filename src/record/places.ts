@@ -49,8 +49,8 @@ function writerOf(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1")
     // The second field is the program's name in brackets and may hold anything: fields are counted after it.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
-    return `${pid}-${fields[19]}`
+    const [state = "", ...fields] = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+    return `${pid}-${"ZX".includes(state) ? "dead" : fields[18]}`
   } catch {
     return `${pid}-0`
   }
