@@ -72,6 +72,7 @@ export const limits = {
   // Being seen from outside.
   log_text_chars_max: 4_096, // of one field: a peer may have chosen it
   log_items_max: 64, // of one list or object in a field
+  telemetry_flush_ms_max: 2 * second, // at the end, for a collector that does not answer
   health_connections_max: 64,
   health_request_ms_max: 5 * second,
   health_header_bytes_max: 8 * KiB,
