@@ -1,9 +1,11 @@
 // Starts the OpenTelemetry SDK when the usual environment asks for it (OTEL_EXPORTER_OTLP_ENDPOINT and its kin, as the OpenTelemetry
 // specification, "OTLP Exporter Configuration", names them). Only `main` and `start` call this, and before anything is measured.
 // Without that environment nothing is loaded: the SDK is large.
+import { setTimeout as delay } from "node:timers/promises"
+import { limits } from "../core/limits.ts"
 import type { Log } from "./log.ts"
 
-/** Ends telemetry, sending what is left. */
+/** Ends telemetry, sending what is left; waits `telemetry_flush_ms_max` at most, and never rejects. */
 export type Shutdown = () => Promise<void>
 
 const endpoints = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"] as const
@@ -22,6 +24,8 @@ export async function startTelemetry(log: Log, environment: NodeJS.ProcessEnv = 
   sdk.start()
   log.info({ endpoint: endpoints.filter((name) => environment[name]) }, "telemetry is on")
   return async () => {
-    await sdk.shutdown().catch((failure: unknown) => log.warn({ err: failure }, "telemetry was not sent"))
+    const late = delay(limits.telemetry_flush_ms_max, "late", { ref: false })
+    const ended = await Promise.race([sdk.shutdown(), late]).catch((failure: unknown) => failure)
+    if (ended !== undefined) log.warn({ err: ended }, "not all telemetry was sent")
   }
 }
