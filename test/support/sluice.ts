@@ -94,9 +94,12 @@ export class Sluice {
     return this.#log()
   }
 
-  /** The first words of an ssh, scp or sftp command of this person's: `ssh(alice)` then "gateway" or "-J", "gateway", … */
-  ssh(person: Person): string[] {
-    return sshOptions({ person, port: this.port("ssh"), folder: this.folder })
+  /**
+   * The first words of an ssh, scp or sftp command of this person's: `ssh(alice)`, then "gateway" or "-J", "gateway", …
+   * `trust`: lines of known_hosts; nothing else is trusted then.
+   */
+  ssh(person: Person, trust?: string): string[] {
+    return sshOptions({ person, port: this.port("ssh"), folder: this.folder, ...(trust === undefined ? {} : { trust }) })
   }
 
   /** The approval API as this person. */

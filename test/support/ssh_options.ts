@@ -1,5 +1,5 @@
 // How a person's OpenSSH is set up in a test: a config file in which `gateway` is the gateway, their key and no agent. Host keys
-// are accepted when first seen, into a file of their own; tests about host keys say what they trust.
+// are accepted when first seen, into a file of their own; a test about host keys says what is trusted, and then nothing else is.
 import { existsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Person } from "./people.ts"
@@ -8,12 +8,17 @@ export interface SshSetup {
   readonly person: Person
   readonly port: number
   readonly folder: string
+  /** Lines of known_hosts. */
+  readonly trust?: string
 }
 
 /** `["-F", file]`: the jump of `-J gateway` reads the same file. */
-export function sshOptions({ person, port, folder }: SshSetup): string[] {
+export function sshOptions({ person, port, folder, trust }: SshSetup): string[] {
   const name = person.name.replaceAll(/[^a-z0-9]/g, "_")
-  const file = join(folder, `ssh_config.${name}.${port}`)
+  const kind = trust === undefined ? "new" : "strict"
+  const file = join(folder, `ssh_config.${name}.${port}.${kind}`)
+  const known = join(folder, `known_hosts.${name}.${kind}`)
+  if (trust !== undefined) writeFileSync(known, trust)
   if (!existsSync(file)) {
     const lines = [
       "Host gateway",
@@ -24,8 +29,8 @@ export function sshOptions({ person, port, folder }: SshSetup): string[] {
       `  IdentityFile ${person.file}`,
       "  IdentitiesOnly yes",
       "  IdentityAgent none",
-      "  StrictHostKeyChecking accept-new",
-      `  UserKnownHostsFile ${join(folder, `known_hosts.${name}`)}`,
+      `  StrictHostKeyChecking ${trust === undefined ? "accept-new" : "yes"}`,
+      `  UserKnownHostsFile ${known}`,
       "  GlobalKnownHostsFile /dev/null",
       "  BatchMode no",
       "  NumberOfPasswordPrompts 1",
