@@ -1,0 +1,78 @@
+// The request line and the framing: which requests there is one reading of, and what they say. Whatever a target could read
+// differently from us is refused here, so that what was decided about is what the target gets. Bodies never come here.
+import type { IncomingMessage } from "node:http"
+import { GatewayError } from "../../src/core/errors.ts"
+import { limits } from "../../src/core/limits.ts"
+import type { RequestHeaders } from "./headers.ts"
+
+export interface RequestLine {
+  readonly method: string
+  /** Origin form, as it is sent on (RFC 9112, section 3.2.1). */
+  readonly url: string
+  /** Without the query. */
+  readonly path: string
+  /** Names of the query's parameters. */
+  readonly query: readonly string[]
+}
+
+export const badRequest = (what: string): GatewayError => new GatewayError("invalid", { what })
+const unsupported = (what: string): GatewayError => new GatewayError("unsupported", { what })
+
+/** What a path may hold (RFC 3986, section 3.3, and bytes beyond ASCII that some send): no control, no space, no `#`, no backslash. */
+const plainPath = /^\/[!"$-[\]-~\u0080-\u00ff]*$/
+const plainQuery = /^[!"$-~\u0080-\u00ff]*$/
+/** Escapes that turn into path syntax where they are decoded: `.`, `/`, `\`, NUL, line ends. */
+const escapedSyntax = /%(2e|2f|5c|00|0a|0d)/i
+/** `/../`, `/./`, and the `/..;/` that servlet containers read so. */
+const dotSegment = /\/\.{1,2}(?=[/;]|$)/
+
+/** Throws `invalid` or `unsupported`, with words for the client. */
+export function readRequestLine(request: IncomingMessage, host: string): RequestLine {
+  const method = request.method ?? ""
+  // TRACE would send the identity header back to whoever asked; CONNECT is a tunnel to anywhere.
+  if (method === "TRACE" || method === "CONNECT") throw unsupported(`the method ${method}`)
+  if (request.httpVersion !== "1.1" && request.httpVersion !== "1.0") throw unsupported("this version of HTTP")
+  const url = originForm(request.url ?? "", host)
+  const mark = url.indexOf("?")
+  const path = mark === -1 ? url : url.slice(0, mark)
+  if (!plainPath.test(path)) throw badRequest("the path has a character that may not be in one")
+  if (path.includes("%") && escapedSyntax.test(path)) throw badRequest("the path has an escaped dot, slash or control character")
+  if (path.includes("/.") && dotSegment.test(path)) throw badRequest("the path has a dot segment")
+  if (mark === -1) return { method, url, path, query: [] }
+  const search = url.slice(mark + 1)
+  if (!plainQuery.test(search)) throw badRequest("the query has a character that may not be in one")
+  return { method, url, path, query: parameterNames(search) }
+}
+
+/** A proxy gets whole URLs (RFC 9112, section 3.2.2); one that names another host than `Host` has two readings. */
+function originForm(url: string, host: string): string {
+  if (url.startsWith("/")) return url
+  const absolute = /^https?:\/\/([^/?#]*)(.*)$/i.exec(url)
+  if (!absolute) throw badRequest("the request's target is not a path")
+  const [, authority = "", rest = ""] = absolute
+  if (authority.toLowerCase() !== host.toLowerCase()) throw badRequest("the request's target and its Host differ")
+  return rest.startsWith("/") ? rest : `/${rest}`
+}
+
+function parameterNames(search: string): string[] {
+  const names: string[] = []
+  for (const part of search.split("&", limits.http_query_names_max)) {
+    const name = part.split("=", 1)[0] ?? ""
+    if (name !== "") names.push(name.length > limits.http_query_name_chars_max ? "…" : name)
+  }
+  return names
+}
+
+/** The body's declared size in bytes, "chunked", or 0 for none. Throws where two readings exist (RFC 9112, section 6.3). */
+export function readFraming(request: IncomingMessage, headers: RequestHeaders): number | "chunked" {
+  const { content_length, transfer_encoding } = headers
+  if (transfer_encoding !== undefined) {
+    if (request.httpVersion !== "1.1") throw badRequest("Transfer-Encoding is not part of HTTP/1.0")
+    if (content_length !== undefined) throw badRequest("the body's length is told twice")
+    if (transfer_encoding.toLowerCase() !== "chunked") throw unsupported("a transfer coding other than chunked")
+    return "chunked"
+  }
+  if (content_length === undefined) return 0
+  if (!/^\d{1,15}$/.test(content_length)) throw badRequest("the Content-Length is not a number")
+  return Number(content_length)
+}

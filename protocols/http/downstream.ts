@@ -1,0 +1,194 @@
+// The client's side: Node's HTTP/1.1 parser on each accepted connection, and the way of a request from its first line to an
+// exchange: one reading of it, whose target, who, may they. It answers what stops on that way.
+import { createServer, ServerResponse, STATUS_CODES, type IncomingMessage, type Server } from "node:http"
+import type { Duplex } from "node:stream"
+import type { Timer } from "../../src/core/clock.ts"
+import { GatewayError } from "../../src/core/errors.ts"
+import { limits } from "../../src/core/limits.ts"
+import type { Gate, Host, Serve } from "../../src/gateway/contract.ts"
+import { readBearer } from "./bearer.ts"
+import { readFraming, readRequestLine } from "./codec.ts"
+import { readHeaders, type RequestHeaders } from "./headers.ts"
+import type { IdentitySigner } from "./identity_jwt.ts"
+import { refusalText, refuse, tokenHint, type Refusal } from "./refusal.ts"
+import { Exchange, type Incoming } from "./relay.ts"
+import type { Router } from "./routing.ts"
+import type { Admission, HttpSessions } from "./sessions.ts"
+import { isWebSocket } from "./websocket.ts"
+
+export interface DownstreamOptions {
+  readonly host: Host
+  readonly router: Router
+  readonly sessions: HttpSessions
+  readonly signer: IdentitySigner
+}
+
+/** One client's connection. */
+interface Connection {
+  readonly gate: Gate
+  /** Exchanges whose response is not complete. */
+  busy: number
+  used_at: number
+  /** What the last token on it opened. */
+  admission: Admission | undefined
+}
+
+/** One request as Node's parser hands it over. */
+interface Arrival {
+  readonly connection: Connection
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly expects: boolean
+  readonly upgrade: Incoming["upgrade"]
+}
+
+export function createDownstream(options: DownstreamOptions): Serve {
+  const downstream = new Downstream(options)
+  return (client, gate) => downstream.serve(client, gate)
+}
+
+class Downstream {
+  readonly #options: DownstreamOptions
+  readonly #server: Server
+  readonly #connections = new WeakMap<Duplex, Connection>()
+
+  constructor(options: DownstreamOptions) {
+    this.#options = options
+    // Its own timeouts need a listening server and a real clock; ours are the gate's deadline and `#watch`.
+    this.#server = createServer({ maxHeaderSize: limits.http_header_bytes_max, keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0 })
+    // Beyond its own maximum Node drops headers silently; `readHeaders` refuses instead.
+    this.#server.maxHeadersCount = 0
+    this.#server.on("request", (request, response) => this.#arrive({ request, response, expects: false, upgrade: undefined }))
+    this.#server.on("checkContinue", (request, response) => this.#arrive({ request, response, expects: true, upgrade: undefined }))
+    this.#server.on("upgrade", (request, socket, head) => {
+      this.#arrive({ request, response: responseOver(request, socket), expects: false, upgrade: { socket, head } })
+    })
+    this.#server.on("connect", (_, socket) => void socket.end(refusalText(501, "CONNECT is not supported")))
+    this.#server.on("clientError", (failure: NodeJS.ErrnoException, socket) => this.#garbage(failure, socket))
+  }
+
+  serve(client: Duplex, gate: Gate): Promise<void> {
+    const connection: Connection = { gate, busy: 0, used_at: gate.clock.now(), admission: undefined }
+    this.#connections.set(client, connection)
+    const watched = this.#watch(client, connection)
+    return new Promise((resolve) => {
+      client.once("close", () => {
+        watched.cancel()
+        resolve()
+      })
+      this.#server.emit("connection", client)
+    })
+  }
+
+  #arrive(parsed: Omit<Arrival, "connection">): void {
+    const connection = this.#connections.get(parsed.request.socket)
+    if (!connection) return void parsed.request.socket.destroy()
+    connection.busy++
+    parsed.response.once("close", () => {
+      connection.busy--
+      connection.used_at = connection.gate.clock.now()
+    })
+    const arrival = { ...parsed, connection }
+    let accept: string | undefined
+    try {
+      const headers = readHeaders(parsed.request.rawHeaders)
+      accept = headers.accept
+      const going = this.#route(arrival, headers)
+      going?.catch((failure: unknown) => this.#refuse(arrival, { failure, accept }))
+    } catch (failure) {
+      this.#refuse(arrival, { failure, accept })
+    }
+  }
+
+  /** Synchronous for a request like the one before it on the same connection, which is most of them. */
+  #route(arrival: Arrival, headers: RequestHeaders): Promise<void> | undefined {
+    const { request, connection, expects, response, upgrade } = arrival
+    const line = readRequestLine(request, headers.host)
+    const body = readFraming(request, headers)
+    if (upgrade && (!isWebSocket(headers.upgrade) || line.method !== "GET" || body !== 0)) {
+      throw new GatewayError("unsupported", { what: "an upgrade to anything but a WebSocket" })
+    }
+    const route = this.#options.router(headers.host)
+    if (route.to !== "target") return this.#answerItself(arrival, { own: route.to === "gateway", url: line.url, accept: headers.accept })
+    const { token, authorization } = readBearer(headers)
+    if (token === undefined) throw new GatewayError("unauthenticated")
+    const { gate, admission } = connection
+    const incoming: Incoming = { request, response, gate, line, headers, authorization, body, expects, upgrade }
+    const now = gate.clock.now()
+    if (admission && admission.token === token && admission.target === route.target && now < admission.until && !admission.http.over) {
+      const identity = admission.http.identity(now)
+      if (identity !== undefined) {
+        new Exchange(incoming, admission.http).begin(identity)
+        return undefined
+      }
+    }
+    return this.#admit(arrival, { incoming, token, target: route.target })
+  }
+
+  async #admit({ connection, response }: Arrival, wanted: { incoming: Incoming; token: string; target: string }): Promise<void> {
+    const { gate } = connection
+    const { incoming, token, target } = wanted
+    const admission = await this.#options.sessions.admit({ gate, token, target })
+    connection.admission = admission
+    if (response.destroyed) return
+    const identity = admission.http.identity(gate.clock.now())
+    // It was signed a moment ago, so only a session that has ended since has none.
+    new Exchange(incoming, admission.http).begin(identity ?? "")
+  }
+
+  /** What the gateway's own name serves: the keys that verify `Sluice-Identity`, and a word for who comes by the wrong name. */
+  async #answerItself({ request, response }: Arrival, asked: { own: boolean; url: string; accept: string | undefined }): Promise<void> {
+    const { host, signer } = this.#options
+    const reads = request.method === "GET" || request.method === "HEAD"
+    if (asked.own && reads && asked.url === "/.well-known/jwks.json") {
+      const keys = await signer.jwks()
+      response.writeHead(200, { "Content-Type": "application/jwk-set+json", "Cache-Control": "public, max-age=300" })
+      return void response.end(keys)
+    }
+    const error = new GatewayError("invalid", { what: `targets are served as https://<target>.${host.domain}/` })
+    refuse(response, { error, accept: asked.accept, status: asked.own ? 404 : 421 })
+  }
+
+  #refuse(arrival: Arrival, { failure, accept }: { failure: unknown; accept: string | undefined }): void {
+    const { response, connection, expects, upgrade } = arrival
+    const error = GatewayError.from(failure, "protocol_broken")
+    if (!(failure instanceof GatewayError)) connection.gate.log.error({ err: failure }, "an exchange failed inside")
+    else connection.gate.log.debug({ err: failure, code: error.code }, "an exchange was refused")
+    if (response.destroyed || response.headersSent) return void response.destroy()
+    const refusal: Refusal = { error, accept, close: expects || upgrade !== undefined || error.kind === "ended" }
+    refuse(response, error.kind === "identity" ? { ...refusal, hint: tokenHint(this.#options.host.name) } : refusal)
+  }
+
+  /** Bytes that are no HTTP. Said once if nothing else is being said on the connection, which then closes. */
+  #garbage(failure: NodeJS.ErrnoException, socket: Duplex): void {
+    const connection = this.#connections.get(socket)
+    if (!socket.writable || !connection || connection.busy > 0 || failure.code === "ECONNRESET") return void socket.destroy()
+    connection.gate.log.info({ code: failure.code }, "not HTTP")
+    const status = failure.code === "HPE_HEADER_OVERFLOW" ? 431 : 400
+    socket.end(refusalText(status, STATUS_CODES[status] ?? "Bad Request"), () => socket.destroy())
+  }
+
+  /** Closes a connection that has had no exchange for too long, or that dribbles headers; the gate sees to the first one. */
+  #watch(client: Duplex, connection: Connection): Timer {
+    const { clock } = connection.gate
+    let timer: Timer
+    const look = (): void => {
+      const idle_ms = connection.busy > 0 ? 0 : clock.now() - connection.used_at
+      if (idle_ms >= limits.http_keep_alive_ms) return void client.destroy()
+      timer = clock.after(limits.http_keep_alive_ms - idle_ms, look)
+    }
+    timer = clock.after(limits.http_keep_alive_ms, look)
+    return { cancel: () => timer.cancel() }
+  }
+}
+
+/** For an upgrade that is answered with a plain response: Node has let go of the connection by then. */
+function responseOver(request: IncomingMessage, socket: Duplex): ServerResponse {
+  const response = new ServerResponse(request)
+  response.shouldKeepAlive = false
+  response.assignSocket(socket as never)
+  socket.on("error", () => {})
+  socket.on("drain", () => response.emit("drain"))
+  response.once("finish", () => socket.end())
+  return response
+}

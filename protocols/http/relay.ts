@@ -1,0 +1,230 @@
+// One exchange: the request decided about and on record, then sent on; the response passed back as it comes; what became of it on
+// record. An upgrade is an exchange whose response may turn into a tunnel. Who is asking and for what is settled before.
+import type { IncomingMessage, ServerResponse } from "node:http"
+import type { Duplex } from "node:stream"
+import type { Dispatcher } from "undici"
+import type { Action } from "../../src/core/action.ts"
+import type { Millis } from "../../src/core/clock.ts"
+import { GatewayError } from "../../src/core/errors.ts"
+import type { Gate, Session } from "../../src/gateway/contract.ts"
+import type { Outcome } from "../../src/record/events.ts"
+import type { RequestLine } from "./codec.ts"
+import { responseHeaders, type RequestHeaders } from "./headers.ts"
+import { refuse } from "./refusal.ts"
+import type { HttpSession, InFlight } from "./sessions.ts"
+import { Upload } from "./upload.ts"
+import { Tunnel, isWebSocket } from "./websocket.ts"
+
+export interface Incoming {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly gate: Gate
+  readonly line: RequestLine
+  readonly headers: RequestHeaders
+  /** The application's own. */
+  readonly authorization: string | undefined
+  readonly body: number | "chunked"
+  /** The client waits for 100 before it sends the body (RFC 9110, section 10.1.1). */
+  readonly expects: boolean
+  /** The client asked for a WebSocket: its connection, and what it has sent early. */
+  readonly upgrade: { readonly socket: Duplex; readonly head: Buffer } | undefined
+}
+
+type Controller = Dispatcher.DispatchController
+
+export class Exchange implements InFlight, Dispatcher.DispatchHandler {
+  readonly #in: Incoming
+  readonly #http: HttpSession
+  readonly #session: Session
+  readonly #began_at: Millis
+  #action = 0
+  #upload: Upload | undefined
+  #tunnel: Tunnel | undefined
+  #controller: Controller | undefined
+  #status: number | undefined
+  #grpc = false
+  #bytes_down = 0
+  #over = false
+
+  constructor(incoming: Incoming, http: HttpSession) {
+    this.#in = incoming
+    this.#http = http
+    this.#session = http.session
+    this.#began_at = incoming.gate.clock.now()
+  }
+
+  /** Throws what the client is to be told when it may not happen. */
+  begin(identity: string): void {
+    const { line, response, expects, upgrade } = this.#in
+    this.#http.enter(this)
+    response.once("close", () => this.#clientDone())
+    const decision = this.#session.decide(actionOf(line, upgrade !== undefined))
+    if (decision.verdict === "deny") {
+      this.#over = true
+      throw decision.error
+    }
+    this.#action = decision.action
+    if (expects) response.writeContinue()
+    const { upstream } = this.#http
+    upstream.dispatch(
+      {
+        path: upstream.prefix + line.url,
+        method: line.method,
+        headers: this.#headers(identity),
+        body: this.#body(),
+        ...(upgrade ? { upgrade: "websocket" } : {}),
+      },
+      this,
+    )
+  }
+
+  // What undici calls, in this order.
+
+  onRequestStart(controller: Controller): void {
+    this.#controller = controller
+    if (this.#over) controller.abort(new GatewayError("target_broke"))
+  }
+
+  onResponseStart(controller: Controller, status: number, _: unknown, words?: string): void {
+    if (status < 200) return // 102 and 103 are optional to pass on (RFC 9110, section 15.2)
+    const { response } = this.#in
+    const headers = responseHeaders(rawOf(controller.rawHeaders), this.#http.upstream)
+    headers.push("Sluice-Access-Ends", new Date(this.#session.grant.ends_at).toISOString())
+    this.#status = status
+    this.#grpc = this.#in.headers.trailers && headers.some((value, i) => i % 2 === 1 && value.startsWith("application/grpc"))
+    if (words) response.writeHead(status, words, headers)
+    else response.writeHead(status, headers)
+    // An event stream's client waits for the head before there is any body.
+    response.flushHeaders()
+  }
+
+  onResponseData(controller: Controller, chunk: Buffer): void {
+    if (this.#over) return
+    this.#bytes_down += chunk.length
+    this.#session.count("down", chunk.length)
+    if (this.#in.response.write(chunk)) return
+    controller.pause()
+    this.#in.response.once("drain", () => controller.resume())
+  }
+
+  onResponseEnd(controller: Controller): void {
+    if (this.#over) return
+    if (this.#grpc) this.#in.response.addTrailers(grpcTrailers(rawOf(controller.rawTrailers)))
+    this.#in.response.end()
+    this.#finish("ok")
+  }
+
+  onRequestUpgrade(_: Controller, status: number, headers: Record<string, string | string[] | undefined>, upstream: Duplex): void {
+    const { response, upgrade } = this.#in
+    if (this.#over || !upgrade || status !== 101 || !isWebSocket(headers["upgrade"])) {
+      upstream.destroy()
+      return this.onResponseError(_, new Error("the target switched to a protocol that was not asked for"))
+    }
+    this.#status = status
+    response.detachSocket(upgrade.socket as never)
+    const passed = responseHeaders(rawOf(_.rawHeaders), this.#http.upstream)
+    this.#tunnel = new Tunnel({ session: this.#session, client: upgrade.socket, head: upgrade.head, upstream })
+    this.#tunnel.run(passed).then(
+      () => this.#leaveTunnel("ok"),
+      () => this.#leaveTunnel("lost"),
+    )
+  }
+
+  onResponseError(_: Controller | null, failure: Error): void {
+    if (this.#over) return
+    const { response, gate, headers } = this.#in
+    const error = GatewayError.from(failure, "target_broke").with({ session: this.#session.id })
+    this.#finish(response.headersSent ? "lost" : "error")
+    if (error.code === "target_broke") gate.log.warn({ session: this.#session.id, err: error }, "the target broke an exchange")
+    if (response.headersSent) this.destroy()
+    else refuse(response, { error, accept: headers.accept })
+  }
+
+  // The end of the session.
+
+  stop(): void {
+    this.#finish("cut")
+  }
+
+  async farewell(reason: GatewayError): Promise<void> {
+    if (this.#tunnel) return this.#tunnel.farewell(reason)
+    const { response, headers } = this.#in
+    // Half a response must not look like a whole one, so its connection breaks.
+    if (response.headersSent || response.destroyed) return this.destroy()
+    const told = new Promise<void>((resolve) => void response.once("close", resolve))
+    refuse(response, { error: reason, accept: headers.accept, close: true })
+    await told
+  }
+
+  destroy(): void {
+    this.#in.request.socket.destroy()
+  }
+
+  #headers(identity: string): string[] {
+    const { headers, authorization, gate, body, upgrade } = this.#in
+    const sent = headers.passing
+    if (authorization !== undefined) sent.push("Authorization", authorization)
+    if (typeof body === "number" && headers.content_length !== undefined && !upgrade) sent.push("Content-Length", headers.content_length)
+    if (headers.trailers) sent.push("TE", "trailers")
+    if (this.#http.upstream.keepsHost) sent.push("Host", headers.host)
+    const subject = this.#session.identity.subject
+    sent.push("X-Forwarded-For", gate.address.slice(0, gate.address.lastIndexOf(":")), "X-Forwarded-Proto", "https")
+    sent.push("X-Forwarded-Host", headers.host, "Sluice-Identity", identity)
+    sent.push("X-Sluice-Subject", /^[!-~]+$/.test(subject) ? subject : encodeURIComponent(subject))
+    return sent
+  }
+
+  #body(): Upload | null {
+    const { request, body } = this.#in
+    if (body === 0) return null
+    this.#upload = new Upload(request, this.#session)
+    return this.#upload
+  }
+
+  /** The client has all of the response, or has left. */
+  #clientDone(): void {
+    if (this.#tunnel) return
+    this.#finish("cancelled")
+    this.#http.leave(this)
+  }
+
+  #leaveTunnel(status: Outcome["status"]): void {
+    this.#finish(status)
+    this.#http.leave(this)
+  }
+
+  #finish(status: Outcome["status"]): void {
+    if (this.#over) return
+    this.#over = true
+    const bytes = this.#tunnel?.bytes ?? { up: this.#upload?.bytes ?? 0, down: this.#bytes_down }
+    this.#session.outcome({
+      action: this.#action,
+      status,
+      duration_ms: this.#in.gate.clock.now() - this.#began_at,
+      ...(this.#status === undefined ? {} : { http_status: this.#status }),
+      bytes_up: bytes.up,
+      bytes_down: bytes.down,
+    })
+    if (status !== "ok" && !this.#tunnel) this.#controller?.abort(new Error(status))
+  }
+}
+
+const actionOf = ({ method, path, query }: RequestLine, upgrade: boolean): Action => ({
+  kind: "http.request",
+  method,
+  path,
+  query,
+  ...(upgrade ? { upgrade: "websocket" } : {}),
+})
+
+/** Trailers are dropped (RFC 9110, section 6.5.1), but those without which gRPC has no status. */
+function grpcTrailers(raw: readonly (Buffer | string)[]): [string, string][] {
+  const trailers: [string, string][] = []
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = String(raw[i]).toLowerCase()
+    if (name.startsWith("grpc-")) trailers.push([name, String(raw[i + 1])])
+  }
+  return trailers
+}
+
+const rawOf = (headers: Controller["rawHeaders"]): readonly (Buffer | string)[] => (Array.isArray(headers) ? headers : [])
