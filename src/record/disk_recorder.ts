@@ -1,7 +1,6 @@
 // The recorder of one session on one file. Every write is one write(2) of whole lines, done when `write` returns: what it answered
 // true for survives the death of this process. (It does not sync: the death of the machine may cost the last seconds.) Owns the
 // file from its first line to its last; where files lie is `places.ts`, what is left of a crash `recover.ts`.
-import { metrics, type Histogram } from "@opentelemetry/api"
 import assert from "node:assert/strict"
 import fs from "node:fs"
 import { rename } from "node:fs/promises"
@@ -9,6 +8,7 @@ import { promisify } from "node:util"
 import type { Clock, Millis } from "../core/clock.ts"
 import { limits } from "../core/limits.ts"
 import type { Log } from "../observe/log.ts"
+import { metrics } from "../observe/metrics.ts"
 import type { Event, SessionHeader } from "./events.ts"
 import { closedPath, dayFolder, liveFolder, livePath } from "./places.ts"
 import type { Recorder } from "./recorder.ts"
@@ -42,7 +42,6 @@ export function openRecorder(options: RecorderOptions): DiskRecorder {
 }
 
 let madeDay = ""
-let writeTime: Histogram | undefined
 
 class FileRecorder implements DiskRecorder {
   readonly #options: RecorderOptions
@@ -88,7 +87,6 @@ class FileRecorder implements DiskRecorder {
       if (day !== madeDay) fs.mkdirSync(day, { recursive: true, mode: 0o700 })
       madeDay = day
       this.#fd = fs.openSync(this.#path, "ax", 0o600)
-      writeTime ??= metrics.getMeter("sluice").createHistogram("sluice.recorder.write_ms", { unit: "ms" })
       this.#put(this.#line(header))
     } catch (failure) {
       if (this.#fd !== undefined && mode === "cut") this.#discard(this.#fd)
@@ -185,7 +183,7 @@ class FileRecorder implements DiskRecorder {
     }
     this.#size += bytes
     this.#written = this.#next
-    writeTime?.record(performance.now() - start)
+    metrics.recorded(performance.now() - start)
   }
 
   /** Takes back half a line. If that fails as well, the reader knows a torn line for what it is. */
