@@ -1,0 +1,23 @@
+// Which algorithms are spoken, on both sides: nothing with SHA-1, CBC, 3DES, DSA or group 1. Strict key exchange (against
+// prefix truncation, CVE-2023-48795) is always offered by ssh2. The client's order decides in SSH (RFC 4253, section 7.1).
+import type { Algorithms } from "ssh2"
+
+/** Without native crypto ChaCha20-Poly1305 runs in WebAssembly; AES-GCM is the fastest either way, so it is our own preference. */
+const cipher = ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes256-ctr", "aes128-ctr"] as const
+const hmac = ["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512"] as const
+const kex = ["curve25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256", "ecdh-sha2-nistp384", "ecdh-sha2-nistp521"] as const
+/** Servers of an older kind have nothing better. */
+const kexUpstreamOnly = ["diffie-hellman-group16-sha512", "diffie-hellman-group18-sha512", "diffie-hellman-group14-sha256"] as const
+
+export const downstreamAlgorithms: Algorithms = {
+  cipher: [...cipher],
+  hmac: [...hmac],
+  kex: [...kex],
+  compress: ["none"], // compression before encryption leaks lengths, and costs more than it gives
+}
+
+/** To a target whose pinned host keys are of these types: it is asked for nothing else. */
+export function upstreamAlgorithms(hostKeyTypes: readonly string[]): Algorithms {
+  const serverHostKey = [...new Set(hostKeyTypes)].flatMap((type) => (type === "ssh-rsa" ? ["rsa-sha2-512", "rsa-sha2-256"] : [type]))
+  return { ...downstreamAlgorithms, kex: [...kex, ...kexUpstreamOnly], serverHostKey } as Algorithms
+}

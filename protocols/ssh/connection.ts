@@ -1,0 +1,218 @@
+// The connection layer of SSH (RFC 4254) above one transport, for both roles: it opens, numbers and bounds channels, answers
+// global requests, and hands everything to its owner. It decides nothing: what may be opened is the owner's answer.
+import { GatewayError } from "../../src/core/errors.ts"
+import { limits } from "../../src/core/limits.ts"
+import { type Carrier, Channel, packet_bytes_max } from "./channel.ts"
+import { message, pack, Reader } from "./codec.ts"
+import { disconnectReason, type Transport } from "./transport.ts"
+
+/** Of a refused channel (RFC 4254, section 5.1). */
+export const openFailure = { prohibited: 1, connect_failed: 2, unknown_type: 3, shortage: 4 } as const
+
+/** The other side wants a channel. One of `accept` and `refuse` must be called, once; later is fine. */
+export interface ChannelOpening {
+  /** "session", "direct-tcpip", … */
+  readonly type: string
+  /** What the type adds. */
+  readonly data: Buffer
+  accept(): Channel
+  refuse(reason: number, words: string): void
+}
+
+export interface ConnectionOwner {
+  onOpen(opening: ChannelOpening): void
+  /** Answers a global request: true succeeds. */
+  onGlobal(name: string): boolean
+  /** The peer broke the protocol; the connection is being closed. */
+  onBroken(why: GatewayError): void
+}
+
+export class Connection implements Carrier {
+  readonly transport: Transport
+  /** The socket is closed; every channel is gone. */
+  readonly closed: Promise<void>
+  readonly #owner: ConnectionOwner
+  readonly #channels = new Map<number, Channel>()
+  readonly #pending = new Map<number, (opened: Channel | GatewayError) => void>()
+  #opening = 0
+  #ended = false
+  #next = 0
+  #drains: (() => void)[] = []
+
+  constructor(transport: Transport, owner: ConnectionOwner) {
+    this.transport = transport
+    this.#owner = owner
+    const { socket } = transport
+    this.closed = new Promise((resolve) => socket.once("close", resolve)).then(() => this.#over())
+    socket.on("drain", () => this.#drained())
+    transport.intercept((payload) => this.#receive(payload))
+  }
+
+  get channels(): Iterable<Channel> {
+    return this.#channels.values()
+  }
+
+  /** Asks for a channel. Throws `target_broke` when it is refused. */
+  openSession(): Promise<Channel> {
+    const channel = new Channel(this, this.#next++)
+    this.#channels.set(channel.id, channel)
+    return new Promise((resolve, reject) => {
+      this.#pending.set(channel.id, (opened) => (opened instanceof GatewayError ? reject(opened) : resolve(opened)))
+      this.transport.send(
+        Buffer.concat([Buffer.of(message.channel_open), pack("session", channel.id, limits.ssh_window_bytes, packet_bytes_max)]),
+      )
+    })
+  }
+
+  whenDrained(task: () => void): void {
+    if (this.transport.socket.writableNeedDrain) this.#drains.push(task)
+    else task()
+  }
+
+  forget(channel: Channel): void {
+    this.#channels.delete(channel.id)
+  }
+
+  #drained(): void {
+    for (const task of this.#drains.splice(0)) task()
+  }
+
+  #over(): void {
+    this.#ended = true
+    for (const channel of [...this.#channels.values()]) channel.deliverClose()
+    for (const settle of [...this.#pending.values()]) settle(new GatewayError("target_broke"))
+    this.#pending.clear()
+    this.#drained()
+  }
+
+  /** True: dealt with. Everything below the connection layer is ssh2's. */
+  #receive(payload: Buffer): boolean {
+    const kind = payload[0]!
+    // More answers than anybody would leave unread.
+    if (this.transport.socket.writableLength > limits.ssh_unsent_bytes_max) {
+      this.transport.socket.destroy()
+      return true
+    }
+    if (kind < message.global_request || kind === message.request_success || kind === message.request_failure) return false
+    try {
+      if (!this.transport.authenticated) throw new GatewayError("protocol_broken", {}, new Error(`message ${kind} before the login`))
+      this.#dispatch(kind, new Reader(payload, 1))
+    } catch (failure) {
+      const error = GatewayError.from(failure, "protocol_broken")
+      this.#owner.onBroken(error)
+      this.transport.disconnect(disconnectReason.protocol_error, error.say)
+      this.transport.socket.destroy()
+    }
+    return true
+  }
+
+  #dispatch(kind: number, reader: Reader): void {
+    switch (kind) {
+      case message.channel_data:
+        return this.#data(this.#channel(reader), undefined, reader)
+      case message.channel_extended_data: {
+        const channel = this.#channel(reader)
+        return this.#data(channel, reader.uint32(), reader)
+      }
+      case message.channel_window_adjust: {
+        const channel = this.#channel(reader)
+        return channel?.deliverWindow(reader.uint32())
+      }
+      case message.channel_request: {
+        const channel = this.#channel(reader)
+        const type = reader.text()
+        const wantReply = reader.bool()
+        return channel?.deliverRequest(type, wantReply, reader.rest())
+      }
+      case message.channel_eof:
+        return this.#channel(reader)?.deliverEof()
+      case message.channel_close:
+        return this.#channel(reader)?.deliverClose()
+      case message.channel_success:
+        return this.#channel(reader)?.deliverReply(true)
+      case message.channel_failure:
+        return this.#channel(reader)?.deliverReply(false)
+      case message.channel_open:
+        return this.#asked(reader)
+      case message.channel_open_confirmation:
+      case message.channel_open_failure:
+        return this.#answered(kind, reader)
+      case message.global_request:
+        return this.#global(reader)
+      default:
+        throw new GatewayError("protocol_broken", {}, new Error(`message ${kind} is not known`))
+    }
+  }
+
+  /** Undefined for one that we have forgotten: its last messages may still be under way. */
+  #channel(reader: Reader): Channel | undefined {
+    const id = reader.uint32()
+    if (id >= this.#next || this.#pending.has(id)) throw new GatewayError("protocol_broken", {}, new Error(`no channel ${id}`))
+    return this.#channels.get(id)
+  }
+
+  #data(channel: Channel | undefined, extended: number | undefined, reader: Reader): void {
+    const data = reader.bytes()
+    if (channel && !channel.deliver(data, extended)) {
+      throw new GatewayError("protocol_broken", {}, new Error("more data than the window allows"))
+    }
+  }
+
+  #asked(reader: Reader): void {
+    const type = reader.text()
+    const remote = { id: reader.uint32(), window: reader.uint32(), packet_bytes_max: reader.uint32() }
+    if (remote.packet_bytes_max === 0) throw new GatewayError("protocol_broken", {}, new Error("a channel whose packets hold nothing"))
+    const data = Buffer.from(reader.rest())
+    const refuse = (reason: number, words: string): void =>
+      this.transport.send(Buffer.concat([Buffer.of(message.channel_open_failure), pack(remote.id, reason, words, "")]))
+    if (this.#channels.size + this.#opening >= limits.ssh_channels_max) return refuse(openFailure.shortage, "too many channels")
+    this.#opening++
+    this.#owner.onOpen({
+      type,
+      data,
+      refuse: (reason, words) => {
+        this.#opening--
+        refuse(reason, words)
+      },
+      accept: () => {
+        this.#opening--
+        const channel = new Channel(this, this.#next++)
+        this.#channels.set(channel.id, channel)
+        channel.attach(remote)
+        if (this.#ended) {
+          channel.deliverClose()
+          return channel
+        }
+        this.transport.send(
+          Buffer.concat([
+            Buffer.of(message.channel_open_confirmation),
+            pack(remote.id, channel.id, limits.ssh_window_bytes, packet_bytes_max),
+          ]),
+        )
+        return channel
+      },
+    })
+  }
+
+  #answered(kind: number, reader: Reader): void {
+    const id = reader.uint32()
+    const settle = this.#pending.get(id)
+    const channel = this.#channels.get(id)
+    if (!settle || !channel) throw new GatewayError("protocol_broken", {}, new Error("an answer to no question"))
+    this.#pending.delete(id)
+    if (kind === message.channel_open_confirmation) {
+      channel.attach({ id: reader.uint32(), window: reader.uint32(), packet_bytes_max: Math.max(1, reader.uint32()) })
+      return settle(channel)
+    }
+    this.#channels.delete(id)
+    const reason = reader.uint32()
+    settle(new GatewayError("target_broke", {}, new Error(`the target refused a channel (${reason})`)))
+  }
+
+  #global(reader: Reader): void {
+    const name = reader.text()
+    const wantReply = reader.bool()
+    const succeeded = this.#owner.onGlobal(name)
+    if (wantReply) this.transport.send(Buffer.of(succeeded ? message.request_success : message.request_failure))
+  }
+}

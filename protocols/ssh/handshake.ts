@@ -1,0 +1,67 @@
+// The server's side of one SSH handshake, over a socket or over a channel inside another connection: ssh2's server with our
+// keys and algorithms, one instance a connection. Who may log in is the caller's `login`.
+import type { Duplex } from "node:stream"
+import ssh2, { type AuthContext, type Connection as Ssh2ServerConnection, type ParsedKey } from "ssh2"
+import type { Clock } from "../../src/core/clock.ts"
+import { GatewayError } from "../../src/core/errors.ts"
+import { limits } from "../../src/core/limits.ts"
+import type { Log } from "../../src/observe/log.ts"
+import { downstreamAlgorithms } from "./algorithms.ts"
+import { Connection, type ConnectionOwner } from "./connection.ts"
+import { signAsPlainKey } from "./host_certificate.ts"
+import { disconnect } from "./refusal.ts"
+import { type Ssh2Connection, Transport } from "./transport.ts"
+
+export interface HandshakeOptions {
+  readonly socket: Duplex
+  readonly keys: readonly ParsedKey[]
+  readonly owner: ConnectionOwner
+  readonly log: Log
+  readonly clock: Clock
+  /** Called once, before the key exchange. */
+  onConnection(connection: Connection): void
+  /** Answers one attempt to log in; false, or a list of what else may be tried, refuses it. Attempts come one after the other. */
+  login(attempt: AuthContext): Promise<true | readonly string[]>
+}
+
+/** Serves until the socket is closed; never rejects. */
+export function serveHandshake({ socket, keys, owner, log, clock, onConnection, login }: HandshakeOptions): Promise<void> {
+  const server = new ssh2.Server({
+    hostKeys: keys.map((key) => ({ key })) as never, // its types only know keys as text
+    algorithms: downstreamAlgorithms,
+    ident: "Sluice",
+    keepaliveInterval: limits.ssh_keepalive_ms,
+  })
+  const closed = new Promise<void>((resolve) => socket.once("close", resolve))
+  server.once("connection", (client: Ssh2ServerConnection) => {
+    client.on("error", (failure) => log.debug({ err: failure }, "a client's SSH connection failed"))
+    const ours = client as unknown as Ssh2Connection
+    signAsPlainKey(ours)
+    const transport = new Transport(ours)
+    transport.announceSignatureAlgorithms()
+    const connection = new Connection(transport, owner)
+    let attempts = 0
+    client.on("authentication", (attempt) => {
+      if (++attempts > limits.ssh_auth_attempts_max) {
+        return disconnect(transport, new GatewayError("unauthenticated", {}, new Error("too many attempts")))
+      }
+      login(attempt).then(
+        (answer) => {
+          if (transport.over) return // it left while we were looking
+          if (answer === true) attempt.accept()
+          else attempt.reject([...answer] as never) // its types only know the standard methods
+        },
+        (failure: unknown) => {
+          log.error({ err: failure }, "a login could not be checked")
+          disconnect(transport, GatewayError.from(failure, "stale"))
+        },
+      )
+    })
+    onConnection(connection)
+  })
+  // ssh2 takes a socket that somebody else accepted only this way.
+  server.injectSocket(socket as never)
+  // After the last words, or garbage, our half is ended; a client that does not leave by itself is not waited for.
+  socket.once("finish", () => clock.after(limits.farewell_ms_max, () => socket.destroy()))
+  return closed
+}

@@ -1,0 +1,61 @@
+// `ssh -J gateway login@target`: the second, whole SSH connection inside a channel of the first. The gateway is its server, in
+// the target's name and with a host certificate for exactly that name. Who it is was proven outside, so here `none` is enough to
+// log in; a client that insists on a key must show one of the same person.
+import type { AuthContext } from "ssh2"
+import { GatewayError } from "../../src/core/errors.ts"
+import type { Identity } from "../../src/core/identity.ts"
+import { limits } from "../../src/core/limits.ts"
+import type { Gate, Host } from "../../src/gateway/contract.ts"
+import type { Channel } from "./channel.ts"
+import { serveHandshake } from "./handshake.ts"
+import type { HostKeys } from "./host_keys.ts"
+import { keyLogin, loginMethods, noMethod } from "./key_login.ts"
+import { TargetSession } from "./target_session.ts"
+import type { Transport } from "./transport.ts"
+
+export interface JumpOptions {
+  readonly channel: Channel
+  readonly identity: Identity
+  readonly target: string
+  readonly gate: Gate
+  readonly host: Host
+  readonly keys: HostKeys
+}
+
+/** Serves until the channel is closed and the session's recording with it. */
+export async function serveJump({ channel, identity, target, gate, host, keys }: JumpOptions): Promise<void> {
+  const session = new TargetSession(host, gate)
+  let transport: Transport | undefined
+  // As a socket would: gone when either side has ended.
+  channel.once("end", () => channel.destroy())
+  void channel.gone.then(() => channel.destroy())
+  const silent = host.clock.after(limits.handshake_ms_max.ssh, () => {
+    if (!transport?.authenticated) channel.destroy()
+  })
+  await serveHandshake({
+    socket: channel,
+    keys: keys.for(target),
+    owner: session,
+    log: gate.log,
+    clock: host.clock,
+    onConnection: (connection) => {
+      transport = connection.transport
+      session.attach(connection)
+    },
+    login: async (attempt: AuthContext) => {
+      const shown = attempt.method === "none" ? identity : await keyLogin(attempt, gate)
+      if (shown === "asked") return true
+      if (shown?.subject !== identity.subject) return loginMethods
+      try {
+        await session.open({ identity, target, login: attempt.username })
+        return true
+      } catch (failure) {
+        if (!(failure instanceof GatewayError)) throw failure
+        transport?.banner(failure.say)
+        return noMethod
+      }
+    },
+  })
+  silent.cancel()
+  await session.ended
+}

@@ -1,0 +1,292 @@
+// One session channel between a client and a target: the requests that prepare a program, the decision, the program's streams
+// with what must be on record, and how it ended. The connections on both sides are somebody else's.
+import { GatewayError } from "../../src/core/errors.ts"
+import { limits } from "../../src/core/limits.ts"
+import type { Session } from "../../src/gateway/contract.ts"
+import { pump } from "../../src/gateway/pump.ts"
+import type { Event, Outcome, Stream } from "../../src/record/events.ts"
+import type { Channel } from "./channel.ts"
+import { type Exit, pack, packExit, packSize, packTerminal, Reader, readExit, readSize, readTerminal, type Terminal } from "./codec.ts"
+import type { Connection } from "./connection.ts"
+import { mayPass, recordable } from "./environment.ts"
+import { RecordedStream } from "./recorded_stream.ts"
+
+const status_failed = 255 // what ssh itself exits with when the connection failed
+
+export interface RelayOptions {
+  readonly channel: Channel
+  readonly session: Session
+  readonly upstream: Promise<Connection>
+  readonly stream_bytes_max: number
+}
+
+/** What a client started: a shell, or a command as the bytes it sent. */
+type Program = { readonly kind: "shell" } | { readonly kind: "exec"; readonly command: Buffer }
+
+export class ChannelRelay {
+  readonly #channel: Channel
+  readonly #options: RelayOptions
+  readonly #env: [name: string, value: string][] = []
+  readonly #notices: string[] = []
+  #terminal: Terminal | undefined
+  #requests = 0
+  #started = false
+  #up: Channel | undefined
+  /** The session's signal, for this channel alone: what waits on a session's own would gather there. */
+  readonly #cut = Promise.withResolvers<void>()
+  readonly #done = Promise.withResolvers<void>()
+  /** The program is over and the client was told, or the client has gone. */
+  readonly ended: Promise<void>
+
+  constructor(options: RelayOptions) {
+    this.#options = options
+    this.#channel = options.channel
+    this.#channel.onRequest = (type, data) => this.#request(type, data)
+    options.session.signal.addEventListener("abort", this.#silence, { once: true })
+    this.ended = Promise.race([this.#done.promise, this.#channel.gone]).then(() => {
+      options.session.signal.removeEventListener("abort", this.#silence)
+    })
+  }
+
+  /** Five minutes before the end, and such: only where somebody sits at a terminal. */
+  warn(words: string): void {
+    if (this.#started && this.#terminal) this.#channel.stderr.write(`\r\n${words}\r\n`)
+  }
+
+  /** The last line the client sees. */
+  farewell(words: string): void {
+    this.#channel.lastWords(this.#terminal ? `\r\n${words}\r\n` : `${words}\n`)
+  }
+
+  /** Stops the program on the target: asks, and after `ssh_stop_ms` kills. */
+  async stop(): Promise<void> {
+    const up = this.#up
+    if (!up?.open) return
+    up.resume() // what it still says is dropped, so that it is not kept waiting
+    up.stderrIn.resume()
+    signal(up, "HUP")
+    signal(up, "TERM")
+    const timer = Promise.withResolvers<void>()
+    const kill = setTimeout(timer.resolve, limits.ssh_stop_ms)
+    await Promise.race([up.gone, timer.promise])
+    clearTimeout(kill)
+    signal(up, "KILL")
+    up.closeNow()
+  }
+
+  readonly #silence = (): void => {
+    this.#channel.silence()
+    this.#up?.silence()
+    this.#cut.resolve()
+  }
+
+  /** Answers one channel request (RFC 4254, section 6). */
+  #request(type: string, data: Buffer): boolean {
+    if (this.#options.session.signal.aborted) return false
+    if (!this.#started && ++this.#requests > limits.ssh_requests_max) return false
+    switch (type) {
+      case "pty-req":
+        return this.#pty(readTerminal(data))
+      case "env":
+        return this.#setEnv(new Reader(data))
+      case "window-change":
+        return this.#resize(data)
+      case "signal":
+        return this.#signal(new Reader(data).text())
+      case "shell":
+        return this.#start({ kind: "shell" })
+      case "exec":
+        return this.#start({ kind: "exec", command: new Reader(data).bytes() })
+      case "subsystem":
+        return this.#refuse(`the ${recordable(new Reader(data).text())} subsystem`, "last")
+      case "auth-agent-req@openssh.com":
+        return this.#refuse("agent forwarding", "note")
+      case "x11-req":
+        return this.#refuse("X11 forwarding", "note")
+      default:
+        return false // also what only asks whether we are alive
+    }
+  }
+
+  #pty(terminal: Terminal): boolean {
+    if (this.#started || this.#terminal) return false
+    const term = recordable(terminal.term)
+    if (!this.#write({ kind: "pty", channel: this.#channel.id, term, columns: terminal.columns, rows: terminal.rows })) return false
+    this.#terminal = { ...terminal, term }
+    return true
+  }
+
+  #setEnv(reader: Reader): boolean {
+    const name = reader.text()
+    const value = reader.text()
+    if (this.#started || this.#env.length >= limits.ssh_env_vars_max) return false
+    if (!mayPass(name, value)) {
+      this.#write({ kind: "refused", what: `the environment variable ${recordable(name)}` })
+      return false
+    }
+    if (!this.#write({ kind: "env", channel: this.#channel.id, name })) return false
+    this.#env.push([name, value])
+    return true
+  }
+
+  #resize(data: Buffer): boolean {
+    const size = readSize(data)
+    if (!this.#terminal) return false
+    if (!this.#write({ kind: "resize", channel: this.#channel.id, columns: size.columns, rows: size.rows })) return false
+    this.#terminal = { ...this.#terminal, ...size }
+    void this.#up?.request("window-change", packSize(size), false)
+    return true
+  }
+
+  #signal(name: string): boolean {
+    if (!this.#started || !/^[A-Z0-9]{2,10}$/.test(name)) return false
+    if (!this.#write({ kind: "signal", channel: this.#channel.id, name })) return false
+    if (this.#up) signal(this.#up, name)
+    return true
+  }
+
+  /** `last`: nothing else can come on this channel, so it is said and the channel closed. */
+  #refuse(what: string, how: "note" | "last"): false {
+    const error = new GatewayError("unsupported", { what, session: this.#options.session.id })
+    this.#write({ kind: "refused", what })
+    if (how === "note") this.#notices.push(error.say)
+    else this.#deny(error)
+    return false
+  }
+
+  #deny(error: GatewayError): void {
+    this.#started = true
+    this.farewell(error.say)
+    setImmediate(() => this.#channel.closeNow()) // behind the failure that answers the request
+  }
+
+  #start(program: Program): boolean {
+    if (this.#started) return false
+    const { session } = this.#options
+    const channel = this.#channel.id
+    if (program.kind === "exec" && program.command.length > limits.ssh_command_bytes_max) {
+      this.#deny(new GatewayError("too_large", { session: session.id }))
+      return false
+    }
+    const decision = session.decide(
+      program.kind === "exec" ? { kind: "ssh.exec", channel, command: program.command.toString("utf8") } : { kind: "ssh.shell", channel },
+    )
+    if (decision.verdict === "deny") {
+      this.#deny(decision.error)
+      return false
+    }
+    this.#started = true
+    void this.#run(program, decision.action)
+    return true
+  }
+
+  async #run(program: Program, action: number): Promise<void> {
+    const { session } = this.#options
+    const began = performance.now()
+    const streams = this.#streams()
+    let exit: Exit | undefined
+    let status: Outcome["status"] = "ok"
+    try {
+      exit = await this.#pass(program, streams)
+      if (session.signal.aborted) status = "cut"
+      else if (!exit && this.#channel.open)
+        throw new GatewayError("target_broke", {}, new Error("the program ended without an exit status"))
+      else if (!exit) status = "cancelled"
+      else if (!("status" in exit) || exit.status !== 0) status = "error"
+    } catch (failure) {
+      status = session.signal.aborted ? "cut" : "lost"
+      if (status === "lost") this.farewell(GatewayError.from(failure, "target_broke").with({ session: session.id }).say)
+    }
+    for (const stream of Object.values(streams)) stream?.end()
+    session.outcome({
+      action,
+      status,
+      duration_ms: Math.round(performance.now() - began),
+      ...(exit && "status" in exit ? { exit: exit.status } : {}),
+      ...(exit && "signal" in exit ? { signal: recordable(exit.signal) } : {}),
+      bytes_up: streams.stdin.bytes,
+      bytes_down: streams.stdout.bytes + streams.stderr.bytes,
+    })
+    if (status === "cut") return // the farewell is said and the channel closed by those who cut
+    await this.#close(exit ?? { status: status_failed })
+    this.#up?.destroy()
+    this.#channel.destroy()
+    this.#done.resolve()
+  }
+
+  /** Runs the program upstream and relays until it is over; how it ended, or undefined when nobody will ever know. */
+  async #pass(program: Program, { stdin, stdout, stderr }: Streams): Promise<Exit | undefined> {
+    const { session, upstream } = this.#options
+    const down = this.#channel
+    const up = await (await upstream).openSession()
+    this.#up = up
+    if (session.signal.aborted || !down.open) {
+      up.closeNow()
+      return undefined
+    }
+    let exit: Exit | undefined
+    up.onRequest = (type, data) => {
+      exit ??= readExit(type, data)
+      return false
+    }
+    const accepted = this.#prepare(up, program)
+    void down.gone.then(() => {
+      signal(up, "HUP")
+      up.closeNow()
+    })
+    if (this.#terminal) for (const notice of this.#notices) down.stderr.write(`${notice}\r\n`)
+    const toTarget = pump({ from: down, to: up, session, direction: "up", pass: stdin.pass })
+    const toClient = [
+      pump({ from: up, to: down, session, direction: "down", pass: stdout.pass, end: false }),
+      pump({ from: up.stderrIn, to: down.stderr, session, direction: "down", pass: stderr.pass, end: false }),
+    ]
+    toTarget.catch(() => {}) // a program need not read all of its input
+    if (!(await accepted)) throw new GatewayError("target_broke", {}, new Error("the target refused to start the program"))
+    await Promise.race([Promise.all([...toClient, up.gone]), down.gone, this.#cut.promise])
+    return exit
+  }
+
+  /** Everything that comes before the program and the program itself, in one go: no waiting for answers in between. */
+  #prepare(up: Channel, program: Program): Promise<boolean> {
+    for (const [name, value] of this.#env) void up.request("env", pack(name, value), false)
+    if (this.#terminal) {
+      void up.request("pty-req", packTerminal(this.#terminal)).then((given) => {
+        if (!given && up.open) this.#channel.stderr.write("sluice: the target gave no terminal\r\n")
+      })
+    }
+    return program.kind === "exec" ? up.request("exec", pack(program.command)) : up.request("shell", Buffer.alloc(0))
+  }
+
+  #streams(): Streams {
+    const { session, stream_bytes_max } = this.#options
+    const recorded = (stream: Stream, keep: "all" | "nothing" | number): RecordedStream =>
+      new RecordedStream({ recorder: session.recorder, channel: this.#channel.id, stream, keep })
+    const output = this.#terminal ? "all" : stream_bytes_max
+    return {
+      stdin: recorded("stdin", this.#terminal ? "nothing" : stream_bytes_max),
+      stdout: recorded("stdout", output),
+      stderr: recorded("stderr", output),
+    }
+  }
+
+  /** All output first, then how it ended, then the end of output, then the end of the channel. */
+  async #close(exit: Exit): Promise<void> {
+    const down = this.#channel
+    await Promise.race([down.flushed(), this.#cut.promise])
+    if (this.#options.session.signal.aborted) return
+    void down.request(...packExit(exit), false)
+    await Promise.race([new Promise((resolve) => down.end(resolve)), down.gone, this.#cut.promise])
+  }
+
+  #write(event: Event): boolean {
+    return this.#options.session.recorder.write(event)
+  }
+}
+
+interface Streams {
+  readonly stdin: RecordedStream
+  readonly stdout: RecordedStream
+  readonly stderr: RecordedStream
+}
+
+const signal = (up: Channel, name: string): void => void up.request("signal", pack(name), false)

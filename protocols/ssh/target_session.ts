@@ -1,0 +1,141 @@
+// One client's connection to one target, from the grant to the end: it opens the session, connects upstream while the client
+// is still busy with its own handshake, relays session channels, and refuses, on record, what is not offered yet.
+import { GatewayError } from "../../src/core/errors.ts"
+import type { Identity } from "../../src/core/identity.ts"
+import { limits } from "../../src/core/limits.ts"
+import type { Gate, Host, Session, Warning } from "../../src/gateway/contract.ts"
+import { Reader } from "./codec.ts"
+import type { ChannelOpening, Connection, ConnectionOwner } from "./connection.ts"
+import { recordable } from "./environment.ts"
+import { disconnect, refusalOf } from "./refusal.ts"
+import { ChannelRelay } from "./relay.ts"
+import { connectUpstream } from "./upstream.ts"
+
+export interface TargetRoute {
+  readonly identity: Identity
+  readonly target: string
+  readonly login: string
+}
+
+export class TargetSession implements ConnectionOwner {
+  readonly #host: Host
+  readonly #gate: Gate
+  readonly #relays = new Set<ChannelRelay>()
+  #client: Connection | undefined
+  #session: Session | undefined
+  #upstream: Promise<Connection> | undefined
+
+  constructor(host: Host, gate: Gate) {
+    this.#host = host
+    this.#gate = gate
+  }
+
+  /** The client's side, as soon as there is one. */
+  attach(client: Connection): void {
+    this.#client = client
+    void client.closed.then(() => this.#session?.end())
+  }
+
+  /** The grant check; connecting upstream begins with it. Throws what `gate.open` throws. */
+  async open({ identity, target, login }: TargetRoute): Promise<void> {
+    const session = await this.#gate.open({
+      identity,
+      target,
+      as: login,
+      client: { destroy: () => this.#client?.transport.socket.destroy() },
+      cancel: () => this.#cancel(),
+      farewell: (reason) => this.#farewell(reason),
+      warn: (warning) => this.#warn(warning),
+    })
+    this.#session = session
+    this.#upstream = this.#connect(session, login)
+    this.#upstream.then(
+      (upstream) => upstream.closed.then(() => this.#lost(new GatewayError("target_broke", { session: session.id }))),
+      (failure: unknown) => this.#lost(GatewayError.from(failure, "target_broke").with({ session: session.id })),
+    )
+  }
+
+  /** Settles when the session is over and its recording closed. */
+  get ended(): Promise<void> {
+    return this.#session?.ended ?? Promise.resolve()
+  }
+
+  onOpen(opening: ChannelOpening): void {
+    const { type } = opening
+    const session = this.#session
+    if (!session || session.signal.aborted || !this.#upstream) return opening.refuse(...refusalOf(new GatewayError("no_grant")))
+    if (type !== "session") return this.#refuse(opening, session)
+    const relay = new ChannelRelay({
+      channel: opening.accept(),
+      session,
+      upstream: this.#upstream,
+      stream_bytes_max: this.#host.stream_bytes_max,
+    })
+    this.#relays.add(relay)
+    void relay.ended.then(() => this.#relays.delete(relay))
+  }
+
+  onGlobal(name: string): boolean {
+    if (name === "no-more-sessions@openssh.com") return true
+    if (/forward/.test(name)) this.#session?.recorder.write({ kind: "refused", what: `remote forwarding (${recordable(name)})` })
+    return false // a keepalive is answered by any answer
+  }
+
+  onBroken(why: GatewayError): void {
+    this.#gate.log.info({ err: why }, "the client broke the protocol")
+  }
+
+  async #connect(session: Session, login: string): Promise<Connection> {
+    const { target } = session
+    if (target.protocol !== "ssh") throw new GatewayError("no_grant")
+    const socket = await session.dial()
+    return connectUpstream({ socket, target, login, software: "Sluice" }).catch((failure: unknown) => {
+      const error = GatewayError.from(failure, "target_unreachable").with({ session: session.id })
+      if (!session.signal.aborted) this.#gate.log.warn({ err: error, code: error.code, session: session.id }, "the target failed")
+      throw error
+    })
+  }
+
+  #refuse(opening: ChannelOpening, session: Session): void {
+    const what = describe(opening)
+    session.recorder.write({ kind: "refused", what: what.recorded })
+    opening.refuse(...refusalOf(new GatewayError("unsupported", { what: what.said, session: session.id })))
+  }
+
+  /** The target's side is gone: those who have a channel read why on it, everybody else in the disconnect. */
+  async #lost(error: GatewayError): Promise<void> {
+    const session = this.#session
+    const client = this.#client
+    if (!session || !client || session.signal.aborted) return
+    await Promise.race([Promise.all([...this.#relays].map((relay) => relay.ended)), client.closed])
+    if (!session.signal.aborted) disconnect(client.transport, error)
+    const bound = Promise.withResolvers<void>()
+    const timer = this.#host.clock.after(limits.farewell_ms_max, bound.resolve)
+    await Promise.race([client.closed, bound.promise])
+    timer.cancel()
+    session.end()
+  }
+
+  async #cancel(): Promise<void> {
+    await Promise.all([...this.#relays].map((relay) => relay.stop()))
+  }
+
+  /** Settles when the client has read it and left; how long that may take is the core's bound. */
+  async #farewell(reason: GatewayError): Promise<void> {
+    const client = this.#client
+    if (!client) return
+    for (const relay of this.#relays) relay.farewell(reason.say)
+    disconnect(client.transport, reason)
+    await client.closed
+  }
+
+  #warn({ say }: Warning): void {
+    for (const relay of this.#relays) relay.warn(say)
+  }
+}
+
+function describe({ type, data }: ChannelOpening): { readonly recorded: string; readonly said: string } {
+  if (type !== "direct-tcpip") return { recorded: `the channel ${recordable(type)}`, said: "this kind of channel" }
+  const reader = new Reader(data)
+  return { recorded: `forwarding to ${recordable(reader.text())}:${reader.uint32()}`, said: "forwarding through a target" }
+}

@@ -1,0 +1,150 @@
+// One secured SSH connection as ssh2 gives it, and in one place what ssh2 leaves out: words in a DISCONNECT, a banner at any
+// moment of the login, the signature algorithms named right, and every decrypted payload before ssh2 sees it. Key exchange,
+// encryption and the login messages stay ssh2's; the connection layer above is ours (`connection.ts`).
+//
+// ssh2 1.17 has no public door to any of this, so its `Protocol` object is described here as far as it is used; the tests in
+// test/unit/ssh/transport.test.ts fail when a new version moves it.
+import type { Duplex } from "node:stream"
+import { message, pack } from "./codec.ts"
+
+/** The part of ssh2's `lib/protocol/Protocol.js` that is used. */
+export interface Ssh2Protocol {
+  _onPayload(payload: Buffer): number | boolean | undefined
+  _onPacket(): void
+  _onHandshakeComplete(negotiated: Negotiated): void
+  _kex: KeyExchange | undefined
+  _hostKeys: Record<string, unknown> | undefined
+  /** Defined during a key exchange: what is sent then waits in `_queue`. */
+  _kexinit: Buffer | undefined
+  _queue: Buffer[] | undefined
+  readonly _authenticated: boolean
+  readonly _cipher: { encrypt(packet: Buffer): void }
+  readonly _packetRW: {
+    readonly write: {
+      readonly allocStart: number
+      readonly allocStartKEX: number
+      alloc(payload_bytes: number, force?: boolean): Buffer
+      finalize(packet: Buffer, force?: boolean): Buffer
+    }
+  }
+  channelData(channel: number, data: Buffer): void
+  channelExtData(channel: number, data: Buffer, type: number): void
+}
+
+export interface Negotiated {
+  serverHostKey: string
+}
+
+export interface KeyExchange {
+  readonly negotiated: Negotiated
+  remoteExtInfoEnabled: boolean
+}
+
+/** What ssh2's server connection and its client have in common. */
+export interface Ssh2Connection {
+  readonly _protocol?: Ssh2Protocol
+  readonly _sock?: Duplex
+}
+
+/** Of `disconnect`'s reasons (RFC 4253, section 11.1), those that are used. */
+export const disconnectReason = {
+  protocol_error: 2,
+  service_not_available: 7,
+  by_application: 11,
+  too_many_connections: 12,
+  no_more_auth_methods: 14,
+} as const
+
+/** Public key algorithms a client may sign its login with (RFC 8308, section 3.1). ssh2's own list lacks a comma and has SHA-1 in it. */
+const signatureAlgorithms = [
+  "ssh-ed25519",
+  "ecdsa-sha2-nistp256",
+  "ecdsa-sha2-nistp384",
+  "ecdsa-sha2-nistp521",
+  "rsa-sha2-512",
+  "rsa-sha2-256",
+] as const
+
+export class Transport {
+  readonly socket: Duplex
+  readonly #protocol: Ssh2Protocol
+  #over = false
+
+  constructor(connection: Ssh2Connection) {
+    const { _protocol: protocol, _sock: socket } = connection
+    if (!protocol || !socket) throw new TypeError("not a connection of ssh2")
+    this.#protocol = protocol
+    this.socket = socket
+    socket.once("close", () => (this.#over = true))
+  }
+
+  /** Nothing can be sent any more. */
+  get over(): boolean {
+    return this.#over
+  }
+
+  /** Whether the login is over. */
+  get authenticated(): boolean {
+    return this.#protocol._authenticated
+  }
+
+  /** Shows every decrypted payload to `handle` first; what it answers true to, ssh2 does not see. Only before the key exchange. */
+  intercept(handle: (payload: Buffer) => boolean): void {
+    const protocol = this.#protocol
+    const pass = protocol._onPayload
+    protocol._onPayload = (payload) => {
+      if (payload.length === 0 || !handle(payload)) return pass(payload)
+      protocol._onPacket() // ssh2's keepalive counts what it sees
+      return undefined
+    }
+  }
+
+  /** Server: tells the client which signatures it may make, as the first message under the new keys. Only before the key exchange. */
+  announceSignatureAlgorithms(): void {
+    const protocol = this.#protocol
+    const complete = protocol._onHandshakeComplete
+    let first = true
+    protocol._onHandshakeComplete = (negotiated) => {
+      const wanted = first && protocol._kex?.remoteExtInfoEnabled === true
+      first = false
+      if (protocol._kex) protocol._kex.remoteExtInfoEnabled = false
+      if (wanted) this.send(Buffer.concat([Buffer.of(message.ext_info), pack(1, "server-sig-algs", signatureAlgorithms.join(","))]))
+      complete(negotiated)
+    }
+  }
+
+  send(payload: Buffer): void {
+    if (this.#over) return
+    const protocol = this.#protocol
+    const { write } = protocol._packetRW
+    const packet = write.alloc(payload.length)
+    packet.set(payload, write.allocStart)
+    const final = write.finalize(packet)
+    if (protocol._kexinit === undefined) protocol._cipher.encrypt(final)
+    else (protocol._queue ??= []).push(final)
+  }
+
+  /** Channel data by ssh2's own shorter way. */
+  sendData(channel: number, data: Buffer, extended: number | undefined): void {
+    if (this.#over) return
+    if (extended === undefined) this.#protocol.channelData(channel, data)
+    else this.#protocol.channelExtData(channel, data, extended)
+  }
+
+  /** Text a client prints while it logs in (RFC 4252, section 5.4). */
+  banner(text: string): void {
+    this.send(Buffer.concat([Buffer.of(message.userauth_banner), pack(`${text}\r\n`, "")]))
+  }
+
+  /** The last message, with words; it overtakes a key exchange in progress, as it may. The socket ends behind it. */
+  disconnect(reason: number, words: string): void {
+    if (this.#over) return
+    this.#over = true
+    const payload = Buffer.concat([Buffer.of(message.disconnect), pack(reason, words, "")])
+    const { write } = this.#protocol._packetRW
+    const packet = write.alloc(payload.length, true)
+    packet.set(payload, write.allocStartKEX)
+    this.#protocol._cipher.encrypt(write.finalize(packet, true))
+    this.socket.end()
+  }
+}
