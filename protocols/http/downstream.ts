@@ -25,6 +25,7 @@ export interface DownstreamOptions {
 
 /** One client's connection. */
 interface Connection {
+  readonly client: Duplex
   readonly gate: Gate
   /** Exchanges whose response is not complete. */
   busy: number
@@ -68,12 +69,13 @@ class Downstream {
   }
 
   serve(client: Duplex, gate: Gate): Promise<void> {
-    const connection: Connection = { gate, busy: 0, used_at: gate.clock.now(), admission: undefined }
+    const connection: Connection = { client, gate, busy: 0, used_at: gate.clock.now(), admission: undefined }
     this.#connections.set(client, connection)
     const watched = this.#watch(client, connection)
     return new Promise((resolve) => {
       client.once("close", () => {
         watched.cancel()
+        connection.admission?.http.detach(client)
         resolve()
       })
       this.#server.emit("connection", client)
@@ -129,8 +131,10 @@ class Downstream {
     const { gate } = connection
     const { incoming, token, target } = wanted
     const admission = await this.#options.sessions.admit({ gate, token, target })
-    connection.admission = admission
     if (response.destroyed) return
+    connection.admission?.http.detach(connection.client)
+    admission.http.attach(connection.client)
+    connection.admission = admission
     const identity = admission.http.identity(gate.clock.now())
     // It was signed a moment ago, so only a session that has ended since has none.
     new Exchange(incoming, admission.http).begin(identity ?? "")

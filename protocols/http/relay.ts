@@ -37,7 +37,8 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
   readonly #http: HttpSession
   readonly #session: Session
   readonly #began_at: Millis
-  #action = 0
+  /** Its number on record, once it is there. */
+  #action: number | undefined
   #upload: Upload | undefined
   #tunnel: Tunnel | undefined
   #controller: Controller | undefined
@@ -60,6 +61,8 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
     response.once("close", () => this.#clientDone())
     const decision = this.#session.decide(actionOf(line, upgrade !== undefined))
     if (decision.verdict === "deny") {
+      // A recording that failed has cut the session: the farewell says so.
+      if (this.#over) return
       this.#over = true
       throw decision.error
     }
@@ -196,6 +199,7 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
   #finish(status: Outcome["status"]): void {
     if (this.#over) return
     this.#over = true
+    if (this.#action === undefined) return
     const bytes = this.#tunnel?.bytes ?? { up: this.#upload?.bytes ?? 0, down: this.#bytes_down }
     this.#session.outcome({
       action: this.#action,

@@ -1,6 +1,7 @@
 // One session for everything that one person does on one target from one address, whichever connections it comes over: browsers
 // open six, scripts a new one for each request. Finds it, opens it once, ends it when it has been idle. It does not read HTTP.
 import assert from "node:assert/strict"
+import type { Duplex } from "node:stream"
 import { LRUCache } from "lru-cache"
 import type { Clock, Millis, Timer } from "../../src/core/clock.ts"
 import { GatewayError } from "../../src/core/errors.ts"
@@ -21,22 +22,28 @@ export interface InFlight {
   destroy(): void
 }
 
+/** The client's side of a session: what runs, and the connections it came over, which may be waiting for their next request. */
+interface Clients {
+  readonly inFlight: Set<InFlight>
+  readonly connections: Set<Duplex>
+}
+
 export class HttpSession {
   readonly session: Session
   readonly upstream: Upstream
-  readonly #inFlight: Set<InFlight>
+  readonly #clients: Clients
   readonly #clock: Clock
   readonly #signer: IdentitySigner
   #identity: SignedIdentity | undefined
   #used_at: Millis
   #timer: Timer
 
-  constructor(options: { session: Session; inFlight: Set<InFlight>; clock: Clock; signer: IdentitySigner }) {
-    const { session, inFlight, clock, signer } = options
+  constructor(options: { session: Session; clients: Clients; clock: Clock; signer: IdentitySigner }) {
+    const { session, clients, clock, signer } = options
     assert(session.target.protocol === "http", "the gate opens targets of this protocol alone")
     this.session = session
     this.upstream = openUpstream(session, session.target)
-    this.#inFlight = inFlight
+    this.#clients = clients
     this.#clock = clock
     this.#signer = signer
     this.#used_at = clock.now()
@@ -51,18 +58,27 @@ export class HttpSession {
 
   /** When it last had an exchange; undefined while it has one. */
   get idle_since(): Millis | undefined {
-    return this.#inFlight.size > 0 ? undefined : this.#used_at
+    return this.#clients.inFlight.size > 0 ? undefined : this.#used_at
   }
 
   /** Throws `busy`. */
   enter(exchange: InFlight): void {
-    if (this.#inFlight.size >= limits.http_exchanges_max) throw new GatewayError("busy", { session: this.session.id })
-    this.#inFlight.add(exchange)
+    if (this.#clients.inFlight.size >= limits.http_exchanges_max) throw new GatewayError("busy", { session: this.session.id })
+    this.#clients.inFlight.add(exchange)
   }
 
   leave(exchange: InFlight): void {
-    this.#inFlight.delete(exchange)
+    this.#clients.inFlight.delete(exchange)
     this.#used_at = this.#clock.now()
+  }
+
+  /** From now on `connection` ends with this session. */
+  attach(connection: Duplex): void {
+    this.#clients.connections.add(connection)
+  }
+
+  detach(connection: Duplex): void {
+    this.#clients.connections.delete(connection)
   }
 
   /** The signed identity if it is fresh; `identify` makes it so. */
@@ -76,7 +92,7 @@ export class HttpSession {
 
   #stop(): void {
     this.#timer.cancel()
-    for (const exchange of this.#inFlight) exchange.stop()
+    for (const exchange of this.#clients.inFlight) exchange.stop()
     this.upstream.destroy(this.session.signal.reason as GatewayError)
   }
 
@@ -148,21 +164,21 @@ export class HttpSessions {
 
   async #open({ gate, identity, target, key }: { gate: Gate; identity: Identity; target: string; key: string }): Promise<HttpSession> {
     this.#makeRoom()
-    const inFlight = new Set<InFlight>()
+    const clients: Clients = { inFlight: new Set(), connections: new Set() }
     const session = await gate.open({
       identity,
       target,
       as: undefined,
       client: {
         destroy() {
-          for (const exchange of inFlight) exchange.destroy()
+          for (const each of [...clients.inFlight, ...clients.connections]) each.destroy()
         },
       },
       async farewell(reason) {
-        await Promise.all([...inFlight].map((exchange) => exchange.farewell(reason)))
+        await Promise.all([...clients.inFlight].map((exchange) => exchange.farewell(reason)))
       },
     })
-    const http = new HttpSession({ session, inFlight, clock: this.#clock, signer: this.#signer })
+    const http = new HttpSession({ session, clients, clock: this.#clock, signer: this.#signer })
     this.#live.set(key, http)
     void session.ended.then(() => {
       if (this.#live.get(key) === http) this.#live.delete(key)
