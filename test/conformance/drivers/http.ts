@@ -2,7 +2,7 @@
 import { once } from "node:events"
 import http from "node:http"
 import type { Duplex } from "node:stream"
-import httpProtocol from "../../../protocols/http/index.ts"
+import { http as httpProtocol } from "../../../protocols/http/index.ts"
 import type { Driver, FakeTarget, Visit } from "../driver.ts"
 
 const knock = "knock"
@@ -18,6 +18,26 @@ function serveTarget(socket: Duplex, target: FakeTarget): void {
     target.say = (text) => void response.write(text)
   })
   server.emit("connection", socket)
+}
+
+/** Node's agent dials for itself; this one has the connection it was given. */
+class OneConnection extends http.Agent {
+  readonly #socket: Duplex
+
+  constructor(socket: Duplex) {
+    super({ keepAlive: true, maxSockets: 1 })
+    this.#socket = Object.assign(socket, {
+      setKeepAlive: () => socket,
+      setTimeout: () => socket,
+      setNoDelay: () => socket,
+      ref: () => socket,
+      unref: () => socket,
+    })
+  }
+
+  override createConnection(): Duplex {
+    return this.#socket
+  }
 }
 
 export const driver: Driver = {
@@ -36,11 +56,11 @@ export const driver: Driver = {
   async enter({ issuer, alice }, socket, target) {
     const said: string[] = []
     const received: string[] = []
+    const agent = new OneConnection(socket)
     const send = async (action: string): Promise<http.ClientRequest> => {
       const { token } = await issuer.issue({ subject: alice.name, via: "test", use: "targets" })
       return http.get({
-        createConnection: () => socket,
-        agent: new http.Agent({ keepAlive: true }),
+        agent,
         path: `/${encodeURIComponent(action)}`,
         headers: { host: `${target}.gateway`, authorization: `Bearer ${token}`, connection: "keep-alive" },
       })

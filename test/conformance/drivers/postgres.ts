@@ -3,7 +3,7 @@
 import { once } from "node:events"
 import type { Duplex } from "node:stream"
 import pg from "pg"
-import postgres from "../../../protocols/postgres/index.ts"
+import { postgres } from "../../../protocols/postgres/index.ts"
 import type { Driver, FakeTarget, Visit } from "../driver.ts"
 
 const int32 = (value: number): Buffer => {
@@ -101,7 +101,14 @@ export const driver: Driver = {
     const closed = client.closed ? Promise.resolve() : once(client, "close").then(() => {})
     const visit: Visit = {
       in: true,
-      act: async (action) => (await session.query<{ said: string }>(action)).rows[0]?.said ?? "",
+      async act(action) {
+        try {
+          return (await session.query<{ said: string }>(action)).rows[0]?.said ?? ""
+        } catch (failure) {
+          said.push((failure as Error).message)
+          throw failure
+        }
+      },
       begin(action) {
         const query = new pg.Query<{ said: string }>(action)
         query.on("row", (each) => rows.push(each?.said ?? ""))

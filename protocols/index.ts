@@ -1,0 +1,7 @@
+// The list of protocols. Adding one is a folder, a line here, and a driver in the conformance suite.
+import type { Protocol } from "../src/gateway/contract.ts"
+import { http } from "./http/index.ts"
+import { postgres } from "./postgres/index.ts"
+import { ssh } from "./ssh/index.ts"
+
+export const protocols: readonly Protocol[] = [ssh, postgres, http]
