@@ -112,7 +112,10 @@ test("requests: approvers that race make one grant", async (t) => {
   await service.ask({ target: "two-keys" })
   const racers = ["bob", "erin", "dana", "bob", "erin", "dana"]
   const answers = await Promise.all(racers.map((who) => service.call(who, "POST /v1/requests/1/approve", {})))
-  assert.deepEqual([...new Set(answers.map(({ status }) => status))].sort(), [200, 409])
+  assert.deepEqual(
+    [...new Set(answers.map(({ status }) => status))].sort((a, b) => a - b),
+    [200, 409],
+  )
   const { body } = await service.call("dana", "GET /v1/grants?all=true")
   assert.equal(body.grants.length, 1)
   const { body: request } = await service.call("alice", "GET /v1/requests/1")
@@ -126,7 +129,10 @@ test("requests: one approval and one denial at once leave one outcome", async (t
     service.call("bob", "POST /v1/requests/1/approve", {}),
     service.call("erin", "POST /v1/requests/1/deny", { reason: "no" }),
   ])
-  assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 409])
+  assert.deepEqual(
+    answers.map(({ status }) => status).sort((a, b) => a - b),
+    [200, 409],
+  )
   const { body } = await service.call("alice", "GET /v1/requests/1")
   assert.equal(body.grant === null, body.status === "denied")
 })
