@@ -46,7 +46,7 @@ export async function createHarness({ protocol, targets, serveTarget }: HarnessO
   const alice = person("alice", "engineers")
   const signing = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ type: "pkcs8", format: "pem" }) as string
   const issuer = await createTokenIssuer({ privateKey: new Secret(signing), clock })
-  const log = createLog("silent")
+  const log = createLog((process.env["SLUICE_TEST_LOG"] ?? "silent") as "silent")
   const reports: SessionReport[] = []
   const feed = { fresh: true }
   /** What the approval service would answer. */

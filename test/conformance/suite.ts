@@ -243,7 +243,7 @@ export function conformance(driver: Driver): void {
       await until(() => target.open === 0)
       harness.clock.advance(limits.http_session_idle_ms) // an HTTP session outlives its connections by this much
       await until(() => harness.recording(id).at(-1)?.kind === "end")
-      assert.equal(harness.sessions.size, 0)
+      await until(() => harness.sessions.size === 0)
     })
 
     test("garbage closes that connection and nothing else", async () => {
