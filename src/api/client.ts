@@ -13,8 +13,12 @@ export interface ApiClient {
    * `control_call_ms_max` (longer for a long poll) or answers what it should not. An abort throws the signal's reason.
    */
   call<R extends keyof Shapes>(route: R, input: Input<R>, options?: { readonly signal?: AbortSignal }): Promise<Shapes[R]["answer"]>
+  /** The same service over the same connections as somebody else. Closing either closes both. */
+  as(credential: Credential): ApiClient
   close(): Promise<void>
 }
+
+export type Credential = () => Secret | Promise<Secret>
 
 /** What a route takes besides the credential: `id`, `query`, `body`. */
 export type Input<R extends keyof Shapes> = Omit<Shapes[R], "answer">
@@ -27,14 +31,25 @@ interface AnyInput {
 
 const lists: ReadonlySet<keyof Shapes> = new Set(["targets", "requests", "grants", "sessions", "lookup"])
 
-export function createApiClient(options: { readonly url: string; readonly credential: () => Secret | Promise<Secret> }): ApiClient {
+export function createApiClient(options: { readonly url: string; readonly credential: Credential }): ApiClient {
   const base = new URL(options.url)
   const prefix = base.pathname.replace(/\/$/, "")
   const pool = new Pool(base.origin, { connections: limits.control_connections_max, connect: { timeout: limits.control_call_ms_max } })
+  return clientOf({ pool, prefix }, options.credential)
+}
+
+interface Service {
+  readonly pool: Pool
+  /** The path under which the service lies, as behind a proxy. */
+  readonly prefix: string
+}
+
+function clientOf(service: Service, credential: Credential): ApiClient {
   return {
     async call<R extends keyof Shapes>(route: R, input: Input<R>, { signal }: { readonly signal?: AbortSignal } = {}) {
       const given = input as AnyInput
-      const credential = await options.credential()
+      const { pool, prefix } = service
+      const shown = await credential()
       const cancel = new AbortController()
       const onAbort = (): void => cancel.abort(signal?.reason)
       if (signal?.aborted) onAbort()
@@ -47,7 +62,7 @@ export function createApiClient(options: { readonly url: string; readonly creden
           method: routes[route].method,
           path: prefix + pathOf(route, given),
           headers: {
-            authorization: `Bearer ${credential.reveal()}`,
+            authorization: `Bearer ${shown.reveal()}`,
             accept: "application/json",
             ...(given.body ? { "content-type": "application/json" } : {}),
           },
@@ -65,7 +80,8 @@ export function createApiClient(options: { readonly url: string; readonly creden
         signal?.removeEventListener("abort", onAbort)
       }
     },
-    close: () => pool.destroy(),
+    as: (other) => clientOf(service, other),
+    close: () => service.pool.destroy(),
   }
 }
 
@@ -106,7 +122,9 @@ function errorOf(status: number, answer: unknown): GatewayError {
   if (typeof code !== "string" || !isErrorCode(code)) {
     return new GatewayError("stale", {}, new Error(`the approval service answered ${status}: ${words}`))
   }
-  return new GatewayError(code, code === "invalid" || code === "too_long" ? { what: words } : {})
+  return new GatewayError(code, said.has(code) ? { what: words } : {})
 }
+
+const said: ReadonlySet<ErrorCode> = new Set(["invalid", "too_long", "too_many"])
 
 const isErrorCode = (code: string): code is ErrorCode => (errorCodes as readonly string[]).includes(code)

@@ -1,0 +1,40 @@
+// `sluice approve`: gives one approval, and shows what was approved.
+import type { RequestView } from "../api/schema.ts"
+import { formatDuration } from "../core/duration.ts"
+import { visible } from "../core/visible.ts"
+import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
+import { requestNumber } from "./ids.ts"
+import { accounts, reasonOf, until } from "./words.ts"
+
+export const addApprove: AddVerb = (program, context) => {
+  program
+    .command("approve")
+    .argument("<request>", "its number", requestNumber)
+    .description("approve a request; never your own")
+    .option("--reason <words>", "why; it is kept", "")
+    .option(...jsonOption)
+    .action(async (id: number, options: JsonOption & { readonly reason: string }) => {
+      const body = { reason: options.reason }
+      const request = await (await context.api()).call("approve", { id, body }, { signal: context.io.signal })
+      show(context, options, request, () => `${verdict(request)}\n${facts(request, context.now())}`)
+    })
+}
+
+function verdict({ id, status, approvals_needed, decisions }: RequestView): string {
+  if (status === "approved") return `Request ${id} is approved.`
+  const given = decisions.filter((decision) => decision.verdict === "approve").length
+  return `Your approval of request ${id} is counted: ${given} of ${approvals_needed}.`
+}
+
+/** What somebody just decided about, every word of it escaped. */
+export function facts({ subject, target, as, reason, grant, duration_ms, starts_at }: RequestView, now: number): string {
+  const from = starts_at !== null && starts_at > now ? `from ${until(starts_at, now)} ` : ""
+  return [
+    `  who     ${visible(subject)}`,
+    `  target  ${visible(target)}`,
+    `  as      ${accounts(as)}`,
+    `  reason  ${reasonOf(reason)}`,
+    `  for     ${formatDuration(duration_ms)}`,
+    ...(grant ? [`  end     ${from}until ${until(grant.ends_at, now)}`, `  grant   ${grant.id}`] : []),
+  ].join("\n")
+}

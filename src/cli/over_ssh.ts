@@ -1,0 +1,75 @@
+// The verbs over `ssh gateway <verb>`: for somebody the gateway has identified, with nothing installed. Each run gets a token of its
+// own for the approval service and calls it as that person, so that what they may do is decided in the one place that decides it.
+import type { ApiClient } from "../api/client.ts"
+import type { TokenAnswer, TokenWanted } from "../api/schema.ts"
+import type { Config } from "../config/config.ts"
+import type { Identity } from "../core/identity.ts"
+import type { Keys } from "../core/keys.ts"
+import { Secret } from "../core/secret.ts"
+import type { ProtocolName } from "../core/target.ts"
+import type { Verbs } from "../gateway/contract.ts"
+import { jsonOption, show, type AddVerb, type Context, type JsonOption } from "./context.ts"
+import { overview } from "./overview.ts"
+import { pgService } from "./pg_service.ts"
+import { runVerbs } from "./run.ts"
+import { sshConfig, sshConfigText } from "./ssh_config.ts"
+import { addMintedToken } from "./token.ts"
+import { sharedVerbs } from "./verbs.ts"
+import { waysIn } from "./ways_in.ts"
+
+export interface VerbsOptions {
+  readonly config: Config
+  readonly keys: Keys
+  /** With the gateway's key. */
+  readonly gatewayApi: ApiClient
+  /** Where people's own command line reaches the service. */
+  readonly apiUrl: string
+}
+
+export function createVerbs(options: VerbsOptions): Verbs {
+  const { config, keys, gatewayApi, apiUrl } = options
+  const ways = waysIn(config)
+  return async (identity, words, io) => {
+    const mint = (wanted: Pick<TokenWanted, "use" | "target">): Promise<TokenAnswer> => mintFor(gatewayApi, identity, wanted)
+    let api: Promise<ApiClient> | undefined
+    const context: Context = {
+      io,
+      call: ways.askWith,
+      now: Date.now,
+      useLine: (target, account) => ways.useLine(target, account),
+      status: 0,
+      api: () => (api ??= mint({ use: "api" }).then(({ token }) => gatewayApi.as(() => new Secret(token)))),
+    }
+    const verbs: AddVerb[] = [
+      ...sharedVerbs,
+      (program) => addMintedToken(program, context, { mint, apiUrl }),
+      (program) => {
+        program
+          .command("ssh-config")
+          .description("what to paste into ~/.ssh/config and ~/.ssh/known_hosts")
+          .option(...jsonOption)
+          .action(async (given: JsonOption) => {
+            const made = await sshConfig({ config, keys, targets: await knownTargets(context, "ssh") })
+            show(context, given, made, () => sshConfigText(made))
+          })
+      },
+      (program) => {
+        program
+          .command("pg-service")
+          .description("what to paste into ~/.pg_service.conf")
+          .action(async () => io.write(`${pgService(config, await knownTargets(context, "postgres"))}\n`))
+      },
+    ]
+    const program = { name: ways.askWith, description: `${config.gateway.name}: ask for access, decide, and see what was done.`, verbs }
+    return runVerbs({ ...program, otherwise: () => overview(context) }, words, context)
+  }
+}
+
+const mintFor = (gatewayApi: ApiClient, { subject, via }: Identity, wanted: Pick<TokenWanted, "use" | "target">): Promise<TokenAnswer> =>
+  gatewayApi.call("token", { body: { subject, via, ...wanted } })
+
+/** Those the person may ask for. Other names are not theirs to know. */
+async function knownTargets(context: Context, protocol: ProtocolName): Promise<string[]> {
+  const { targets } = await (await context.api()).call("targets", {}, { signal: context.io.signal })
+  return targets.filter((target) => target.protocol === protocol).map((target) => target.name)
+}

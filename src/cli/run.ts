@@ -1,0 +1,44 @@
+// Runs one line of verbs: commander's parsing with our output and our exit statuses (0 done, 1 refused or failed, 2 misuse).
+import { Command, CommanderError } from "commander"
+import type { AddVerb, Context } from "./context.ts"
+import { tell } from "./failure.ts"
+
+export interface Program {
+  readonly name: string
+  readonly description: string
+  readonly verbs: readonly AddVerb[]
+  /** What happens without a verb; left out: the help, as misuse. */
+  otherwise?(): Promise<void>
+}
+
+export async function runVerbs(
+  { name, description, verbs, otherwise }: Program,
+  words: readonly string[],
+  context: Context,
+): Promise<number> {
+  const { io } = context
+  const program = new Command(name)
+    .description(description)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => io.write(text),
+      writeErr: (text) => io.error(text),
+      getOutHelpWidth: helpWidth,
+      getErrHelpWidth: helpWidth,
+    })
+    .showHelpAfterError(`(${name} --help lists the verbs, ${name} <verb> --help says how each is used)`)
+    .helpCommand(false)
+  for (const add of verbs) add(program, context)
+  function helpWidth(): number {
+    return Math.min(io.columns, 120)
+  }
+  try {
+    if (words.length === 0 && otherwise) await otherwise()
+    else await program.parseAsync([...words], { from: "user" })
+    return context.status
+  } catch (failure) {
+    if (failure instanceof CommanderError) return failure.exitCode === 0 ? 0 : 2
+    if (io.signal.aborted) return 1
+    return tell(context, failure, words.includes("--json"))
+  }
+}

@@ -1,0 +1,51 @@
+// How people reach the gateway and, through it, a target: the lines they paste. Made from the config alone.
+import type { Config } from "../config/config.ts"
+import { accountsOf, type Target } from "../core/target.ts"
+
+const ssh_port = 22
+const https_port = 443
+
+export interface WaysIn {
+  /** "ssh gw.example.com" */
+  readonly askWith: string
+  /** A line that uses `target` as `account`; undefined for a target there is not, or whose listener is not there. */
+  useLine(target: string, account: string | undefined): string | undefined
+}
+
+export function waysIn(config: Config): WaysIn {
+  const { gateway, targets } = config
+  return {
+    askWith: gateway.ask_with,
+    useLine(name, account) {
+      const target = targets.find((one) => one.name === name)
+      const listener = target && gateway[target.protocol]
+      return target && listener ? lineFor(config, target, account ?? accountsOf(target)[0]) : undefined
+    },
+  }
+}
+
+function lineFor({ gateway }: Config, target: Target, account: string | undefined): string {
+  switch (target.protocol) {
+    case "ssh":
+      return `${jumpWith(gateway.ask_with)} ${account === undefined ? "" : `${account}@`}${target.name}`
+    case "postgres": {
+      const user = account === undefined ? "" : ` user=${account}`
+      const where = `host=${gateway.name} port=${gateway.postgres?.listen.port} dbname=${target.name}${user}`
+      return `PGPASSWORD=$(${gateway.ask_with} token ${target.name}) psql "${where} sslmode=require"`
+    }
+    case "http": {
+      const port = gateway.http?.listen.port
+      const host = `${target.name}.${gateway.http?.domain}${port === https_port ? "" : `:${port}`}`
+      return `curl -H "Authorization: Bearer $(${gateway.ask_with} token ${target.name})" https://${host}/`
+    }
+  }
+}
+
+/** "ssh -J gw:2222", from "ssh -p 2222 gw"; options that are not about the port stay. */
+export function jumpWith(askWith: string): string {
+  const words = askWith.trim().split(/\s+/)
+  const host = words.pop() ?? ""
+  const at = words.indexOf("-p")
+  const port = at === -1 ? undefined : words.splice(at, 2)[1]
+  return [...words, "-J", port === undefined || Number(port) === ssh_port ? host : `${host}:${port}`].join(" ")
+}

@@ -1,0 +1,30 @@
+// How times, durations, people's words and accounts are written everywhere on the command line. All times are UTC, and say so.
+import type { Millis } from "../core/clock.ts"
+import { formatDuration } from "../core/duration.ts"
+import { visible } from "../core/visible.ts"
+
+/** "14:30:00 UTC" today, "2026-01-15 14:30:00 UTC" on another day. */
+export function time(at: Millis, now: Millis): string {
+  const [day, clock] = new Date(at).toISOString().split("T") as [string, string]
+  const today = new Date(now).toISOString().slice(0, 10)
+  return `${day === today ? "" : `${day} `}${clock.slice(0, 8)} UTC`
+}
+
+/** "in 42m", "5m ago", "now". */
+export function distance(at: Millis, now: Millis): string {
+  const duration = formatDuration(Math.abs(at - now))
+  if (duration === "0s") return "now"
+  return at > now ? `in ${duration}` : `${duration} ago`
+}
+
+export const until = (at: Millis, now: Millis): string => `${time(at, now)} (${distance(at, now)})`
+
+/** "root, deploy"; a request for all a target offers names none. */
+export const accounts = (as: readonly string[] | null): string => (as === null ? "any" : visible(as.join(", ")))
+
+/** "prod-host as root" */
+export const targetAs = (target: string, as: readonly string[] | null): string =>
+  visible(target) + (as === null ? "" : ` as ${visible(as.join(", "))}`)
+
+/** A reason in its row: visible, and something even when there is none. */
+export const reasonOf = (reason: string): string => (reason === "" ? "(no reason given)" : visible(reason))

@@ -1,0 +1,20 @@
+// Text that somebody else wrote, as it may be shown on a terminal: what would move the cursor, reorder the letters or hide is shown
+// as its escape, so that a statement or a reason cannot forge the page it stands on.
+
+const short: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t", "\u001b": "\\e" }
+
+/** Control, format (bidi among them), line-separating, private and unpaired characters as `\n`, `\e`, `\x07`, `\u{202e}`; a backslash as two. */
+export function visible(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}\\]/gu, (character) => {
+    if (character === "\\") return "\\\\"
+    const code = character.codePointAt(0)!
+    return short[character] ?? (code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u{${code.toString(16)}}`)
+  })
+}
+
+/** JSON that a terminal shows as it stands: the same characters as JSON's own escapes. */
+export function visibleJson(value: unknown, indent?: number): string {
+  return JSON.stringify(value, null, indent).replace(/[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    Array.from({ length: character.length }, (_, at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, "0")}`).join(""),
+  )
+}
