@@ -54,7 +54,7 @@ export const limits = {
   live_grants_per_subject_max: 1_000, // that rules give by themselves; people stop at their own bound
   list_rows_max: 1_000, // of one list of the API, newest first
 
-  store_wait_ms_max: 5 * second, // for another process that holds the store (a backup)
+  store_wait_ms_max: second, // for another process that holds the store; the service stands still meanwhile
 
   // The approval service's own door.
   control_request_ms_max: 10 * second, // for the head and body of one request to arrive
