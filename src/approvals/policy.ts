@@ -12,6 +12,8 @@ export interface Person {
   readonly groups: readonly string[]
   /** Sees everything, may revoke and kill. It makes nobody an approver. */
   readonly admin: boolean
+  /** Their name and groups, as far as some rule lets these decide: where to look for what they may decide about. */
+  readonly decides_as: readonly string[]
 }
 
 export interface Ruling {
@@ -22,7 +24,8 @@ export interface Ruling {
 
 export function personOf(user: User, policy: Policy): Person {
   const { name, groups } = user
-  return { name, groups, admin: isOneOf({ name, groups }, policy.admins) }
+  const deciders = new Set(policy.access.flatMap(({ approve }) => (approve === "auto" ? [] : approve.by)))
+  return { name, groups, admin: isOneOf({ name, groups }, policy.admins), decides_as: [name, ...groups].filter((one) => deciders.has(one)) }
 }
 
 /** Whether `names`, of groups and people, mean this person. */
@@ -90,8 +93,8 @@ export function maySee(person: Person, about: Subjected): boolean {
 }
 
 /** The same as a question to the store, for lists. */
-export function seenBy({ name, groups, admin }: Person): Seen {
-  return admin ? "all" : { subject: name, names: [name, ...groups] }
+export function seenBy({ name, admin, decides_as }: Person): Seen {
+  return admin ? "all" : { subject: name, names: decides_as }
 }
 
 /** To end a grant early, or a session. */

@@ -1,4 +1,5 @@
 // Lists from the embedded store, newest first, and only what the one who asks may see.
+import type { SQLInputValue } from "node:sqlite"
 import type { GrantView, SessionView } from "../api/schema.ts"
 import { type Prepare, request_columns, wholeRequest } from "./sqlite_reads.ts"
 import { type Row, toGrant, toSession } from "./sqlite_rows.ts"
@@ -49,15 +50,19 @@ interface Shape {
 /** Every part of the text is of this file; what people wrote is bound. */
 function select(prepare: Prepare, { seen, limit, live_at }: List, shape: Shape): Row[] {
   const decidable = "exists (select 1 from json_each(r.approve_by) one where one.value in (select value from json_each(:names)))"
-  const conditions = [
-    ...(live_at === undefined ? [] : [shape.live]),
-    ...(seen === "all" ? [] : [`(${shape.mine} = :subject or ${decidable})`]),
-  ]
+  const conditions: string[] = []
+  const bound: Record<string, SQLInputValue> = { limit }
+  if (live_at !== undefined) {
+    conditions.push(shape.live)
+    bound["live_at"] = live_at
+  }
+  if (seen !== "all") {
+    const mine = `${shape.mine} = :subject`
+    bound["subject"] = seen.subject
+    // Most people decide about nothing: for them an index finds their own, and nobody else's rows are looked at.
+    conditions.push(seen.names.length > 0 ? `(${mine} or ${decidable})` : mine)
+    if (seen.names.length > 0) bound["names"] = JSON.stringify(seen.names)
+  }
   const where = conditions.length > 0 ? `where ${conditions.join(" and ")}` : ""
-  const statement = prepare(`select ${shape.columns} from ${shape.from} ${where} order by ${shape.order} desc limit :limit`)
-  return statement.all({
-    limit,
-    ...(live_at === undefined ? {} : { live_at }),
-    ...(seen === "all" ? {} : { subject: seen.subject, names: JSON.stringify(seen.names) }),
-  })
+  return prepare(`select ${shape.columns} from ${shape.from} ${where} order by ${shape.order} desc limit :limit`).all(bound)
 }
