@@ -61,8 +61,17 @@ export function createVerbs(options: VerbsOptions): Verbs {
       },
     ]
     const program = { name: ways.askWith, description: `${config.gateway.name}: ask for access, decide, and see what was done.`, verbs }
-    return runVerbs({ ...program, otherwise: () => overview(context) }, words, context)
+    return runVerbs({ ...program, otherwise: () => overview(context) }, oneReason(words), context)
   }
+}
+
+/** The person's own shell took the quotes away, so a reason comes as several words: all up to the next option are one. */
+function oneReason(words: readonly string[]): string[] {
+  const start = words.indexOf("--reason") + 1
+  if (start === 0) return [...words]
+  const next = words.findIndex((word, index) => index >= start && word.startsWith("--"))
+  const end = next < 0 ? words.length : next
+  return [...words.slice(0, start), ...(end > start ? [words.slice(start, end).join(" ")] : []), ...words.slice(end)]
 }
 
 const mintFor = (gatewayApi: ApiClient, { subject, via }: Identity, wanted: Pick<TokenWanted, "use" | "target">): Promise<TokenAnswer> =>
