@@ -177,5 +177,5 @@ export class Gateway {
 /** A line to paste. The name comes from the client, so only one that could be a target's is repeated. */
 function askLine(config: Config, target: string): string {
   const name = /^[a-z0-9][a-z0-9-]{0,62}$/.test(target) ? target : "<target>"
-  return `${config.gateway.ask_with} request ${name} --for 1h --reason "…"`
+  return `${config.gateway.ask_with} request ${name} --for 1h --reason "..."` // ASCII: ssh shows anything else as octal
 }
