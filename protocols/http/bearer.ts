@@ -9,8 +9,25 @@ export interface Bearer {
   readonly authorization: string | undefined
 }
 
+type Presented = Pick<RequestHeaders, "authorization" | "sluice_token">
+
+/** For one connection: most requests on it bring what the one before brought. */
+export class BearerReader {
+  #presented: Presented | undefined
+  #bearer: Bearer = { token: undefined, authorization: undefined }
+
+  read(presented: Presented): Bearer {
+    const last = this.#presented
+    if (last === undefined || last.authorization !== presented.authorization || last.sluice_token !== presented.sluice_token) {
+      this.#presented = { authorization: presented.authorization, sluice_token: presented.sluice_token }
+      this.#bearer = readBearer(presented)
+    }
+    return this.#bearer
+  }
+}
+
 /** `X-Sluice-Token: …` first, so that `Authorization` can be the application's; else `Authorization: Bearer …`. */
-export function readBearer({ authorization, sluice_token }: Pick<RequestHeaders, "authorization" | "sluice_token">): Bearer {
+export function readBearer({ authorization, sluice_token }: Presented): Bearer {
   const presented = authorization === undefined ? undefined : bearerToken(authorization)
   const ours = presented !== undefined && isOurs(presented)
   return {

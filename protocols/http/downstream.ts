@@ -6,7 +6,7 @@ import type { Timer } from "../../src/core/clock.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
 import type { Gate, Host, Serve } from "../../src/gateway/contract.ts"
-import { readBearer } from "./bearer.ts"
+import { BearerReader } from "./bearer.ts"
 import { readFraming, readRequestLine } from "./codec.ts"
 import { readHeaders, type RequestHeaders } from "./headers.ts"
 import type { IdentitySigner } from "./identity_jwt.ts"
@@ -27,6 +27,7 @@ export interface DownstreamOptions {
 interface Connection {
   readonly client: Duplex
   readonly gate: Gate
+  readonly bearer: BearerReader
   /** Exchanges whose response is not complete. */
   busy: number
   used_at: number
@@ -69,7 +70,7 @@ class Downstream {
   }
 
   serve(client: Duplex, gate: Gate): Promise<void> {
-    const connection: Connection = { client, gate, busy: 0, used_at: gate.clock.now(), admission: undefined }
+    const connection: Connection = { client, gate, bearer: new BearerReader(), busy: 0, used_at: gate.clock.now(), admission: undefined }
     this.#connections.set(client, connection)
     const watched = this.#watch(client, connection)
     return new Promise((resolve) => {
@@ -112,11 +113,11 @@ class Downstream {
     }
     const route = this.#options.router(headers.host)
     if (route.to !== "target") return this.#answerItself(arrival, { own: route.to === "gateway", url: line.url, accept: headers.accept })
-    const { token, authorization } = readBearer(headers)
+    const { token, authorization } = connection.bearer.read(headers)
     if (token === undefined) throw new GatewayError("unauthenticated")
     const { gate, admission } = connection
-    const incoming: Incoming = { request, response, gate, line, headers, authorization, body, expects, upgrade }
     const now = gate.clock.now()
+    const incoming: Incoming = { request, response, gate, at: now, line, headers, authorization, body, expects, upgrade }
     if (admission && admission.token === token && admission.target === route.target && now < admission.until && !admission.http.over) {
       const identity = admission.http.identity(now)
       if (identity !== undefined) {

@@ -23,4 +23,3 @@ export const http: Protocol = {
     return createDownstream({ host, router: createRouter(host), sessions, signer })
   },
 }
-

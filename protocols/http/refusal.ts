@@ -58,9 +58,8 @@ export function refuse(response: ServerResponse, refusal: Refusal): void {
 
 /** A small rest of an upload is read and forgotten, so that the connection can go on; a large one is not worth it. */
 function unreadIsLarge(request: IncomingMessage): boolean {
-  if (request.complete) return false
-  const declared = request.headers["content-length"]
-  return declared === undefined || !(Number(declared) <= limits.http_discarded_bytes_max)
+  const { "content-length": declared = "0", "transfer-encoding": coding } = request.headers
+  return !request.complete && (coding !== undefined || !(Number(declared) <= limits.http_discarded_bytes_max))
 }
 
 /** The same on a connection whose request could not even be parsed. */

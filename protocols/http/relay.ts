@@ -19,6 +19,7 @@ export interface Incoming {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly gate: Gate
+  readonly at: Millis
   readonly line: RequestLine
   readonly headers: RequestHeaders
   /** The application's own. */
@@ -36,7 +37,6 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
   readonly #in: Incoming
   readonly #http: HttpSession
   readonly #session: Session
-  readonly #began_at: Millis
   /** Its number on record, once it is there. */
   #action: number | undefined
   #upload: Upload | undefined
@@ -51,7 +51,6 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
     this.#in = incoming
     this.#http = http
     this.#session = http.session
-    this.#began_at = incoming.gate.clock.now()
   }
 
   /** Throws what the client is to be told when it may not happen. */
@@ -97,8 +96,8 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
     this.#grpc = this.#in.headers.trailers && headers.some((value, i) => i % 2 === 1 && value.startsWith("application/grpc"))
     if (words) response.writeHead(status, words, headers)
     else response.writeHead(status, headers)
-    // An event stream's client waits for the head before there is any body.
-    response.flushHeaders()
+    // An event stream's client waits for the head before there is any body; all others get both in one write.
+    queueMicrotask(() => this.#sendHead())
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
@@ -163,6 +162,11 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
     this.#in.request.socket.destroy()
   }
 
+  #sendHead(): void {
+    const { response } = this.#in
+    if (!this.#over && this.#bytes_down === 0 && !response.writableEnded) response.flushHeaders()
+  }
+
   #headers(identity: string): string[] {
     const { headers, authorization, gate, body, upgrade } = this.#in
     const sent = headers.passing
@@ -204,7 +208,7 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
     this.#session.outcome({
       action: this.#action,
       status,
-      duration_ms: this.#in.gate.clock.now() - this.#began_at,
+      duration_ms: this.#in.gate.clock.now() - this.#in.at,
       ...(this.#status === undefined ? {} : { http_status: this.#status }),
       bytes_up: bytes.up,
       bytes_down: bytes.down,
