@@ -79,8 +79,8 @@ export class Connection implements Carrier {
 
   #over(): void {
     this.#ended = true
-    for (const channel of [...this.#channels.values()]) channel.deliverClose()
-    for (const settle of [...this.#pending.values()]) settle(new GatewayError("target_broke"))
+    for (const channel of this.#channels.values()) channel.deliverClose()
+    for (const settle of this.#pending.values()) settle(new GatewayError("target_broke"))
     this.#pending.clear()
     this.#drained()
   }

@@ -15,7 +15,7 @@ import { keyLogin, loginMethods, noMethod } from "./key_login.ts"
 import { refusalOf } from "./refusal.ts"
 import { routeOf } from "./route.ts"
 import { TargetSession } from "./target_session.ts"
-import { VerbChannel } from "./verb_channel.ts"
+import { serveVerb } from "./verb_channel.ts"
 
 export interface DownstreamOptions {
   readonly client: Duplex
@@ -101,8 +101,7 @@ export class Downstream implements ConnectionOwner {
 
   #verbs(opening: ChannelOpening, identity: Identity): void {
     const { host, gate } = this.#options
-    const options = { channel: opening.accept(), identity, verbs: host.verbs, log: gate.log }
-    new VerbChannel(options)
+    serveVerb({ channel: opening.accept(), identity, verbs: host.verbs, log: gate.log })
   }
 
   /** The grant is checked before the channel is confirmed, as far as it can be without the login's name. */

@@ -9,7 +9,7 @@ const { protocol_error, service_not_available, by_application, too_many_connecti
 const disconnects: Readonly<Record<ErrorKind, number>> = {
   identity: no_more_auth_methods,
   access: by_application,
-  ended: by_application,
+  ended: service_not_available, // many clients keep the words of by_application to themselves
   unavailable: too_many_connections,
   upstream: service_not_available,
   protocol: protocol_error,

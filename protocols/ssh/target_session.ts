@@ -103,12 +103,12 @@ export class TargetSession implements ConnectionOwner {
   }
 
   /** The target's side is gone: those who have a channel read why on it, everybody else in the disconnect. */
-  async #lost(error: GatewayError): Promise<void> {
+  async #lost(why: GatewayError): Promise<void> {
     const session = this.#session
     const client = this.#client
     if (!session || !client || session.signal.aborted) return
     await Promise.race([Promise.all([...this.#relays].map((relay) => relay.ended)), client.closed])
-    if (!session.signal.aborted) disconnect(client.transport, error)
+    if (!session.signal.aborted) disconnect(client.transport, why)
     const bound = Promise.withResolvers<void>()
     const timer = this.#host.clock.after(limits.farewell_ms_max, bound.resolve)
     await Promise.race([client.closed, bound.promise])

@@ -23,7 +23,10 @@ export interface VerbChannelOptions {
   readonly log: Log
 }
 
-export class VerbChannel {
+/** Waits for the channel's request and runs it; there is nothing to hold on to. */
+export const serveVerb = (options: VerbChannelOptions): void => new VerbChannel(options).listen()
+
+class VerbChannel {
   readonly #options: VerbChannelOptions
   readonly #interrupted = new AbortController()
   #terminal = false
@@ -32,7 +35,10 @@ export class VerbChannel {
 
   constructor(options: VerbChannelOptions) {
     this.#options = options
-    const { channel } = options
+  }
+
+  listen(): void {
+    const { channel } = this.#options
     channel.onRequest = (type, data) => this.#request(type, data)
     channel.on("data", (typed: Buffer) => {
       if (this.#terminal && typed.includes(interrupt)) this.#interrupted.abort()
