@@ -56,8 +56,9 @@ async function prepare(folder: Folder, ports: Demo["ports"]): Promise<Demo> {
   return { folder, ports, people, behind, login, hostKey, askWith: `ssh -F ${shown(folder)}/alice/ssh_config gateway` }
 }
 
-const keptPassword = (folder: Folder, name: string): string =>
-  kept(folder.path("secrets", name), () => randomBytes(24).toString("base64url"))
+function keptPassword(folder: Folder, name: string): string {
+  return kept(folder.path("secrets", name), () => randomBytes(24).toString("base64url"))
+}
 
 function startTargets({ folder, ports, behind, login }: Demo): Promise<Target>[] {
   const secret = (name: string): string => keptPassword(folder, name)
