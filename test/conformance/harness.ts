@@ -56,6 +56,7 @@ export async function createHarness({ protocol, targets, serveTarget }: HarnessO
       Promise.resolve([...truth.values()].filter((grant) => grant.subject === subject && grant.target === target)),
   })
   const sessions = new SessionRegister(clock, { push: (report) => void reports.push(report) })
+  const clients: Duplex[] = []
   const dialled: Duplex[] = []
   const ask = (target: string): string => `ssh gateway request ${target}`
   const threshold: Threshold = {
@@ -117,6 +118,7 @@ export async function createHarness({ protocol, targets, serveTarget }: HarnessO
     /** A client's end of a new connection, and how serving it went. */
     connect(): { client: Duplex; served: Promise<void> } {
       const { near, far } = wire()
+      clients.push(near)
       const gate = new ClientGate({ threshold, protocol: protocol.name, address: "127.0.0.1:50000", log, onSettled: () => {} })
       const served = serve(far, gate).finally(() => far.destroy())
       served.catch(() => {})
@@ -152,6 +154,9 @@ export async function createHarness({ protocol, targets, serveTarget }: HarnessO
       const started = reports.findLast((report) => report.event === "started")
       assert(started?.event === "started", "no session was opened")
       return started.session.id
+    },
+    close(): void {
+      for (const end of [...clients, ...dialled]) end.destroy()
     },
     /** From now on nothing more can be written to the last session's recording. */
     breakRecordings(): void {

@@ -1,7 +1,7 @@
 // The promises that every protocol keeps, in the words of the contract. A protocol passes with one driver and no exceptions.
 import assert from "node:assert/strict"
 import { once } from "node:events"
-import { describe, test } from "node:test"
+import { afterEach, describe, test } from "node:test"
 import type { CutCode } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
 import { eventually } from "../support/wait.ts"
@@ -14,6 +14,9 @@ const until = (condition: () => boolean): Promise<true> => eventually(String(con
 export function conformance(driver: Driver): void {
   const name = driver.protocol.name
 
+  const open: Harness[] = []
+  afterEach(() => open.splice(0).forEach((harness) => harness.close()))
+
   async function setUp() {
     const target = new FakeTarget()
     const harness = await createHarness({
@@ -25,6 +28,7 @@ export function conformance(driver: Driver): void {
         driver.serveTarget(socket, target)
       },
     })
+    open.push(harness)
     const enter = async (where = "shop") => {
       const { client, served } = harness.connect()
       return { client, served, visit: await driver.enter(harness, client, where) }

@@ -64,7 +64,9 @@ export const driver: Driver = {
         resolve(false)
       })
       client.on("close", () => resolve(false))
-      client.connect({ sock: socket, username: `deploy@${target}`, privateKey: alice.privateKey, authHandler: ["publickey"] })
+      // ssh2 keeps a disconnect's words to itself; OpenSSH prints them.
+      const debug = (line: string): void => void (line.includes("DISCONNECT") && said.push(line))
+      client.connect({ debug, sock: socket, username: `deploy@${target}`, privateKey: alice.privateKey, authHandler: ["publickey"] })
     })
     if (!entered) return { in: false, words: said.join("\n") }
     let last: ssh2.ClientChannel | undefined
