@@ -1,0 +1,28 @@
+# Sluice in a container: built with everything, run with nothing but Node, the production dependencies and what was built.
+#   docker build -t sluice .
+#   docker run -v /etc/sluice:/etc/sluice:ro -v sluice-data:/var/lib/sluice -p 2222:2222 -p 5432:5432 -p 8443:8443 sluice
+# The config is /etc/sluice/sluice.yaml, with `state: /var/lib/sluice` in it; `approvals.listen` must not be loopback if the API is
+# to be reached from outside the container.
+
+FROM node:24-bookworm AS build
+WORKDIR /sluice
+COPY package.json package-lock.json ./
+COPY tools/build_native_crypto.mjs tools/
+# The compiler is in this image, so ssh2's native crypto is built here.
+RUN npm ci --no-audit --no-fund
+COPY . .
+RUN npm run build && npm prune --omit=dev --ignore-scripts
+
+FROM node:24-bookworm-slim
+ENV NODE_ENV=production
+WORKDIR /sluice
+COPY --from=build /sluice/package.json /sluice/LICENSE ./
+COPY --from=build /sluice/node_modules node_modules
+COPY --from=build /sluice/dist dist
+RUN install -d -o node -g node -m 0700 /var/lib/sluice
+USER node
+VOLUME /var/lib/sluice
+EXPOSE 2222 5432 8443 7070
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["node", "dist/src/main.js"]
+CMD ["start", "--config", "/etc/sluice/sluice.yaml"]
