@@ -1,0 +1,53 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { redact } from "../../../protocols/postgres/redaction.ts"
+
+const secret = "hunter2"
+const cases: readonly (readonly [string, string])[] = [
+  ["ALTER ROLE bob PASSWORD 'hunter2'", "ALTER ROLE bob PASSWORD '[secret]'"],
+  ["create user x with encrypted password 'hunter2' login", "create user x with encrypted password '[secret]' login"],
+  ["ALTER ROLE bob PASSWORD/* x */\n -- y\n'hunter2'", "ALTER ROLE bob PASSWORD/* x */\n -- y\n'[secret]'"],
+  ["ALTER ROLE bob PASSWORD E'it\\'s hunter2' VALID UNTIL 'x'", "ALTER ROLE bob PASSWORD '[secret]' VALID UNTIL 'x'"],
+  ["ALTER ROLE bob PASSWORD 'it''s hunter2'; SELECT 'x'", "ALTER ROLE bob PASSWORD '[secret]'; SELECT 'x'"],
+  ["ALTER ROLE bob PASSWORD $$hunter2$$", "ALTER ROLE bob PASSWORD '[secret]'"],
+  ["ALTER ROLE bob PASSWORD $a$hunter2 $$ $a$ NOLOGIN", "ALTER ROLE bob PASSWORD '[secret]' NOLOGIN"],
+  ["ALTER ROLE bob PASSWORD U&'hunter2'", "ALTER ROLE bob PASSWORD '[secret]'"],
+  ["ALTER ROLE bob PASSWORD 'hunter2", "ALTER ROLE bob PASSWORD '[secret]'"],
+  [
+    "CREATE USER MAPPING FOR a SERVER s OPTIONS (user 'b', password 'hunter2')",
+    "CREATE USER MAPPING FOR a SERVER s OPTIONS (user 'b', password '[secret]')",
+  ],
+  [
+    "CREATE SUBSCRIPTION s CONNECTION 'host=h password=hunter2 dbname=d'",
+    "CREATE SUBSCRIPTION s CONNECTION 'host=h password=[secret] dbname=d'",
+  ],
+  ["SELECT dblink_connect('password = ''hunter2'' host=h')", "SELECT dblink_connect('password = [secret] host=h')"],
+  ["DO $x$ BEGIN ALTER ROLE bob PASSWORD 'hunter2'; END $x$", "DO $x$ BEGIN ALTER ROLE bob PASSWORD '[secret]'; END $x$"],
+  ["DO 'BEGIN ALTER ROLE bob PASSWORD ''hunter2''; END'", "DO 'BEGIN ALTER ROLE bob PASSWORD ''[secret]''; END'"],
+]
+
+test("redaction: the password goes, everything else stays", () => {
+  for (const [sql, kept] of cases) {
+    assert.equal(redact(sql), kept)
+    assert.ok(!redact(sql).includes(secret))
+  }
+})
+
+test("redaction: what only looks like it is left as it was", () => {
+  for (const sql of [
+    "SELECT password FROM users WHERE name = 'x'",
+    `SELECT "password" 'x'`,
+    "SELECT 1 -- password 'x'",
+    "SELECT 'PASSWORD', 'x'",
+    "ALTER ROLE bob PASSWORD NULL",
+    "SET password_encryption = 'scram-sha-256'",
+  ]) {
+    assert.equal(redact(sql), sql)
+  }
+})
+
+test("redaction: hostile text takes no more than linear time", () => {
+  for (const piece of ["password '", "$a$password", "password ''", "/*password", "'password ''", "password="]) {
+    assert.ok(redact(piece.repeat(50_000)).length > 0)
+  }
+})

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { ScramClient } from "../../../protocols/postgres/scram.ts"
+import { GatewayError, type ErrorCode } from "../../../src/core/errors.ts"
+import { Secret } from "../../../src/core/secret.ts"
+
+// RFC 7677, section 3.
+const nonce = "rOprNGfwEbeRWgbNEkqO"
+const serverFirst = "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
+const password = new Secret("pencil")
+const refused = (code: ErrorCode) => (failure: unknown) => failure instanceof GatewayError && failure.code === code
+
+test("scram: the conversation of RFC 7677", async () => {
+  const scram = new ScramClient({ user: "user", nonce })
+  assert.equal(scram.first().toString(), "n,,n=user,r=rOprNGfwEbeRWgbNEkqO")
+  assert.equal(
+    (await scram.final(serverFirst, password)).toString(),
+    "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
+  )
+  scram.verify("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")
+})
+
+test("scram: a server that does not know the password is not trusted", async () => {
+  const scram = new ScramClient({ user: "user", nonce })
+  assert.throws(() => scram.verify("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="), refused("target_untrusted"))
+  await scram.final(serverFirst, password)
+  for (const lie of ["v=", "v=AAAA", "e=other-error", "", `v=${"A".repeat(43)}=`]) {
+    assert.throws(() => scram.verify(lie), refused("target_untrusted"), lie)
+  }
+})
+
+test("scram: a nonce that is not ours or not longer, and any bound overstepped, end the login", async () => {
+  const lies = [
+    serverFirst.replace("rOpr", "xOpr"),
+    `r=${nonce},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096`,
+    serverFirst.replace("4096", "4095"),
+    serverFirst.replace("4096", "9999999999"),
+    serverFirst.replace("4096", "-1"),
+    `r=${nonce}${"x".repeat(2_000)},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096`,
+    `r=${nonce}x,s=${"A".repeat(2_000)},i=4096`,
+    `m=ext,${serverFirst}`,
+    "e=unknown-user",
+    "",
+  ]
+  for (const lie of lies) await assert.rejects(new ScramClient({ nonce }).final(lie, password), refused("target_login_failed"), lie)
+})
+
+test("scram: each login has a nonce of its own", () => {
+  assert.notDeepEqual(new ScramClient().first(), new ScramClient().first())
+})
