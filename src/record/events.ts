@@ -31,6 +31,9 @@ export type Stream = "stdin" | "stdout" | "stderr"
 /** Bytes as they passed: UTF-8 in `text`, anything else base64 in `base64`. */
 export type Bytes = { readonly text: string } | { readonly base64: string }
 
+/** The bytes of a `data` event. Joined, those of one stream are the stream. */
+export const bytesOf = (event: Bytes): Buffer => ("text" in event ? Buffer.from(event.text) : Buffer.from(event.base64, "base64"))
+
 export type Outcome = {
   /** The `n` of the action it ends. */
   readonly action: number

@@ -1,0 +1,46 @@
+// `sluice ssh-config` and `sluice pg-service` on a machine: with --config for an operator, from the config and the state folder; without,
+// what the gateway says to this person.
+import type { Command } from "commander"
+import { openState } from "../config/state.ts"
+import { readConfig } from "./config_file.ts"
+import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
+import { askGateway } from "./gateway_ssh.ts"
+import type { Local } from "./local.ts"
+import { pgService } from "./pg_service.ts"
+import { sshConfig, sshConfigText } from "./ssh_config.ts"
+
+interface Options extends JsonOption {
+  readonly config?: string
+}
+
+export const addConnectVerbs =
+  ({ gateway }: Local): AddVerb =>
+  (program, context) => {
+    const forwarded = async (words: readonly string[]): Promise<void> =>
+      context.io.write(await askGateway(await gateway(), words, context.io.signal))
+    const verb = (name: string, description: string): Command =>
+      program
+        .command(name)
+        .description(description)
+        .option("--config <file>", "an operator's: from the config itself, for all of its targets")
+    verb("ssh-config", "what to paste into ~/.ssh/config and ~/.ssh/known_hosts")
+      .option(...jsonOption)
+      .action(async (options: Options) => {
+        if (options.config === undefined) return forwarded(["ssh-config", ...(options.json ? ["--json"] : [])])
+        const config = await readConfig(options.config)
+        const { keys } = await openState(config.state)
+        const targets = config.targets.filter((target) => target.protocol === "ssh").map((target) => target.name)
+        const made = await sshConfig({ config, keys, targets })
+        show(context, options, made, () => sshConfigText(made))
+      })
+    verb("pg-service", "what to paste into ~/.pg_service.conf").action(async (options: Options) => {
+      if (options.config === undefined) return forwarded(["pg-service"])
+      const config = await readConfig(options.config)
+      context.io.write(
+        `${pgService(
+          config,
+          config.targets.map((target) => target.name),
+        )}\n`,
+      )
+    })
+  }

@@ -1,0 +1,80 @@
+// `sluice replay`: a session again, as its terminal showed it or as the list of what was done.
+import { InvalidArgumentError } from "commander"
+import { access } from "node:fs/promises"
+import { isSessionId } from "../core/ids.ts"
+import { findRecording } from "../record/find.ts"
+import { RecordingError } from "../record/read.ts"
+import { replayRecording } from "../record/replay.ts"
+import { config_default, readConfig } from "./config_file.ts"
+import { jsonOption, type AddVerb, type JsonOption } from "./context.ts"
+import { Failure } from "./failure.ts"
+
+const pause_ms_max = 2_000
+
+interface Options extends JsonOption {
+  readonly config?: string
+  readonly speed: number
+  readonly at: number
+  readonly realTime?: true
+  readonly list?: true
+}
+
+export const addReplay: AddVerb = (program, { io }) => {
+  program
+    .command("replay")
+    .argument("<session>", "a session's id, or the file of its recording")
+    .description("play a recorded terminal, or list what was done")
+    .option("--config <file>", `where the recordings are (default: ${config_default})`)
+    .option("--speed <factor>", "how fast a terminal plays", factor, 1)
+    .option("--at <time>", "start at, such as 00:12:30", position, 0)
+    .option("--real-time", "long pauses too; without it a pause is cut to two seconds")
+    .option("--list", "list a terminal session as well, instead of playing it")
+    .option(...jsonOption)
+    .action(async (session: string, options: Options) => {
+      const path = await pathOf(session, options.config)
+      try {
+        await replayRecording(path, {
+          screen: process.stdout,
+          say: (words) => io.error(`${words}\n`),
+          signal: io.signal,
+          speed: options.speed,
+          at_ms: options.at,
+          pause_ms_max: options.realTime ? Infinity : pause_ms_max,
+          as: options.json ? "json" : options.list ? "list" : "play",
+        })
+      } catch (failure) {
+        if (failure instanceof RecordingError) throw new Failure(failure.message, "The lines before it are as they were recorded.")
+        throw failure
+      }
+    })
+}
+
+async function pathOf(session: string, config: string | undefined): Promise<string> {
+  if (!isSessionId(session)) {
+    const readable = await access(session).then(
+      () => true,
+      () => false,
+    )
+    if (readable) return session
+    throw new Failure(`there is no recording ${session}`, "Name a session's id (`sluice sessions` lists them) or a recording's file.")
+  }
+  const { recordings } = await readConfig(config ?? config_default)
+  const found = await findRecording(recordings.dir, session)
+  if (found) return found.path
+  throw new Failure(
+    `there is no recording of ${session} in ${recordings.dir}`,
+    "Recordings lie with the gateway that made them: run this there.",
+  )
+}
+
+function factor(text: string): number {
+  const speed = Number(text)
+  if (!(speed > 0 && speed <= 1_000)) throw new InvalidArgumentError("A speed is a number above 0, such as 4.")
+  return speed
+}
+
+/** Milliseconds, from hh:mm:ss, mm:ss or seconds. */
+function position(text: string): number {
+  if (!/^(\d{1,4}:)?(\d{1,4}:)?\d{1,6}$/.test(text)) throw new InvalidArgumentError("A position looks like 00:12:30.")
+  return text.split(":").reduce((sum, part) => sum * 60 + Number(part), 0) * 1_000
+}

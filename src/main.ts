@@ -1,0 +1,56 @@
+#!/usr/bin/env node
+// The `sluice` command: verbs, nothing else. Each has its own file in `cli/`; only this file knows the list of protocols.
+import { protocols } from "../protocols/index.ts"
+import { addCheck } from "./cli/check.ts"
+import { addConnectVerbs } from "./cli/connect_verbs.ts"
+import type { Io } from "./cli/context.ts"
+import { addForwardedToken, localContext } from "./cli/local.ts"
+import { addReplay } from "./cli/replay.ts"
+import { runVerbs } from "./cli/run.ts"
+import { addStart } from "./cli/start_verb.ts"
+import { sharedVerbs } from "./cli/verbs.ts"
+
+const interrupted = new AbortController()
+const io: Io = {
+  write: (text) => void process.stdout.write(text),
+  error: (text) => void process.stderr.write(text),
+  signal: interrupted.signal,
+  columns: process.stdout.isTTY ? process.stdout.columns : Infinity,
+}
+// A reader that has seen enough (`sluice sessions | head`) is not a failure.
+process.stdout.on("error", (failure: NodeJS.ErrnoException) => process.exit(failure.code === "EPIPE" ? 0 : 1))
+
+const words = process.argv.slice(2)
+// `start` handles signals itself. Elsewhere the first Ctrl-C lets a verb clean up, the second ends it.
+if (words[0] !== "start") {
+  process.once("SIGINT", () => {
+    interrupted.abort()
+    process.once("SIGINT", () => process.exit(130))
+  })
+}
+
+let gateway: string | undefined
+const local = localContext(io, () => gateway)
+const status = await runVerbs(
+  {
+    name: "sluice",
+    description: "An identity-aware access proxy: ask for access, decide about it, see what was done.",
+    verbs: [
+      (program) => {
+        program
+          .option("--gateway <words>", "what `ssh` connects to: a Host alias, a name, or options and a name")
+          .hook("preAction", (_, verb) => void (gateway = verb.optsWithGlobals<{ gateway?: string }>().gateway))
+      },
+      addStart(protocols),
+      addCheck,
+      ...sharedVerbs,
+      addForwardedToken(local),
+      addConnectVerbs(local),
+      addReplay,
+    ],
+  },
+  words,
+  local.context,
+)
+await local.close()
+process.exitCode = interrupted.signal.aborted ? 130 : status

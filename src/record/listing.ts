@@ -1,0 +1,121 @@
+// A recording as a list of what was done, for people: one line an event, its time since the beginning, and every word that came from
+// outside escaped, so that a statement cannot look like the line after it.
+import type { Action, BoundValue } from "../core/action.ts"
+import type { Millis } from "../core/clock.ts"
+import { formatDuration } from "../core/duration.ts"
+import { visible } from "../core/visible.ts"
+import { bytesOf, type Event, type Line, type Outcome, type SessionHeader } from "./events.ts"
+
+/** "00:01:02.345" */
+export function offset(ms: number): string {
+  const [whole, part] = [Math.floor(Math.max(0, ms) / 1000), Math.floor(Math.max(0, ms) % 1000)]
+  const two = (value: number): string => String(value).padStart(2, "0")
+  return `${two(Math.floor(whole / 3600))}:${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}.${String(part).padStart(3, "0")}`
+}
+
+/** Lines of text without their ends. */
+export function listed(line: Line, began_at: Millis): string[] {
+  const [first = "", ...more] = words(line)
+  const indent = " ".repeat("00:00:00.000  ".length)
+  return [`${offset(line.t - began_at)}  ${first}`, ...more.map((text) => indent + text)]
+}
+
+function words(line: Line): string[] {
+  switch (line.kind) {
+    case "session":
+      return header(line, line.t)
+    case "action":
+      return action(line.n, line.verdict, line.action)
+    case "outcome":
+      return [outcome(line)]
+    case "data":
+      return data(line)
+    case "digest":
+      return [`${line.channel} ${visible(line.stream)}: ${line.bytes} bytes in all, SHA-256 ${visible(line.sha256)}`]
+    case "pty":
+      return [`${line.channel} a terminal, ${visible(line.term)}, ${line.columns}×${line.rows}`]
+    case "resize":
+      return [`${line.channel} the terminal is now ${line.columns}×${line.rows}`]
+    case "signal":
+      return [`${line.channel} signal ${visible(line.name)}`]
+    case "env":
+      return [`${line.channel} environment variable ${visible(line.name)}`]
+    case "refused":
+      return [`REFUSED ${visible(line.what)}`]
+    case "warning":
+      return [`warned: ${formatDuration(line.left_ms)} left`]
+    case "extended":
+      return [`the grant now ends ${utc(line.ends_at)}`]
+    case "cut":
+      return [`CUT ${line.code}${line.by === undefined ? "" : ` by ${visible(line.by)}`}${line.reason ? `: ${visible(line.reason)}` : ""}`]
+    case "end":
+      return [
+        `end: ${line.code}${line.code === "interrupted" ? " (the gateway died)" : `, ${line.bytes_up} bytes up, ${line.bytes_down} bytes down`}`,
+      ]
+    default:
+      return [`an event this version does not know: ${visible(JSON.stringify(line))}`]
+  }
+}
+
+/** Who, where, when and by what right. */
+export function header(session: SessionHeader, began_at: Millis): string[] {
+  const as = session.as === null ? "" : ` as ${visible(session.as)}`
+  return [
+    `${visible(session.subject)} on ${visible(session.target)}${as} (${visible(session.protocol)}), ${utc(began_at)}`,
+    `session ${visible(session.id)}, grant ${visible(session.grant)} of request ${session.request}, until ${utc(session.grant_ends_at)}`,
+    `from ${visible(session.client)} through ${visible(session.gateway)}, proven by ${visible(session.via)}`,
+  ]
+}
+
+const utc = (at: Millis): string => `${new Date(at).toISOString().slice(0, 19).replace("T", " ")} UTC`
+
+function action(n: number, verdict: "allow" | "deny", one: Action): string[] {
+  const mark = verdict === "deny" ? `#${n} DENIED ` : `#${n} `
+  switch (one.kind) {
+    case "postgres.statement": {
+      const cut = one.sql_bytes === undefined ? "" : ` … (${one.sql_bytes} bytes in all)`
+      const how = one.how === "function_call" ? "function call " : ""
+      return [`${mark}${how}${visible(one.sql)}${cut}`, ...(one.values ?? []).map((value, at) => `    $${at + 1} = ${bound(value)}`)]
+    }
+    case "ssh.shell":
+      return [`${mark}${one.channel} a shell`]
+    case "ssh.exec":
+      return [`${mark}${one.channel} ${visible(one.command)}`]
+    case "http.request": {
+      const query = one.query.length === 0 ? "" : `?${one.query.map((name) => `${visible(name)}=…`).join("&")}`
+      return [`${mark}${visible(one.method)} ${visible(one.path)}${query}${one.upgrade === undefined ? "" : ` (${one.upgrade})`}`]
+    }
+    default:
+      return [`${mark}an action this version does not know: ${visible(JSON.stringify(one))}`]
+  }
+}
+
+function bound({ format, value, bytes }: BoundValue): string {
+  if (value === null) return "NULL"
+  const cut = bytes === undefined ? "" : ` … (${bytes} bytes in all)`
+  return format === "binary" ? `\\x${visible(value)}${cut}` : `'${visible(value)}'${cut}`
+}
+
+function outcome(of: Outcome): string {
+  const facts = [
+    of.status,
+    of.tag === undefined ? undefined : visible(of.tag),
+    of.rows === undefined ? undefined : `${of.rows} ${of.rows === 1 ? "row" : "rows"}`,
+    of.sqlstate === undefined ? undefined : `SQLSTATE ${visible(of.sqlstate)}`,
+    of.exit === undefined ? undefined : `exit ${of.exit}`,
+    of.signal === undefined ? undefined : `signal ${visible(of.signal)}`,
+    of.http_status === undefined ? undefined : `HTTP ${of.http_status}`,
+    of.bytes_up === undefined ? undefined : `${of.bytes_up} bytes up`,
+    of.bytes_down === undefined ? undefined : `${of.bytes_down} bytes down`,
+    of.duration_ms === undefined ? undefined : `${Number(of.duration_ms.toFixed(1))} ms`,
+  ]
+  return `#${of.action} → ${facts.filter((fact) => fact !== undefined).join(", ")}`
+}
+
+function data(event: Extract<Event, { kind: "data" }>): string[] {
+  const before = `${event.channel} ${visible(event.stream)}| `
+  if (!("text" in event)) return [`${before}(${bytesOf(event).length} bytes that are not text)`]
+  const lines = event.text.split("\n")
+  if (lines.at(-1) === "") lines.pop()
+  return lines.map((line) => before + visible(line))
+}
