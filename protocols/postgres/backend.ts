@@ -143,9 +143,7 @@ export class Backend implements MessageReader {
     const talk = this.#talk
     const failed = talk.pending.shift()
     if (failed) talk.settle(failed, { status: statusOf(failed), bytes_down: this.#since(seen) })
-    for (let one = talk.pending.first; one && one.kind !== "sync"; one = this.#drop()) {
-      talk.settle(one, { status: "error", tag: "skipped" })
-    }
+    talk.skipped()
     talk.skipping = talk.pending.first === undefined
   }
 
@@ -155,7 +153,7 @@ export class Backend implements MessageReader {
     const status = seen.bytes[seen.start]
     if (status === byteOf("I")) talk.statements.closePortals()
     // After a failed COPY we may think that the server still skips; its ReadyForQuery says that it saw a Sync.
-    if (talk.skipping && talk.pending.size === 0) {
+    if (talk.skipping) {
       talk.skipping = false
       return "pass"
     }

@@ -33,8 +33,22 @@ export class Conversation {
   }
 
   ask(kind: Asked["kind"], more?: Partial<Asked>): void {
-    if (!this.skipping) this.pending.push(asked(kind, more))
-    else if (more?.action !== undefined) this.settle(asked(kind, more), { status: "error", tag: "skipped" })
+    this.pending.push(asked(kind, more))
+  }
+
+  /** The client sends a Sync: what the server has not looked at because of an error will not run any more. */
+  askSync(): void {
+    if (this.skipping) this.skipped()
+    this.skipping = false
+    this.ask("sync")
+  }
+
+  /** Everything up to the next Sync was read over by the server. */
+  skipped(): void {
+    for (let one = this.pending.first; one && one.kind !== "sync"; one = this.pending.first) {
+      this.pending.shift()
+      this.settle(one, { status: "error", tag: "skipped" })
+    }
   }
 
   /** Puts on record what became of an action. */

@@ -57,7 +57,10 @@ export class Frontend implements MessageReader {
 
   read(seen: Seen): Fate {
     const talk = this.#talk
-    if (talk.pending.size >= limits.postgres_pending_max) return "wait"
+    if (talk.pending.size >= limits.postgres_pending_max) {
+      if (!talk.skipping) return "wait"
+      talk.skipped() // nothing will be answered before a Sync, so there is nothing to wait for
+    }
     switch (seen.type) {
       case Q:
         return this.#query(seen)
@@ -73,10 +76,7 @@ export class Frontend implements MessageReader {
       case C:
         return this.#close(seen)
       case S:
-        if (!talk.copying) {
-          talk.skipping = false
-          talk.ask("sync")
-        }
+        if (!talk.copying) talk.askSync()
         return "pass"
       case F:
         return this.#functionCall(seen)

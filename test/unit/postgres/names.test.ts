@@ -1,0 +1,126 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { bind, bound, closed, closeStatement, complete, Dialogue, execute, failed, parse, parsed, query, ready, sync } from "./dialogue.ts"
+
+test("names: an execution is recorded with the text and the values behind its portal", () => {
+  const talk = new Dialogue()
+  talk.client(parse("s1", "SELECT $1, $2, $3, $4", 23, 17), bind("", "s1", ["7", Buffer.of(1, 255), null, ""]), execute(), sync())
+  assert.deepEqual(talk.actions, [
+    {
+      kind: "postgres.statement",
+      how: "execute",
+      sql: "SELECT $1, $2, $3, $4",
+      statement: "s1",
+      values: [
+        { oid: 23, format: "text", value: "7" },
+        { oid: 17, format: "binary", value: "01ff" },
+        { oid: 0, format: "null", value: null },
+        { oid: 0, format: "text", value: "" },
+      ],
+    },
+  ])
+  talk.server(parsed(), bound(), complete("SELECT 1"), ready())
+  assert.equal(talk.outcomes[0]?.rows, 1)
+  talk.client(bind("", "s1", ["8"]), execute(), sync())
+  assert.equal(talk.actions[1]?.values?.[0]?.value, "8")
+})
+
+test("names: a Parse that the server refused does not replace the text that will run", () => {
+  const talk = new Dialogue()
+  talk.client(parse("", "DROP TABLE items"), sync())
+  talk.server(parsed(), ready())
+  // The client does not wait: the second Parse is skipped, because the first of its round fails.
+  const passed = talk.client(parse("x", "nonsense"), parse("", "SELECT 1"), sync(), bind("", ""), execute(), sync())
+  assert.ok(talk.waits)
+  assert.deepEqual(passed, Buffer.concat([parse("x", "nonsense"), parse("", "SELECT 1"), sync()]))
+  assert.deepEqual(talk.sql, [])
+  talk.server(failed("42601"), ready())
+  talk.again()
+  assert.deepEqual(talk.sql, ["DROP TABLE items"])
+  assert.equal(talk.actions[0]?.unresolved, undefined)
+})
+
+test("names: a pipeline of rounds that mean one thing does not wait", () => {
+  const talk = new Dialogue()
+  talk.client(parse("s", "SELECT 1"), sync(), bind("", "s"), execute(), sync(), bind("", "s"), execute(), sync())
+  assert.ok(!talk.waits)
+  assert.deepEqual(talk.sql, ["SELECT 1", "SELECT 1"])
+  assert.ok(talk.actions.every(({ unresolved }) => !unresolved))
+})
+
+test("names: an unknown one is recorded as unresolved", () => {
+  const talk = new Dialogue()
+  talk.client(bind("p", "nowhere"), execute("p"), execute("q"), sync())
+  assert.deepEqual(
+    talk.actions.map(({ sql, unresolved, statement, portal }) => [sql, unresolved, statement, portal]),
+    [
+      ["", true, "nowhere", "p"],
+      ["", true, undefined, "q"],
+    ],
+  )
+})
+
+test("names: they are 63 bytes long to the server, and so to the record", () => {
+  const talk = new Dialogue()
+  talk.client(parse(`${"n".repeat(63)}one`, "DROP TABLE items"), bind("", `${"n".repeat(63)}two`), execute(), sync())
+  assert.deepEqual(talk.sql, ["DROP TABLE items"])
+})
+
+test("names: Close, DEALLOCATE and DISCARD ALL forget; SQL's PREPARE is known by its own text", () => {
+  const talk = new Dialogue()
+  const run = (...names: string[]) => {
+    for (const name of names) {
+      talk.client(bind("", name), execute(), sync())
+      talk.server(failed("26000"), ready())
+    }
+    return talk.actions.splice(0).map(({ sql, unresolved }) => (unresolved ? `? ${sql}` : sql))
+  }
+  const say = (sql: string, tag: string) => {
+    talk.client(query(sql))
+    talk.server(complete(tag), ready())
+    talk.actions.length = 0
+  }
+  talk.client(parse("a", "A"), parse("b", "B"), parse("c", "C"), closeStatement("a"), sync())
+  talk.server(parsed(), parsed(), parsed(), closed(), ready())
+  assert.deepEqual(run("a", "b", "c"), ["? ", "B", "C"])
+  say('DEALLOCATE PREPARE "b"', "DEALLOCATE")
+  assert.deepEqual(run("b", "c"), ["? ", "C"])
+  say("PREPARE d AS DELETE FROM items", "PREPARE")
+  assert.deepEqual(run("d", "c"), ["PREPARE d AS DELETE FROM items", "C"])
+  say("DEALLOCATE d; PREPARE c AS DROP TABLE items", "PREPARE")
+  assert.deepEqual(run("c", "d"), ["? ", "? "])
+  talk.client(parse("e", "E"), sync())
+  talk.server(parsed(), ready())
+  say("DISCARD ALL", "DISCARD ALL")
+  assert.deepEqual(run("e"), ["? "])
+})
+
+test("names: after a renaming statement in the same pipeline nothing older is certain", () => {
+  const talk = new Dialogue()
+  talk.client(parse("s", "SELECT 1"), sync())
+  talk.server(parsed(), ready())
+  talk.client(parse("", "DEALLOCATE s"), bind("", ""), execute(), bind("", "s"), execute(), sync())
+  assert.deepEqual(
+    talk.actions.map(({ sql, unresolved }) => [sql, unresolved]),
+    [
+      ["DEALLOCATE s", undefined],
+      ["SELECT 1", true],
+    ],
+  )
+})
+
+test("names: portals end with the transaction, the unnamed ones with a simple query", () => {
+  const talk = new Dialogue()
+  talk.client(parse("", "SELECT 1"), bind("p", ""), sync())
+  talk.server(parsed(), bound(), ready("T"))
+  talk.client(execute("p"), sync())
+  assert.equal(talk.actions[0]?.unresolved, undefined)
+  talk.server(complete("SELECT 1"), ready("I"))
+  talk.client(execute("p"), sync())
+  assert.equal(talk.actions[1]?.unresolved, true)
+  talk.server(failed("34000"), ready())
+  talk.client(query("SELECT 2"))
+  talk.server(complete("SELECT 1"), ready())
+  talk.client(bind("", ""), execute(), sync())
+  assert.equal(talk.actions[3]?.unresolved, true)
+})

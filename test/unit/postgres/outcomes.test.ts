@@ -1,0 +1,165 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { message } from "../../../protocols/postgres/codec.ts"
+import { GatewayError } from "../../../src/core/errors.ts"
+import { limits } from "../../../src/core/limits.ts"
+import { bind, bound, complete, Dialogue, execute, failed, parse, parsed, query, ready, sync } from "./dialogue.ts"
+
+const row = message("D", Buffer.alloc(10))
+const round = (sql: string) => [parse("", sql), bind("", ""), execute()]
+
+test("outcomes: tag, rows, SQLSTATE and bytes belong to the statement they came from", () => {
+  const talk = new Dialogue()
+  talk.client(query("SELECT 1"), query("nonsense"), query("SELECT pg_sleep(9)"))
+  talk.server(row, row, complete("SELECT 2"), ready(), failed("42601"), ready(), failed("57014"), ready())
+  assert.deepEqual(
+    talk.outcomes.map(({ action, status, tag, rows, sqlstate }) => [action, status, tag, rows, sqlstate]),
+    [
+      [0, "ok", "SELECT 2", 2, undefined],
+      [1, "error", undefined, undefined, "42601"],
+      [2, "cancelled", undefined, undefined, "57014"],
+    ],
+  )
+  assert.equal(talk.outcomes[0]?.bytes_down, 2 * row.length + complete("SELECT 2").length + ready().length)
+})
+
+test("outcomes: after an error in a pipeline the rest up to Sync is skipped, and the next round counts from there", () => {
+  const talk = new Dialogue()
+  talk.client(...round("A"), ...round("B"), ...round("C"), sync(), ...round("D"), sync())
+  talk.server(parsed(), bound(), complete("SELECT 1"), parsed(), failed("22012"), ready(), parsed(), bound(), complete("SELECT 1"), ready())
+  assert.deepEqual(
+    talk.outcomes.map(({ action, status, tag }) => [talk.sql[action], status, tag]),
+    [
+      ["A", "ok", "SELECT 1"],
+      ["B", "error", "skipped"],
+      ["C", "error", "skipped"],
+      ["D", "ok", "SELECT 1"],
+    ],
+  )
+  assert.ok(!talk.conversation.busy)
+})
+
+test("outcomes: what a client sends after an error that it has not seen yet is skipped too", () => {
+  const talk = new Dialogue()
+  talk.client(...round("A"))
+  talk.server(parsed(), bound(), failed("22012"))
+  talk.client(...round("B"), sync(), ...round("C"), sync())
+  talk.server(ready(), parsed(), bound(), complete("SELECT 1"), ready())
+  assert.deepEqual(
+    talk.outcomes.map(({ action, status }) => [talk.sql[action], status]),
+    [
+      ["A", "error"],
+      ["B", "error"],
+      ["C", "ok"],
+    ],
+  )
+})
+
+test("outcomes: a COPY into the server counts its bytes; the Sync that the server ignores meanwhile is not waited for", () => {
+  const talk = new Dialogue()
+  const data = message("d", Buffer.alloc(1_000))
+  talk.client(...round("COPY items FROM STDIN"), sync())
+  talk.server(parsed(), bound(), message("G", Buffer.from([0, 0, 0])))
+  talk.client(data, data, message("c"), sync(), query("SELECT 1"))
+  talk.server(complete("COPY 2"), ready(), complete("SELECT 1"), ready())
+  assert.deepEqual(
+    talk.outcomes.map(({ tag, bytes_up }) => [tag, bytes_up]),
+    [
+      ["COPY 2", 2_000],
+      ["SELECT 1", undefined],
+    ],
+  )
+  assert.ok(!talk.conversation.busy)
+})
+
+test("outcomes: CopyData that a client still sends after a failed COPY confuses nothing", () => {
+  const talk = new Dialogue()
+  talk.client(query("COPY items FROM STDIN"))
+  talk.server(message("G", Buffer.from([0, 0, 0])), failed("22P02"), ready())
+  talk.client(message("d", Buffer.alloc(10)), message("c"), query("SELECT 1"))
+  talk.server(complete("SELECT 1"), ready())
+  assert.deepEqual(
+    talk.outcomes.map(({ status }) => status),
+    ["error", "ok"],
+  )
+})
+
+test("outcomes: an answer that nothing asked for makes names uncertain and passes", () => {
+  const talk = new Dialogue()
+  talk.client(parse("s", "SELECT 1"), sync())
+  talk.server(parsed(), ready())
+  assert.deepEqual(talk.server(parsed()), parsed())
+  talk.client(bind("", "s"), execute(), sync())
+  assert.equal(talk.actions[0]?.unresolved, true)
+})
+
+test("outcomes: what runs when the session ends is on record as cut or lost", () => {
+  for (const status of ["cut", "lost"] as const) {
+    const talk = new Dialogue()
+    talk.client(query("SELECT pg_sleep(600)"))
+    talk.conversation.close(status)
+    assert.equal(talk.outcomes[0]?.status, status)
+    assert.ok(talk.conversation.busy, "it still has to be cancelled on the target")
+  }
+})
+
+test("record: SQL larger than its bound is kept cut with its size, and passes whole", () => {
+  const talk = new Dialogue()
+  const sql = `SELECT '${"é".repeat(limits.recorded_sql_bytes_max)}'`
+  const large = query(sql)
+  const passed: Buffer[] = []
+  for (let at = 0; at < large.length; at += 65_536) {
+    passed.push(talk.client(large.subarray(at, at + 65_536)))
+    assert.ok(Buffer.concat(passed).length === 0 || talk.actions.length === 1, "on record before a byte passes")
+  }
+  assert.deepEqual(Buffer.concat(passed), large)
+  assert.equal(talk.actions[0]?.sql_bytes, Buffer.byteLength(sql))
+  assert.ok(sql.startsWith(talk.actions[0]?.sql ?? "?"), "cut between two characters")
+})
+
+test("record: values larger than their bounds are kept cut with their size, and those out of sight are counted", () => {
+  const talk = new Dialogue()
+  const large = "v".repeat(limits.recorded_value_bytes_max + 10)
+  const huge = Buffer.alloc(limits.recorded_values_bytes_max)
+  talk.client(parse("", "INSERT"), bind("", "", [large, huge, "after"]), execute(), sync())
+  const { values, values_left_out } = talk.actions[0] ?? {}
+  assert.equal(values?.[0]?.bytes, large.length)
+  assert.equal(values?.[0]?.value?.length, limits.recorded_value_bytes_max)
+  assert.equal(values?.[1]?.bytes, huge.length)
+  assert.equal(values_left_out, 1)
+})
+
+test("record: passwords are not in it, and reach the server", () => {
+  const talk = new Dialogue()
+  const alter = query("ALTER ROLE bob PASSWORD 'hunter2'")
+  assert.deepEqual(talk.client(alter), alter)
+  assert.deepEqual(talk.sql, ["ALTER ROLE bob PASSWORD '[secret]'"])
+})
+
+test("denied: a query is refused when it is its turn, with the server's own word on the transaction", () => {
+  const talk = new Dialogue((sql) => (sql.startsWith("DROP") ? new GatewayError("action_denied") : undefined))
+  const passed = talk.client(query("SELECT 1"), query("DROP TABLE items"), query("SELECT 2"))
+  assert.deepEqual(passed, Buffer.concat([query("SELECT 1"), sync(), query("SELECT 2")]))
+  const said = talk.server(complete("SELECT 1"), ready("T"), ready("T"), complete("SELECT 1"), ready("T"))
+  assert.match(
+    said.toString("latin1"),
+    /^C.{4}SELECT 1\0Z.{4}TE.{4}SERROR\0VERROR\0C42501\0Msluice: your grant.*\0\0Z.{4}TC.{4}SELECT 1\0Z.{4}T$/s,
+  )
+})
+
+test("denied: an Execute fails on the server, which skips to Sync, and its error is ours", () => {
+  const talk = new Dialogue((sql) => (sql.startsWith("DROP") ? new GatewayError("action_denied") : undefined))
+  const passed = talk.client(...round("SELECT 1"), ...round("DROP TABLE items"), ...round("SELECT 2"), sync())
+  assert.match(passed.toString("latin1"), /E.{4}sluice denied [0-9a-f]{32}\0/s)
+  assert.equal(passed.length, Buffer.concat([...round("SELECT 1"), ...round("DROP TABLE items"), ...round("SELECT 2"), sync()]).length + 46)
+  const said = talk.server(parsed(), bound(), complete("SELECT 1"), parsed(), bound(), failed("34000"), ready())
+  assert.match(said.toString("latin1"), /2.{4}E.{4}SERROR\0VERROR\0C42501\0Msluice: your grant.*\0\0Z.{4}I$/s)
+  assert.ok(!said.toString("latin1").includes("34000"))
+  assert.deepEqual(
+    talk.outcomes.map(({ action, status }) => [talk.sql[action], status]),
+    [
+      ["SELECT 1", "ok"],
+      ["SELECT 2", "error"],
+    ],
+  )
+})
