@@ -16,39 +16,46 @@ export interface Known extends Targets {
   readonly users: readonly User[]
 }
 
+interface Context extends Known {
+  readonly reading: Reading
+}
+
 export function readPolicy(reading: Reading, known: Known): Policy {
+  const context = { ...known, reading }
   const frame = reading.section(part.policy, ["policy"])
   const list: Path = ["policy", "access"]
-  const access = Array.from({ length: reading.countAt(list) }, (_, index) => readRule(reading, [...list, index], known))
-  const admins = frame?.admins === undefined ? [] : people(reading, ["policy", "admins"], frame.admins, known)
+  const access = Array.from({ length: reading.countAt(list) }, (_, index) => readRule(context, [...list, index]))
+  const admins = frame?.admins === undefined ? [] : people(context, ["policy", "admins"], frame.admins)
   return { access: access.filter((rule) => rule !== undefined), admins }
 }
 
-function readRule(reading: Reading, path: Path, known: Known): AccessRule | undefined {
+function readRule(context: Context, path: Path): AccessRule | undefined {
+  const { reading } = context
   const file = reading.section(part.rule, path)
   if (!file) return undefined
-  const who = people(reading, [...path, "who"], file.who, known)
-  const targets = readTargets(reading, [...path, "targets"], file.targets, known)
-  const as = file.as === undefined ? undefined : readAccounts(reading, [...path, "as"], file.as, matched(targets, known))
+  const who = people(context, [...path, "who"], file.who)
+  const targets = readTargets(context, [...path, "targets"], file.targets)
+  const as =
+    file.as === undefined ? undefined : readAccounts(context, [...path, "as"], { written: file.as, targets: matched(targets, context) })
   return {
     who,
     targets,
     as,
     max_ms: readMax(reading, [...path, "max"], file.max),
-    approve: readApprove(reading, { path: [...path, "approve"], file, who, known }),
+    approve: readApprove(context, { path: [...path, "approve"], file, who }),
     reason_required: file.reason === "required",
   }
 }
 
 /** Groups and users that exist. */
-function people(reading: Reading, path: Path, written: string | readonly string[], { users }: Known): string[] {
+function people({ reading, users }: Context, path: Path, written: string | readonly string[]): string[] {
   const names = [...groupsOf(users), ...users.map(({ name }) => name)]
   return each(path, written, (at, name) => {
     if (!names.includes(name)) reading.unknown(at, "a group that somebody is in, nor a user", names)
   })
 }
 
-function readTargets(reading: Reading, path: Path, written: RuleFile["targets"], { names }: Known): TargetMatch {
+function readTargets({ reading, names }: Context, path: Path, written: RuleFile["targets"]): TargetMatch {
   if (typeof written !== "string" && !Array.isArray(written)) {
     const labels = written as Readonly<Record<string, string>>
     if (Object.keys(labels).length === 0) reading.problem(path, "at least one label is needed")
@@ -68,8 +75,14 @@ function matched(match: TargetMatch, { targets, names }: Known): Target[] {
   return targets.filter(({ labels }) => Object.entries(match.labels).every(([key, value]) => labels[key] === value))
 }
 
+interface Accounts {
+  readonly written: string | readonly string[]
+  /** Those that the rule is about. */
+  readonly targets: readonly Target[]
+}
+
 /** Accounts that at least one of the rule's targets offers; any, when there is no such target. */
-function readAccounts(reading: Reading, path: Path, written: string | readonly string[], targets: readonly Target[]): string[] {
+function readAccounts({ reading }: Context, path: Path, { written, targets }: Accounts): string[] {
   const offered = [...new Set(targets.flatMap(accountsOf))]
   return each(path, written, (at, account) => {
     if (targets.length > 0 && !offered.includes(account)) reading.unknown(at, "a login or role of the rule's targets", offered)
@@ -88,15 +101,15 @@ interface Approving {
   readonly path: Path
   readonly file: RuleFile
   readonly who: readonly string[]
-  readonly known: Known
 }
 
-function readApprove(reading: Reading, { path, file, who, known }: Approving): AccessRule["approve"] {
+function readApprove(context: Context, { path, file, who }: Approving): AccessRule["approve"] {
   if (file.approve === "auto") return "auto"
-  const by = people(reading, [...path, "by"], file.approve.by, known)
+  const { reading, users } = context
+  const by = people(context, [...path, "by"], file.approve.by)
   const { count } = file.approve
-  const approvers = namedBy(by, known.users)
-  const asking = namedBy(who, known.users)
+  const approvers = namedBy(by, users)
+  const asking = namedBy(who, users)
   if (approvers.length > 0 && approvers.length < count)
     reading.problem([...path, "count"], `${count} approvals can never be had: ${some(approvers.length)} could approve`)
   else if (approvers.length > 0 && asking.length > 0 && asking.every((user) => approvers.filter((other) => other !== user).length < count))

@@ -56,9 +56,9 @@ type Written<Name extends keyof TargetFile> = NonNullable<TargetFile[Name]>
 const nowhere: Address = { host: "", port: 0 }
 const nothing = new Secret("")
 
-function readAddress(reading: Reading, path: Path, text: string, example: string): Address {
+function readAddress(reading: Reading, path: Path, text: string): Address {
   const address = parseAddress(text, 1)
-  if (!address) reading.problem(path, `expected host:port, such as ${example}`)
+  if (!address) reading.problem(path, "expected host:port, such as 10.0.0.5:22")
   return address ?? nowhere
 }
 
@@ -76,7 +76,7 @@ function readSsh(reading: Reading, path: Path, file: Written<"ssh">): Rest<SshTa
   }
   return {
     protocol: "ssh",
-    address: readAddress(reading, [...path, "address"], file.address, "10.0.0.5:22"),
+    address: readAddress(reading, [...path, "address"], file.address),
     logins: [...new Set(file.logins)],
     auth: readAuth(reading, [...path, "auth"], file.auth),
     hostKeys: hostKeys.map((line) => line.trim()),
@@ -107,7 +107,7 @@ function readPostgres(reading: Reading, path: Path, file: Written<"postgres">): 
   if (file.ca !== undefined && file.tls !== "verify-full") reading.problem([...path, "ca"], "a CA is only looked at with tls: verify-full")
   return {
     protocol: "postgres",
-    address: readAddress(reading, [...path, "address"], file.address, "10.0.0.6:5432"),
+    address: readAddress(reading, [...path, "address"], file.address),
     database: file.database,
     tls: file.tls,
     ca: readCa(reading, [...path, "ca"], file.ca),
