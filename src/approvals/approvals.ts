@@ -74,7 +74,7 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
     await server.listen({ host, port })
   } catch (failure) {
     await close()
-    throw new Error(`the approval service cannot listen on ${host}:${port}`, { cause: failure })
+    throw new Error(`the approval service cannot listen on ${host}:${port}: ${wordsOf(failure)}`, { cause: failure })
   }
   const bound = server.server.address()
   return { address: { host, port: typeof bound === "object" && bound ? bound.port : port }, close }
@@ -87,9 +87,7 @@ async function openStore(path: string, clock: Clock): Promise<Store> {
     await (await open(path, "a", 0o600)).close()
     return openSqliteStore(path, clock)
   } catch (failure) {
-    throw new Error(`${path}: the store cannot be opened: ${failure instanceof Error ? failure.message : String(failure)}`, {
-      cause: failure,
-    })
+    throw new Error(`${path}: the store cannot be opened: ${wordsOf(failure)}`, { cause: failure })
   }
 }
 
@@ -109,3 +107,5 @@ function atMostOnceA(period_ms: number, task: () => Promise<void>, clock: Clock)
     return last.result
   }
 }
+
+const wordsOf = (failure: unknown): string => (failure instanceof Error ? failure.message : String(failure))

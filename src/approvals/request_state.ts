@@ -10,14 +10,22 @@ import type { RequestRecord } from "./store.ts"
 
 /** As `person` sees it at `now`. */
 export function viewOf(record: RequestRecord, person: Person, now: Millis): RequestView {
-  const { state, lapses_at, approve_by: _by, groups, as, decisions, ...rest } = record
-  const status = state === "pending" && now >= lapses_at ? "lapsed" : state
+  const status = record.state === "pending" && now >= record.lapses_at ? "lapsed" : record.state
   return {
-    ...rest,
-    groups: [...groups],
-    as: as === null ? null : [...as],
+    id: record.id,
+    subject: record.subject,
+    groups: [...record.groups],
+    target: record.target,
+    as: record.as === null ? null : [...record.as],
+    duration_ms: record.duration_ms,
+    starts_at: record.starts_at,
+    reason: record.reason,
+    created_at: record.created_at,
     status,
-    decisions: decisions.map(({ by, verdict, reason, at }) => ({ by, verdict, reason, at })),
+    rule: record.rule,
+    approvals_needed: record.approvals_needed,
+    decisions: record.decisions.map(({ by, verdict, reason, at }) => ({ by, verdict, reason, at })),
+    grant: record.grant,
     may_decide: status === "pending" && mayDecide(person, record),
   }
 }

@@ -285,3 +285,15 @@ test("access: alive and ready are for anybody", async (t) => {
   for (const path of ["/healthz", "/readyz"])
     assert.deepEqual(await service.call(undefined, `GET ${path}`), { status: 200, body: { status: "ok" } })
 })
+
+test("access: a port that is in use and a store that cannot be opened are told to the operator with their place", async (t) => {
+  const service = await startService(t)
+  const { approvals } = service.config
+  const start = (change: object) => startService(t, { approvals: { ...approvals, ...change } })
+  const port = Number(new URL(service.url).port)
+  await assert.rejects(
+    start({ listen: { host: "127.0.0.1", port }, store: `${approvals.store}.other` }),
+    /cannot listen on 127\.0\.0\.1:\d+: .*EADDRINUSE/,
+  )
+  await assert.rejects(start({ store: `${approvals.store}/sluice.db` }), /sluice\.db\/sluice\.db: the store cannot be opened: /)
+})

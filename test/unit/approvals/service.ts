@@ -1,4 +1,5 @@
 // A running approval service for tests: its own folder, port 0, the fake clock, and people with tokens of the real issuer.
+import assert from "node:assert/strict"
 import { generateKeyPairSync } from "node:crypto"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -121,17 +122,18 @@ export async function startService(t: TestContext, change: Partial<Config> = {})
   const keys: Keys = { private: async () => new Secret(pem) }
   const issuer = await createTokenIssuer({ privateKey: new Secret(pem), clock })
   let config = testConfig(folder, change)
-  let running: Approvals
+  let running: Approvals | undefined
   const start = async (): Promise<void> => {
     running = await startApprovals({ config, keys, gatewayKey: new Secret(gatewayKey), clock, log })
   }
-  await start()
   t.after(async () => {
-    await running.close()
+    await running?.close()
     rmSync(folder, { recursive: true, force: true })
   })
+  await start()
   const service: Service = {
     get url() {
+      assert(running)
       return `http://${running.address.host}:${running.address.port}`
     },
     clock,
@@ -155,7 +157,7 @@ export async function startService(t: TestContext, change: Partial<Config> = {})
     ask: (body = {}, who = "alice") =>
       service.call(who, "POST /v1/requests", { target: "prod-host", duration_ms: hour, reason: "INC-7: pods crash", ...body }),
     async restart(change = {}) {
-      await running.close()
+      await running?.close()
       config = { ...config, ...change }
       await start()
     },
