@@ -90,7 +90,12 @@ async function startGateway({ config, role, protocols, log, state, clock, url, k
     clock,
     log,
     verbs: (gatewayApi) =>
-      createVerbs({ config, keys: state.keys, gatewayApi, apiUrl: role === "all" ? config.approvals.public_url : config.approvals.url }),
+      createVerbs({
+        config,
+        keys: state.keys,
+        gatewayApi,
+        apiUrl: config.approvals.public_url.endsWith(":0") ? url : config.approvals.public_url,
+      }),
   })
   try {
     const listening = await gateway.start()
