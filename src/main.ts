@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 // The `sluice` command: verbs, nothing else. Each has its own file in `cli/`; only this file knows the list of protocols.
-import { protocols } from "../protocols/index.ts"
 import { addCheck } from "./cli/check.ts"
 import { addConnectVerbs } from "./cli/connect_verbs.ts"
 import type { Io } from "./cli/context.ts"
@@ -41,7 +40,7 @@ const status = await runVerbs(
           .option("--gateway <words>", "what `ssh` connects to: a Host alias, a name, or options and a name")
           .hook("preAction", (_, verb) => void (gateway = verb.optsWithGlobals<{ gateway?: string }>().gateway))
       },
-      addStart(protocols),
+      addStart(async () => (await import("../protocols/index.ts")).protocols),
       addCheck,
       ...sharedVerbs,
       addForwardedToken(local),

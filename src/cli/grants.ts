@@ -3,9 +3,9 @@ import type { GrantView } from "../api/schema.ts"
 import { visible } from "../core/visible.ts"
 import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
 import { table } from "./table.ts"
-import { targetAs, until } from "./words.ts"
+import { columnTime, distance, targetAs } from "./words.ts"
 
-const heads = ["GRANT", "WHO", "TARGET", "REQUEST", "STATUS"]
+const heads = ["GRANT", "WHO", "TARGET", "REQUEST", "STATUS (UTC)"]
 
 export const addGrants: AddVerb = (program, context) => {
   program
@@ -37,9 +37,9 @@ export function grantStatus({ status, starts_at, ends_at, ended_at, ended_by, en
   if (status !== "active") {
     const by = ended_by === null ? "" : ` by ${visible(ended_by)}`
     const why = ended_reason === null || ended_reason === "" ? "" : `: ${visible(ended_reason)}`
-    return `${status}${ended_at === null ? "" : ` ${until(ended_at, now)}`}${by}${why}`
+    return `${status}${ended_at === null ? "" : ` ${columnTime(ended_at, now)}`}${by}${why}`
   }
-  if (ends_at <= now) return `ended ${until(ends_at, now)}`
-  if (starts_at > now) return `starts ${until(starts_at, now)}, ends ${until(ends_at, now)}`
-  return `ends ${until(ends_at, now)}`
+  if (ends_at <= now) return `ended ${columnTime(ends_at, now)}`
+  const ends = `ends ${columnTime(ends_at, now)}`
+  return starts_at > now ? `starts ${columnTime(starts_at, now)}, ${ends}` : `${ends}, ${distance(ends_at, now)}`
 }

@@ -7,6 +7,7 @@ export function pgService({ gateway, targets: all }: Config, targets: readonly s
   const port = gateway.postgres?.listen.port
   if (port === undefined) return "# this gateway does not serve PostgreSQL"
   const known = all.filter((target): target is PostgresTarget => target.protocol === "postgres" && targets.includes(target.name))
+  if (known.length === 0) return "# no rule lets you ask for a PostgreSQL target"
   const services = known.map(({ name, roles }) => {
     const [role] = roles.keys()
     const user = role === undefined ? [] : [`user=${role}`]

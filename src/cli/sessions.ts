@@ -3,9 +3,9 @@ import type { SessionView } from "../api/schema.ts"
 import { visible } from "../core/visible.ts"
 import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
 import { table } from "./table.ts"
-import { targetAs, time, until } from "./words.ts"
+import { columnTime, targetAs } from "./words.ts"
 
-const heads = ["SESSION", "WHO", "TARGET", "FROM", "STARTED", "ENDED"]
+const heads = ["SESSION", "WHO", "TARGET", "FROM", "STARTED (UTC)", "ENDED (UTC)"]
 
 export const addSessions: AddVerb = (program, context) => {
   program
@@ -22,7 +22,7 @@ export const addSessions: AddVerb = (program, context) => {
         visible(session.subject),
         `${targetAs(session.target, session.as === null ? null : [session.as])} (${session.protocol})`,
         visible(session.client),
-        until(session.started_at, now),
+        columnTime(session.started_at, now),
         ended(session, now),
       ])
       show(context, options, answer, () =>
@@ -32,5 +32,5 @@ export const addSessions: AddVerb = (program, context) => {
 }
 
 function ended({ ended_at, ended_why }: SessionView, now: number): string {
-  return ended_at === null ? "live" : `${time(ended_at, now)}, ${visible(ended_why ?? "unknown")}`
+  return ended_at === null ? "live" : `${columnTime(ended_at, now)}, ${visible(ended_why ?? "unknown")}`
 }

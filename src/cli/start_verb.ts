@@ -3,11 +3,10 @@
 import { Option } from "commander"
 import type { Protocol } from "../gateway/contract.ts"
 import { createLog, type LogLevel } from "../observe/log.ts"
-import { startTelemetry } from "../observe/telemetry.ts"
 import { config_default, readConfig } from "./config_file.ts"
 import type { AddVerb } from "./context.ts"
 import { Failure } from "./failure.ts"
-import { start, type Role, type Running } from "./start.ts"
+import type { Role, Running } from "./start.ts"
 
 interface Options {
   readonly config: string
@@ -16,7 +15,7 @@ interface Options {
 }
 
 export const addStart =
-  (protocols: readonly Protocol[]): AddVerb =>
+  (protocols: () => Promise<readonly Protocol[]>): AddVerb =>
   (program) => {
     program
       .command("start")
@@ -27,8 +26,11 @@ export const addStart =
       .action(async ({ config: path, role, logLevel }: Options) => {
         const config = await readConfig(path)
         const log = createLog(logLevel)
+        // Loaded here: whoever asks for a grant should not wait for servers to load. Telemetry comes before what it measures.
+        const { startTelemetry } = await import("../observe/telemetry.ts")
         const endTelemetry = await startTelemetry(log)
-        const running = await start({ config, role, protocols, log }).catch((failure: unknown) => {
+        const { start } = await import("./start.ts")
+        const running = await start({ config, role, protocols: await protocols(), log }).catch((failure: unknown) => {
           log.error({ err: failure }, "could not start")
           throw new Failure(`could not start: ${(failure as Error).message}`, whatToDo(failure))
         })

@@ -3,12 +3,15 @@ import type { Millis } from "../core/clock.ts"
 import { formatDuration } from "../core/duration.ts"
 import { visible } from "../core/visible.ts"
 
-/** "14:30:00 UTC" today, "2026-01-15 14:30:00 UTC" on another day. */
-export function time(at: Millis, now: Millis): string {
+/** "14:30:00" today, "2026-01-15 14:30:00" on another day: for a column whose head says UTC. */
+export function columnTime(at: Millis, now: Millis): string {
   const [day, clock] = new Date(at).toISOString().split("T") as [string, string]
   const today = new Date(now).toISOString().slice(0, 10)
-  return `${day === today ? "" : `${day} `}${clock.slice(0, 8)} UTC`
+  return `${day === today ? "" : `${day} `}${clock.slice(0, 8)}`
 }
+
+/** "14:30:00 UTC" today, "2026-01-15 14:30:00 UTC" on another day. */
+export const time = (at: Millis, now: Millis): string => `${columnTime(at, now)} UTC`
 
 /** "in 42m", "5m ago", "now". */
 export function distance(at: Millis, now: Millis): string {

@@ -7,7 +7,7 @@ import { visibleJson } from "../core/visible.ts"
 import { bytesOf, type Line } from "./events.ts"
 import { header, listed, offset } from "./listing.ts"
 import { readRecording } from "./read.ts"
-import { terminal_reset, TerminalFilter } from "./terminal_filter.ts"
+import { TerminalFilter } from "./terminal_filter.ts"
 
 /** Where it plays; a terminal has a size. */
 export type Screen = Writable & { readonly columns?: number; readonly rows?: number }
@@ -72,6 +72,11 @@ async function play(path: string, channel: number, options: ReplayOptions): Prom
   let began_at: number | undefined
   let shown_at = 0
   let others = 0
+  let drawn = false
+  const reset = (): void => {
+    if (drawn) screen.write(`${filter.reset}\r\n`)
+    drawn = false
+  }
   try {
     for await (const line of readRecording(path, { onGap: (words) => say(`${words}: they could not be recorded`) })) {
       began_at ??= line.t
@@ -84,17 +89,19 @@ async function play(path: string, channel: number, options: ReplayOptions): Prom
       if (pause > 0) await (options.wait ?? wait)(pause, signal)
       signal.throwIfAborted()
       shown_at = Math.max(shown_at, at)
-      if (line.kind === "data") await put(screen, filter.pass(decoder.decode(bytesOf(line), { stream: true })), signal)
-      else if (line.kind === "pty" || line.kind === "resize") await fit(line, options)
+      if (line.kind === "data") {
+        drawn = true
+        await put(screen, filter.pass(decoder.decode(bytesOf(line), { stream: true })), signal)
+      } else if (line.kind === "pty" || line.kind === "resize") await fit(line, options)
       else if (line.kind === "cut" || line.kind === "end") {
-        await put(screen, terminal_reset, signal)
+        reset()
         for (const words of listed(line, began_at)) say(words)
       }
     }
     if (others > 0) say(`this connection had ${others} more terminal${others === 1 ? "" : "s"}: --list shows all of it`)
   } finally {
     // Written without waiting: it must reach the terminal even after Ctrl-C.
-    screen.write(`${terminal_reset}\r\n`)
+    reset()
     if (signal.aborted && began_at !== undefined) say(`stopped at ${offset(shown_at)}; --at continues there`)
   }
 }

@@ -13,6 +13,13 @@ type State = "ground" | "escape" | "intermediate" | "csi" | "string" | "string_e
 export class TerminalFilter {
   #state: State = "ground"
   #held = ""
+  #alternate = false
+
+  /** What puts the terminal back, whatever the recording left on. */
+  get reset(): string {
+    // Leaving an alternate screen that was never entered would move the cursor to the top.
+    return (this.#alternate ? `${escape}[?1049l` : "") + terminal_reset
+  }
 
   pass(text: string): string {
     let out = ""
@@ -68,7 +75,9 @@ export class TerminalFilter {
         /[ ]$/.test(this.#held) ||
         /^.\[!$/.test(this.#held) ||
         (character === "u" && this.#held === `${escape}[`))
-    return draws ? this.#release(character) : this.#drop()
+    if (!draws) return this.#drop()
+    if (/^.\[\?(47|1047|1049)$/.test(this.#held)) this.#alternate = character === "h"
+    return this.#release(character)
   }
 
   #hold(state: State, character: string): string {
@@ -97,10 +106,9 @@ function isHarmless(code: number): boolean {
   return code >= 0x20 ? code !== 0x7f : code >= 0x07 && code <= 0x0f
 }
 
-/** Puts a terminal back whatever was left on: attributes, margins, cursor, alternate screen, mouse, pasting, keypad, character sets. */
-export const terminal_reset = [
+/** Attributes, margins, cursor, mouse, pasting, keypad, character sets. */
+const terminal_reset = [
   "\u001b[!p",
-  "\u001b[?1049l\u001b[?47l",
   "\u001b[?1000l\u001b[?1002l\u001b[?1003l\u001b[?1004l\u001b[?1005l\u001b[?1006l\u001b[?1015l",
   "\u001b[?2004l\u001b[?1l\u001b>\u001b[?7h\u001b[?25h\u001b[4l\u001b(B\u001b[0m",
 ].join("")
