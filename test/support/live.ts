@@ -25,10 +25,18 @@ const lastWords = async (program: Program): Promise<string> => {
   return `${stderr}\n[exit ${status}]`
 }
 
-/** `ssh -J gateway login@target`. */
+/** `ssh -J gateway login@target`, with a terminal where the target ends a command only with its terminal. */
 export async function liveSsh({ sluice, person, target }: Login, sshd: Sshd): Promise<Live> {
   const sleep = `sleep ${seconds()}`
-  const program = launch("ssh", [...sluice.ssh(person), "-J", "gateway", `${sshd.login}@${target}`, `echo started; exec ${sleep}`])
+  const terminal = sshd.signals ? [] : ["-tt"]
+  const program = launch("ssh", [
+    ...sluice.ssh(person),
+    ...terminal,
+    "-J",
+    "gateway",
+    `${sshd.login}@${target}`,
+    `echo started; exec ${sleep}`,
+  ])
   await program.says("started")
   return {
     name: "ssh",

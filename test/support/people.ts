@@ -1,7 +1,7 @@
 // People with real ed25519 keys in files, as ssh wants them.
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import ssh2 from "ssh2"
+import { generateOpensshKey } from "../../src/config/openssh_key.ts"
 import { scratch } from "./scratch.ts"
 
 export interface KeyPair {
@@ -26,11 +26,13 @@ export function keyPair(comment: string): KeyPair {
   folder ??= scratch("keys")
   const inside = join(folder, String(++made))
   mkdirSync(inside, { mode: 0o700 })
-  const pair = ssh2.utils.generateKeyPairSync("ed25519", { comment })
+  const made = generateOpensshKey(comment)
+  const privateKey = made.private.reveal()
+  const publicKey = made.public
   const file = join(inside, "id_ed25519")
-  writeFileSync(file, pair.private, { mode: 0o600 })
-  writeFileSync(`${file}.pub`, `${pair.public}\n`)
-  return { privateKey: pair.private, publicKey: pair.public, file }
+  writeFileSync(file, privateKey, { mode: 0o600 })
+  writeFileSync(`${file}.pub`, `${publicKey}\n`)
+  return { privateKey, publicKey, file }
 }
 
 /** `person("alice", "engineers")` is alice@example.com with a key of her own. */

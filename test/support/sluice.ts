@@ -37,6 +37,8 @@ export interface SluiceOptions extends Omit<SluiceSetup, "folder"> {
   readonly protocols?: readonly Protocol[]
   /** As a child only: options of Node's, such as --cpu-prof. */
   readonly nodeArgs?: readonly string[]
+  /** As a child only: a program that starts it, such as `["prlimit", "--fsize=65536"]`. */
+  readonly through?: readonly string[]
 }
 
 export interface GrantOptions {
@@ -204,9 +206,18 @@ export async function spawnSluice(options: SluiceOptions): Promise<Sluice> {
   const configFile = writeConfig({ ...options, folder })
   const { role = "all" } = options
   const main = join(import.meta.dirname, "../../src/main.ts")
-  const program = launch(process.execPath, [...(options.nodeArgs ?? []), main, "start", "--config", configFile, "--role", role], {
-    limit_ms: 2 ** 31 - 1,
-  })
+  const words = [
+    ...(options.through ?? []),
+    process.execPath,
+    ...(options.nodeArgs ?? []),
+    main,
+    "start",
+    "--config",
+    configFile,
+    "--role",
+    role,
+  ]
+  const program = launch(words[0] ?? process.execPath, words.slice(1), { limit_ms: 2 ** 31 - 1 })
   const names: readonly ListenerName[] =
     role === "all"
       ? ["ssh", "postgres", "http", "approvals", "health"]

@@ -1,5 +1,5 @@
 // A real OpenSSH server on loopback: its own host key, configuration and one authorized key. It lets the user in who runs the
-// tests (root too), because only root could become somebody else.
+// tests (root too), because only root could become somebody else; asked for, root uses an ordinary account of this machine.
 //
 //   const sshd = await startSshd()
 //   target: { name: "prod-host", ssh: { address: sshd.at, logins: [sshd.login], auth: { key: `file:${sshd.key.file}` }, host_key: sshd.hostKey } }
@@ -19,6 +19,8 @@ export interface Sshd {
   readonly at: string
   /** The account that can log in. */
   readonly login: string
+  /** Whether it passes signals on to a command without a terminal: OpenSSH does not when root logs in (no privilege separation). */
+  readonly signals: boolean
   /** The key that is let in. */
   readonly key: KeyPair
   /** "ssh-ed25519 AAAA…" */
@@ -33,6 +35,8 @@ export interface SshdOptions {
   readonly authorized?: readonly string[]
   /** Lines for sshd_config; the first value of an option wins, and these come first. */
   readonly config?: readonly string[]
+  /** Run by root: lets an ordinary account in, if this machine has one with a shell. */
+  readonly ordinary?: boolean
 }
 
 export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
@@ -43,7 +47,8 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
   // sshd run by root wants its empty privilege separation folder, which only a service start would have made.
   if (process.getuid?.() === 0 && !existsSync("/run/sshd")) mkdirSync("/run/sshd", { mode: 0o755 })
   const authorized = join(folder, "authorized_keys")
-  writeFileSync(authorized, [key.publicKey, ...(options.authorized ?? [])].join("\n") + "\n", { mode: 0o600 })
+  writeFileSync(authorized, [key.publicKey, ...(options.authorized ?? [])].join("\n") + "\n", { mode: 0o644 })
+  const login = (options.ordinary ? ordinaryAccount() : undefined) ?? userInfo().username
 
   return onFreePort(async (port) => {
     const config = join(folder, `sshd_config.${port}`)
@@ -54,7 +59,8 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
     return {
       address: { host: "127.0.0.1", port },
       at: `127.0.0.1:${port}`,
-      login: userInfo().username,
+      login,
+      signals: login !== "root",
       key,
       hostKey: host.publicKey.split(" ").slice(0, 2).join(" "),
       log: () => server.stderr,
@@ -95,6 +101,17 @@ function settings({ port, hostKey, authorized, folder }: Settings): readonly str
     "LogLevel VERBOSE",
     `SetEnv SLUICE_TEST_SSHD=${folder}`,
   ]
+}
+
+/** Somebody with a real shell who is not locked out; undefined when we are not root and could not become them. */
+function ordinaryAccount(): string | undefined {
+  if (process.getuid?.() !== 0) return undefined
+  const rows = (file: string): string[][] =>
+    readFileSync(file, "utf8")
+      .split("\n")
+      .map((line) => line.split(":"))
+  const open = new Set(rows("/etc/shadow").flatMap(([name = "", secret = "!"]) => (secret.startsWith("!") ? [] : [name])))
+  return rows("/etc/passwd").find(([name = "", , uid, , , , shell = ""]) => uid !== "0" && open.has(name) && /\/(ba)?sh$/.test(shell))?.[0]
 }
 
 /** What was started in a login outlives sshd and its connection; the mark in its environment tells that it is ours. */
