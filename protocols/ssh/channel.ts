@@ -7,8 +7,9 @@ import { message, pack } from "./codec.ts"
 import type { Transport } from "./transport.ts"
 
 const stderr_type = 1 // RFC 4254, section 5.2
-/** Data in one message: so that a packet of a connection inside a channel still fits into one packet of that channel. */
-export const packet_bytes_max = 32 * 1024 - 256
+const packet_bytes_max = 32 * 1024 // what every implementation must take (RFC 4253, section 6.1)
+/** What we ask for: so much less that the packet of a connection inside a channel still fits into one of that channel's. */
+export const accepted_packet_bytes_max = packet_bytes_max - 256
 
 /** What a channel needs of the connection it is on. */
 export interface Carrier {

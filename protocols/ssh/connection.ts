@@ -2,7 +2,7 @@
 // global requests, and hands everything to its owner. It decides nothing: what may be opened is the owner's answer.
 import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
-import { type Carrier, Channel, packet_bytes_max } from "./channel.ts"
+import { type Carrier, Channel, accepted_packet_bytes_max } from "./channel.ts"
 import { message, pack, Reader } from "./codec.ts"
 import { disconnectReason, type Transport } from "./transport.ts"
 
@@ -59,7 +59,7 @@ export class Connection implements Carrier {
     return new Promise((resolve, reject) => {
       this.#pending.set(channel.id, (opened) => (opened instanceof GatewayError ? reject(opened) : resolve(opened)))
       this.transport.send(
-        Buffer.concat([Buffer.of(message.channel_open), pack("session", channel.id, limits.ssh_window_bytes, packet_bytes_max)]),
+        Buffer.concat([Buffer.of(message.channel_open), pack("session", channel.id, limits.ssh_window_bytes, accepted_packet_bytes_max)]),
       )
     })
   }
@@ -186,7 +186,7 @@ export class Connection implements Carrier {
         this.transport.send(
           Buffer.concat([
             Buffer.of(message.channel_open_confirmation),
-            pack(remote.id, channel.id, limits.ssh_window_bytes, packet_bytes_max),
+            pack(remote.id, channel.id, limits.ssh_window_bytes, accepted_packet_bytes_max),
           ]),
         )
         return channel
