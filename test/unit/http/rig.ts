@@ -1,6 +1,5 @@
 // HTTP in memory: the real gate and sessions of the conformance harness, a client that writes bytes as they are, and an application
 // (or bare bytes) as the target.
-import { once } from "node:events"
 import { createServer, type IncomingMessage, type RequestListener } from "node:http"
 import type { Duplex } from "node:stream"
 import { http } from "../../../protocols/http/index.ts"
@@ -89,12 +88,25 @@ export class RawClient {
   readonly socket: Duplex
   /** All that came and was not taken by `answer`, one character a byte. */
   received = ""
+  /** The gateway says no more. */
   readonly closed: Promise<void>
+  #over = false
+  #stirred: () => void = () => {}
 
   constructor(socket: Duplex) {
     this.socket = socket
-    this.closed = once(socket, "close").then(() => {})
-    socket.on("data", (chunk: Buffer) => (this.received += chunk.toString("latin1")))
+    socket.on("data", (chunk: Buffer) => {
+      this.received += chunk.toString("latin1")
+      this.#stirred()
+    })
+    this.closed = new Promise((resolve) => {
+      const end = (): void => {
+        this.#over = true
+        this.#stirred()
+        resolve()
+      }
+      socket.once("end", end).once("close", end)
+    })
   }
 
   write(text: string): void {
@@ -106,8 +118,8 @@ export class RawClient {
     for (;;) {
       const found = pattern.exec(this.received)
       if (found) return found
-      if (this.socket.readableEnded || this.socket.destroyed) throw new Error(`closed before ${pattern}: ${this.received}`)
-      await Promise.race([once(this.socket, "data"), once(this.socket, "end"), this.closed])
+      if (this.#over) throw new Error(`closed before ${pattern}: ${this.received}`)
+      await new Promise<void>((resolve) => (this.#stirred = resolve))
     }
   }
 
