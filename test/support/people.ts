@@ -19,12 +19,12 @@ export interface Person extends KeyPair {
 }
 
 let folder: string | undefined
-let made = 0
+let count = 0
 
 /** A new key pair in files. */
 export function keyPair(comment: string): KeyPair {
   folder ??= scratch("keys")
-  const inside = join(folder, String(++made))
+  const inside = join(folder, String(++count))
   mkdirSync(inside, { mode: 0o700 })
   const made = generateOpensshKey(comment)
   const privateKey = made.private.reveal()
