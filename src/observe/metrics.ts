@@ -18,6 +18,16 @@ export const metrics = {
     instruments().actions.add(1, { verdict })
   },
 
+  /** A request for access was filed. */
+  requested(): void {
+    instruments().requests.add(1)
+  },
+
+  /** A person, or a rule by itself, decided about a request. */
+  judged(verdict: "approve" | "deny"): void {
+    instruments().decisions.add(1, { verdict })
+  },
+
   /** Bytes forwarded: "up" is towards the target. */
   forwarded(protocol: ProtocolName, direction: "up" | "down", bytes: number): void {
     instruments().bytes.add(bytes, { protocol, direction })
@@ -45,6 +55,8 @@ function make(meter: Meter) {
   return {
     sessions_live: meter.createUpDownCounter("sluice.sessions.live", { description: "sessions that are open now" }),
     actions: meter.createCounter("sluice.actions", { description: "actions decided about, by verdict" }),
+    requests: meter.createCounter("sluice.requests", { description: "requests for access that were filed" }),
+    decisions: meter.createCounter("sluice.decisions", { description: "approvals and denials, of people and of rules" }),
     bytes: meter.createCounter("sluice.bytes", { unit: "By", description: "bytes forwarded, by direction" }),
     cut_ms: meter.createHistogram("sluice.cut_ms", { ...milliseconds, description: "from the end of a grant to the closed connection" }),
     recorder_write_ms: meter.createHistogram("sluice.recorder.write_ms", { ...milliseconds, description: "one write of a recording" }),
