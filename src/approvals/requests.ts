@@ -1,12 +1,12 @@
 // Asking and deciding. Everything that matters happens inside one change of the store, after reading what is there: two who
 // decide at once come one after the other, and the second finds what the first has done.
-import { metrics } from "@opentelemetry/api"
 import type { RequestView } from "../api/schema.ts"
 import type { Config } from "../config/config.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import type { RequestId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
+import { metrics } from "../observe/metrics.ts"
 import { makeGrant } from "./grants.ts"
 import { type Asked, checkBounds, checkStart, file, newRecord } from "./filing.ts"
 import { type Actor, byPerson, byRule, type Caller, note } from "./journal.ts"
@@ -19,10 +19,6 @@ export interface RequestsOptions {
   readonly config: Config
   readonly clock: Clock
 }
-
-const meter = metrics.getMeter("sluice")
-const asked_count = meter.createCounter("sluice.requests", { description: "requests for access that were filed" })
-const decision_count = meter.createCounter("sluice.decisions", { description: "approvals and denials, of people and rules" })
 
 export class Requests {
   readonly #store: Store
@@ -50,7 +46,7 @@ export class Requests {
 
       await checkBounds(change, { subject: person.name, ruling, now })
       const id = await file(change, newRecord({ person, asked, as, ruling, now }), byPerson(caller))
-      asked_count.add(1)
+      metrics.requested()
       if (ruling.rule.approve === "auto") await this.#decideByRule(change, id, { ruling, now })
       return this.#view(change, id, { person, now })
     })
@@ -110,7 +106,7 @@ export class Requests {
       const actor = byPerson(caller)
       await change.addDecision(id, decision)
       await note(change, { at: now, kind: "request.decision", actor, reason, rule: request.rule, request: id, detail: decision })
-      decision_count.add(1, { verdict })
+      metrics.judged(verdict)
       if (verdict === "deny") await settle(change, request, { state: "denied", actor, reason, now })
       else if (approvals(request) + 1 >= Math.max(request.approvals_needed, ruling?.approvals_needed ?? 0))
         await settle(change, request, { state: "approved", actor, reason, now })
@@ -122,7 +118,7 @@ export class Requests {
   async #decideByRule(change: Change, id: RequestId, { ruling, now }: { readonly ruling: Ruling; readonly now: Millis }): Promise<void> {
     const decision: DecisionRecord = { by: ruling.name, actor: "policy", verdict: "approve", reason: "", at: now }
     await change.addDecision(id, decision)
-    decision_count.add(1, { verdict: decision.verdict })
+    metrics.judged(decision.verdict)
     const request = await filed(change, id)
     await settle(change, request, { state: "approved", actor: byRule(ruling.name), reason: "", now })
   }

@@ -74,6 +74,7 @@ test("sessions: a gateway that restarted leaves interrupted what it does not kno
   await report(service, [kept, lost])
   await service.call("gateway", "POST /v1/gateway/sessions", { gateway: "gw2", reports: [other] })
   await report(service, [fresh], { live: [kept.session.id] })
+  await report(service, [{ event: "ended", id: other.session.id, ended_at: service.clock.now(), ended_why: "closed" }])
   assert.deepEqual((await live(service)).sort(), [kept, fresh, other].map(({ session }) => session.id).sort())
   assert.deepEqual((await all(service)).find(({ id }) => id === lost.session.id)?.ended_why, "interrupted")
 })
