@@ -2,7 +2,7 @@
 // the demo, on a terminal or without one.
 import { spawn as spawnProcess } from "node:child_process"
 import { once } from "node:events"
-import { accessSync, constants } from "node:fs"
+import { accessSync, constants, existsSync } from "node:fs"
 import { constants as system, homedir, hostname, userInfo } from "node:os"
 import { spawn as spawnTerminal } from "@lydell/node-pty"
 import ssh2 from "ssh2"
@@ -14,6 +14,7 @@ const { port, login, hostKey, gatewayKey } = settings as { port: number; login: 
 const gateway = ssh2.utils.parseKey(gatewayKey)
 if (gateway instanceof Error) throw gateway
 const shell = [userInfo().shell, "/bin/bash", "/bin/sh"].find((path) => path && !/nologin|false$/.test(path) && runnable(path)) ?? "/bin/sh"
+const home = existsSync(homedir()) ? homedir() : "/"
 /** What still runs; each entry ends it. */
 const running = new Set<() => void>()
 
@@ -90,7 +91,7 @@ function onTerminal(channel: ServerChannel, command: string | undefined, { termi
     name: term || "xterm-256color",
     cols: cols || 80,
     rows: rows || 24,
-    cwd: homedir(),
+    cwd: home,
     env: { ...surroundings(environment), TERM: term || "xterm-256color" },
     encoding: null,
   })
@@ -116,7 +117,7 @@ function onTerminal(channel: ServerChannel, command: string | undefined, { termi
 function withoutTerminal(channel: ServerChannel, command: string | undefined, environment: Readonly<Record<string, string>>): Resizable {
   // A process group of its own, so that a signal reaches all of it.
   const child = spawnProcess(shell, command === undefined ? ["-l"] : ["-c", command], {
-    cwd: homedir(),
+    cwd: home,
     env: surroundings(environment),
     detached: true,
     stdio: "pipe",
@@ -146,7 +147,7 @@ function finish(channel: ServerChannel, status: number, signal: string | undefin
 function surroundings(asked: Readonly<Record<string, string>>): Record<string, string> {
   const { username } = userInfo()
   const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-  return { LANG: "C.UTF-8", ...asked, HOME: homedir(), USER: username, LOGNAME: username, SHELL: shell, PATH: path, HOSTNAME: hostname() }
+  return { LANG: "C.UTF-8", ...asked, HOME: home, USER: username, LOGNAME: username, SHELL: shell, PATH: path, HOSTNAME: hostname() }
 }
 
 function signalName(number: number): string | undefined {
