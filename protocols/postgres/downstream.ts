@@ -32,7 +32,8 @@ export async function readStartup(side: Downstream, gate: Gate): Promise<Startup
     const head = await side.inlet.bytes(4)
     if (!head) return undefined
     if (head[0] === tls_handshake && !side.encrypted && !asked.ssl) {
-      side.client.unshift(head)
+      side.inlet.release()
+      side.client.unshift(head) // before the rest: the handshake starts with it
       await encrypt(side, gate)
       if ((side.client as { alpnProtocol?: unknown }).alpnProtocol !== alpn) throw broken("direct TLS without ALPN postgresql")
       continue

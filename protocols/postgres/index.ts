@@ -69,7 +69,9 @@ async function admit(side: Downstream, gate: Gate, shared: Shared & { startup: S
   } catch (failure) {
     // At a cut the core has said goodbye.
     if (session.signal.aborted) return
-    const error = GatewayError.from(failure, "target_broke")
+    const known = GatewayError.from(failure, "target_broke")
+    // Access alone reads the same everywhere; what broke can be found in the log by the session's id.
+    const error = known.kind === "access" ? known : known.with({ session: session.id })
     if (visit.between) await farewell(side.client, fatal(error), gate.clock)
     throw error
   } finally {
