@@ -9,7 +9,8 @@ import { nativeCrypto } from "../../src/observe/native_crypto.ts"
  * garbles it. It is spoken only where the native one is there.
  */
 const chacha = nativeCrypto() ? (["chacha20-poly1305@openssh.com"] as const) : []
-const cipher = ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com", ...chacha, "aes256-ctr", "aes128-ctr"] as const
+const fast = ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com"] as const
+const cipher = [...fast, ...chacha, "aes256-ctr", "aes128-ctr"] as const
 const hmac = ["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512"] as const
 const kex = ["curve25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256", "ecdh-sha2-nistp384", "ecdh-sha2-nistp521"] as const
 /** Servers of an older kind have nothing better. */
@@ -20,6 +21,15 @@ export const downstreamAlgorithms: Algorithms = {
   hmac: [...hmac],
   kex: [...kex],
   compress: ["none"], // compression before encryption leaks lengths, and costs more than it gives
+}
+
+/**
+ * For a client by the software it names. OpenSSH has had AES-GCM since 6.2 and would still choose something slower, for itself
+ * as for us; what its user configured without it is told so by its own words. Others get to choose.
+ */
+export function ciphersFor(software: string): readonly string[] {
+  const [, major, minor] = /^OpenSSH_(\d+)\.(\d+)/.exec(software) ?? []
+  return major !== undefined && Number(major) * 100 + Number(minor) >= 602 ? fast : cipher
 }
 
 /** To a target whose pinned host keys are of these types: it is asked for nothing else. */

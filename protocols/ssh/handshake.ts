@@ -1,12 +1,12 @@
 // The server's side of one SSH handshake, over a socket or over a channel inside another connection: ssh2's server with our
 // keys and algorithms, one instance a connection. Who may log in is the caller's `login`.
 import type { Duplex } from "node:stream"
-import ssh2, { type AuthContext, type Connection as Ssh2ServerConnection, type ParsedKey } from "ssh2"
+import ssh2, { type AuthContext, type ClientInfo, type Connection as Ssh2ServerConnection, type ParsedKey } from "ssh2"
 import type { Clock } from "../../src/core/clock.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
 import type { Log } from "../../src/observe/log.ts"
-import { downstreamAlgorithms } from "./algorithms.ts"
+import { ciphersFor, downstreamAlgorithms } from "./algorithms.ts"
 import { Connection, type ConnectionOwner } from "./connection.ts"
 import { signAsPlainKey } from "./host_certificate.ts"
 import { disconnect } from "./refusal.ts"
@@ -33,11 +33,12 @@ export function serveHandshake({ socket, keys, owner, log, clock, onConnection, 
     keepaliveInterval: limits.ssh_keepalive_ms,
   })
   const closed = new Promise<void>((resolve) => socket.once("close", resolve))
-  server.once("connection", (client: Ssh2ServerConnection) => {
+  server.once("connection", (client: Ssh2ServerConnection, { header }: ClientInfo) => {
     client.on("error", (failure) => log.debug({ err: failure }, "a client's SSH connection failed"))
     const ours = client as unknown as Ssh2Connection
     signAsPlainKey(ours)
     const transport = new Transport(ours)
+    transport.offerCiphers(ciphersFor(header.versions.software))
     transport.announceSignatureAlgorithms()
     const connection = new Connection(transport, owner)
     let attempts = 0

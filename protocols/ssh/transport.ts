@@ -13,6 +13,8 @@ export interface Ssh2Protocol {
   _onPacket(): void
   _onHandshakeComplete(negotiated: Negotiated): void
   _kex: KeyExchange | undefined
+  /** What we propose: ssh2's `KexInit`, made from the lists it shows. */
+  _offer: { readonly lists: OfferLists; constructor: unknown }
   _hostKeys: Record<string, unknown> | undefined
   /** Defined during a key exchange: what is sent then waits in `_queue`. */
   _kexinit: Buffer | undefined
@@ -29,6 +31,16 @@ export interface Ssh2Protocol {
   }
   channelData(channel: number, data: Buffer): void
   channelExtData(channel: number, data: Buffer, type: number): void
+}
+
+interface OfferLists {
+  readonly kex: OfferList
+  readonly serverHostKey: OfferList
+  readonly cs: { readonly cipher: OfferList; readonly mac: OfferList; readonly compress: OfferList; readonly lang: OfferList }
+}
+
+interface OfferList {
+  readonly array: readonly string[]
 }
 
 export interface Negotiated {
@@ -97,6 +109,15 @@ export class Transport {
       protocol._onPacket() // ssh2's keepalive counts what it sees
       return undefined
     }
+  }
+
+  /** Server: proposes these ciphers and no others. Only before the key exchange. */
+  offerCiphers(ciphers: readonly string[]): void {
+    const { lists, constructor: Offer } = this.#protocol._offer
+    const { mac, compress } = lists.cs
+    const way = { cipher: [...ciphers], mac: [...mac.array], compress: [...compress.array], lang: [] }
+    const proposal = { kex: [...lists.kex.array], serverHostKey: [...lists.serverHostKey.array], cs: way, sc: way }
+    this.#protocol._offer = new (Offer as new (proposal: object) => Ssh2Protocol["_offer"])(proposal)
   }
 
   /** Server: tells the client which signatures it may make, as the first message under the new keys. Only before the key exchange. */
