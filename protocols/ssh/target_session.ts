@@ -9,6 +9,7 @@ import type { ChannelOpening, Connection, ConnectionOwner } from "./connection.t
 import { recordable } from "./environment.ts"
 import { disconnect, refusalOf } from "./refusal.ts"
 import { ChannelRelay } from "./relay.ts"
+import { sweep } from "./sweep.ts"
 import { connectUpstream } from "./upstream.ts"
 
 export interface TargetRoute {
@@ -117,7 +118,12 @@ export class TargetSession implements ConnectionOwner {
   }
 
   async #cancel(): Promise<void> {
-    await Promise.all([...this.#relays].map((relay) => relay.stop()))
+    const stopped = Promise.all([...this.#relays].map((relay) => relay.stop()))
+    const patience = Promise.withResolvers<"waited">()
+    const timer = this.#host.clock.after(limits.ssh_signal_ms, () => patience.resolve("waited"))
+    const refused = (await Promise.race([stopped, patience.promise])) === "waited"
+    timer.cancel()
+    if (refused && this.#upstream) await Promise.all([stopped, sweep(await this.#upstream)])
   }
 
   /** Settles when the client has read it and left; how long that may take is the core's bound. */
