@@ -1,5 +1,6 @@
 // One session channel between a client and a target: the requests that prepare a program, the decision, the program's streams
 // with what must be on record, and how it ended. The connections on both sides are somebody else's.
+import type { Clock } from "../../src/core/clock.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
 import type { Session } from "../../src/gateway/contract.ts"
@@ -18,6 +19,7 @@ export interface RelayOptions {
   readonly session: Session
   readonly upstream: Promise<Connection>
   readonly stream_bytes_max: number
+  readonly clock: Clock
 }
 
 /** What a client started: a shell, or a command as the bytes it sent. */
@@ -67,9 +69,9 @@ export class ChannelRelay {
     signal(up, "HUP")
     signal(up, "TERM")
     const timer = Promise.withResolvers<void>()
-    const kill = setTimeout(timer.resolve, limits.ssh_stop_ms)
+    const kill = this.#options.clock.after(limits.ssh_stop_ms, timer.resolve)
     await Promise.race([up.gone, timer.promise])
-    clearTimeout(kill)
+    kill.cancel()
     signal(up, "KILL")
     up.closeNow()
   }

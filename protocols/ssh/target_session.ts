@@ -71,6 +71,7 @@ export class TargetSession implements ConnectionOwner {
       session,
       upstream: this.#upstream,
       stream_bytes_max: this.#host.stream_bytes_max,
+      clock: this.#host.clock,
     })
     this.#relays.add(relay)
     void relay.ended.then(() => this.#relays.delete(relay))
