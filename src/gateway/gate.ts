@@ -22,6 +22,9 @@ import type { LeaseBook } from "./lease_book.ts"
 import { asSession, LiveSession } from "./session.ts"
 import type { SessionRegister } from "./session_register.ts"
 
+/** Where a client expects the protocol when it names no port. */
+const usual_port: Readonly<Record<ProtocolName, number>> = { ssh: 22, postgres: 5432, http: 443 }
+
 /** What all gates of one gateway share. */
 export interface Threshold {
   readonly gateway: string
@@ -75,9 +78,10 @@ export class ClientGate implements Gate {
     this.#onSettled()
   }
 
-  async reaches(identity: Identity, name: string): Promise<boolean> {
+  async reaches(identity: Identity, name: string, port: number): Promise<boolean> {
     await this.#load(identity, name)
-    return this.#grantFor(identity, name, undefined) !== undefined
+    const granted = this.#grantFor(identity, name, undefined)
+    return granted !== undefined && (port === usual_port[this.#protocol] || port === granted.target.address.port)
   }
 
   async open(opening: Opening): Promise<Session> {
