@@ -70,6 +70,7 @@ class Downstream {
   }
 
   serve(client: Duplex, gate: Gate): Promise<void> {
+    if (client.destroyed) return Promise.resolve()
     const connection: Connection = { client, gate, bearer: new BearerReader(), busy: 0, used_at: gate.clock.now(), admission: undefined }
     this.#connections.set(client, connection)
     const watched = this.#watch(client, connection)

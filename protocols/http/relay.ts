@@ -44,6 +44,9 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
   #controller: Controller | undefined
   #status: number | undefined
   #grpc = false
+  /** In the turn in which the response began: its first chunk waits, because it may be the last too. */
+  #holding = false
+  #held: Buffer | undefined
   #bytes_down = 0
   #over = false
 
@@ -96,23 +99,28 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
     this.#grpc = this.#in.headers.trailers && headers.some((value, i) => i % 2 === 1 && value.startsWith("application/grpc"))
     if (words) response.writeHead(status, words, headers)
     else response.writeHead(status, headers)
-    // An event stream's client waits for the head before there is any body; all others get both in one write.
-    queueMicrotask(() => this.#sendHead())
+    // A small response comes whole in one turn and goes out in one write; what comes slower goes out as it comes.
+    this.#holding = true
+    queueMicrotask(() => this.#release())
   }
 
-  onResponseData(controller: Controller, chunk: Buffer): void {
+  onResponseData(_: Controller, chunk: Buffer): void {
     if (this.#over) return
     this.#bytes_down += chunk.length
     this.#session.count("down", chunk.length)
-    if (this.#in.response.write(chunk)) return
-    controller.pause()
-    this.#in.response.once("drain", () => controller.resume())
+    if (this.#holding && this.#held === undefined) {
+      this.#held = chunk
+      return
+    }
+    this.#release()
+    this.#write(chunk)
   }
 
   onResponseEnd(controller: Controller): void {
     if (this.#over) return
     if (this.#grpc) this.#in.response.addTrailers(grpcTrailers(rawOf(controller.rawTrailers)))
-    this.#in.response.end()
+    this.#holding = false
+    this.#in.response.end(this.#held)
     this.#finish("ok")
   }
 
@@ -162,9 +170,20 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
     this.#in.request.socket.destroy()
   }
 
-  #sendHead(): void {
-    const { response } = this.#in
-    if (!this.#over && this.#bytes_down === 0 && !response.writableEnded) response.flushHeaders()
+  /** An event stream's client waits for the head before there is any body, so that goes out alone if it must. */
+  #release(): void {
+    if (!this.#holding) return
+    this.#holding = false
+    if (this.#over) return
+    if (this.#held === undefined) this.#in.response.flushHeaders()
+    else this.#write(this.#held)
+    this.#held = undefined
+  }
+
+  #write(chunk: Buffer): void {
+    if (this.#in.response.write(chunk)) return
+    this.#controller?.pause()
+    this.#in.response.once("drain", () => this.#controller?.resume())
   }
 
   #headers(identity: string): string[] {

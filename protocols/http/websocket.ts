@@ -51,7 +51,7 @@ export class Tunnel {
       ])
     } finally {
       // A WebSocket has no half-closed state. At a cut the client's side is left for the farewell.
-      if (!session.signal.aborted) client.end()
+      if (!session.signal.aborted) client.end(() => client.destroy())
       upstream.destroy()
     }
   }

@@ -15,7 +15,7 @@ import { selfSigned } from "../support/certificate.ts"
 import { curl, webSocket } from "../support/clients.ts"
 import { type HttpApp, startHttpApp } from "../support/http_app.ts"
 import { type People, people } from "../support/people.ts"
-import { must, run } from "../support/run.ts"
+import { launch, must, run } from "../support/run.ts"
 import { scratch } from "../support/scratch.ts"
 import { type Sluice, startSluice } from "../support/sluice.ts"
 import { gatewayName, httpTarget } from "../support/sluice_config.ts"
@@ -93,7 +93,7 @@ suite("http, with curl and a WebSocket client", { skip: needs("curl", "openssl")
     assert.match(refused, /you have no access to this target now. Ask for it: ssh gateway request wiki .*\n403$/)
   })
 
-  test("50 MB go up and come down unchanged, and neither is kept in memory", async () => {
+  test("50 MB go up and come down unchanged, and neither is kept in memory", async (t) => {
     const file = join(scratch("upload"), "large")
     writeFileSync(file, Buffer.alloc(50_000_000, "0123456789"))
     const size = 50_000_000
@@ -108,21 +108,23 @@ suite("http, with curl and a WebSocket client", { skip: needs("curl", "openssl")
       targets: [{ name: "sink", http: { url: `http://127.0.0.1:${(sink.address() as AddressInfo).port}` } }],
       protocols: [http],
     })
+    t.after(async () => {
+      await up.stop()
+      sink.close()
+    })
     await up.grant(who.alice, "sink", { by: who.bob, for: "1h" })
     const before_bytes = process.memoryUsage().rss
     const said = await must(...(await curl({ sluice: up, person: who.alice, target: "sink" }, "/", ["-T", file])))
     assert.equal(said, createHash("sha256").update(readFileSync(file)).digest("hex"))
     assert.equal(await ask(`/bytes/${size}`, ["-o", "/dev/null", "-w", "%{size_download}"]), String(size))
     assert.ok(process.memoryUsage().rss - before_bytes < 150_000_000)
-    await up.stop()
-    sink.close()
   })
 
   test("a target that does not answer is a 502 in our words", async () => {
     assert.match(await ask("/", ["-w", "%{http_code}"], "gone"), /the target does not answer \[s_[0-9a-z]{16}\]\n502$/)
   })
 
-  test("a target that speaks TLS must show the certificate that its config expects", async () => {
+  test("a target that speaks TLS must show the certificate that its config expects", async (t) => {
     const mine = await selfSigned(["127.0.0.1"])
     const other = await selfSigned(["127.0.0.1"])
     const secure = createSecureServer(mine, (request, response) => void response.end(`over TLS: ${request.url}`))
@@ -136,13 +138,15 @@ suite("http, with curl and a WebSocket client", { skip: needs("curl", "openssl")
     }
     const targets = [trust("trusted", mine.cert), trust("untrusted", other.cert)]
     const own = await startSluice({ users: Object.values(who), targets, protocols: [http] })
+    t.after(async () => {
+      await own.stop()
+      secure.closeAllConnections()
+      secure.close()
+    })
     for (const { name } of targets) await own.grant(who.alice, name, { by: who.bob, for: "1h" })
     const get = async (target: string): Promise<string> => must(...(await curl({ sluice: own, person: who.alice, target }, "/x")))
     assert.equal(await get("trusted"), "over TLS: /x")
     assert.match(await get("untrusted"), /the target could not prove that it is the one it should be/)
-    await own.stop()
-    secure.closeAllConnections()
-    secure.close()
   })
 
   test("a WebSocket works, and nobody can say through its upgrade who they are", async () => {
@@ -174,20 +178,19 @@ suite("http, with curl and a WebSocket client", { skip: needs("curl", "openssl")
     assert.equal(app.received.filter((request) => request.upgrade).length, upgrades)
   })
 
-  test("revoked: a download breaks off, a request that waits reads why, a WebSocket closes with the reason, and the next is refused", async () => {
+  test("revoked: a download breaks off, a request that waits reads why, a WebSocket closes with the reason, and the next is refused", async (t) => {
     const other = await startSluice({ users: Object.values(who), targets: [httpTarget("grafana", app)], protocols: [http] })
+    t.after(() => other.stop())
     const grant = await other.grant(who.alice, "grafana", { by: who.bob, for: "1h" })
     const there = { sluice: other, person: who.alice, target: "grafana" }
     const open = app.open()
-    const [drip, slow, socket] = [
-      run(...(await curl(there, "/drip"))),
-      run(...(await curl(there, "/slow", ["-w", "%{http_code}"]))),
-      await webSocket(there, "/ws"),
-    ]
+    const drip = launch(...(await curl(there, "/drip")))
+    await drip.says(/T.*Z/)
+    const [slow, socket] = [run(...(await curl(there, "/slow", ["-w", "%{http_code}"]))), await webSocket(there, "/ws")]
     await eventually("all three to run", () => app.open() === open + 3)
     const closed = once(socket, "close") as Promise<[number, Buffer]>
     await other.revoke(grant, who.bob)
-    assert.equal((await drip).status, 18)
+    assert.equal((await drip.ended).status, 18)
     assert.match(
       (await slow).stdout,
       /your access to grafana ended at .* \(grant g_[0-9a-z]{16}, revoked\)\. Ask again: ssh gateway .*\n403$/,
@@ -197,6 +200,5 @@ suite("http, with curl and a WebSocket client", { skip: needs("curl", "openssl")
     assert.match(reason.toString(), /^sluice: your access to grafana ended at /)
     await eventually("nothing to run in the application", () => app.open() === open)
     assert.match(await must(...(await curl(there, "/", ["-w", "%{http_code}"]))), /you have no access to this target now.*\n403$/)
-    await other.stop()
   })
 })
