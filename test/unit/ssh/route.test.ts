@@ -1,0 +1,44 @@
+import assert from "node:assert/strict"
+import { suite, test } from "node:test"
+import { mayPass, recordable } from "../../../protocols/ssh/environment.ts"
+import { routeOf } from "../../../protocols/ssh/route.ts"
+
+suite("ssh: where a login name leads", () => {
+  test("to the gateway without a sign", () => assert.deepEqual(routeOf("alice"), { to: "gateway" }))
+
+  for (const sign of ["@", "%"]) {
+    test(`to a target behind the last ${sign}`, () => {
+      assert.deepEqual(routeOf(`root${sign}prod-host`), { to: "target", login: "root", target: "prod-host" })
+      assert.deepEqual(routeOf(`ana@corp.example${sign}prod-host`), { to: "target", login: "ana@corp.example", target: "prod-host" })
+      assert.deepEqual(routeOf(sign), { to: "target", login: "", target: "" })
+    })
+  }
+})
+
+suite("ssh: the environment", () => {
+  for (const name of ["LANG", "LC_ALL", "LC_CTYPE", "TERM", "COLORTERM", "TZ"]) {
+    test(`${name} reaches the target`, () => assert.equal(mayPass(name, "de_DE.UTF-8"), true))
+  }
+  for (const name of [
+    "LD_PRELOAD",
+    "LD_LIBRARY_PATH",
+    "DYLD_INSERT_LIBRARIES",
+    "GLIBC_TUNABLES",
+    "PATH",
+    "BASH_ENV",
+    "lang",
+    "LC_",
+    "LANG\n",
+    "",
+  ]) {
+    test(`${JSON.stringify(name)} does not`, () => assert.equal(mayPass(name, "x"), false))
+  }
+  test("a value with control characters in it, or a very long one, does not", () => {
+    assert.equal(mayPass("LANG", "C\n() { :; }"), false)
+    assert.equal(mayPass("LANG", "x".repeat(2000)), false)
+  })
+  test("a refused name is recorded without what it might forge", () => {
+    assert.equal(recordable("A\u001B[2J\u202EB"), "A??2J?B")
+    assert.equal(recordable("x".repeat(1000)).length, 64)
+  })
+})
