@@ -100,7 +100,7 @@ export class Backend implements MessageReader {
     if (one && kinds.includes(one.kind)) return one
     statements.forget()
     while (one && !kinds.includes(one.kind)) {
-      this.#talk.settle(one, { status: "lost" })
+      this.#talk.settle(one, "lost")
       one = this.#drop()
     }
     return one
@@ -121,7 +121,7 @@ export class Backend implements MessageReader {
     if (one.renaming !== undefined) talk.statements.ran(tag, one.renaming)
     if (one.kind === "query") return // it may hold more statements; ReadyForQuery ends it
     talk.pending.shift()
-    talk.settle(one, { status: "ok", bytes_down: this.#since(seen) })
+    talk.settle(one, "ok", this.#since(seen))
   }
 
   #failed(seen: Seen): Fate {
@@ -142,7 +142,7 @@ export class Backend implements MessageReader {
   #skipToSync(seen: Seen): void {
     const talk = this.#talk
     const failed = talk.pending.shift()
-    if (failed) talk.settle(failed, { status: statusOf(failed), bytes_down: this.#since(seen) })
+    if (failed) talk.settle(failed, statusOf(failed), this.#since(seen))
     talk.skipped()
     talk.skipping = talk.pending.first === undefined
   }
@@ -161,7 +161,7 @@ export class Backend implements MessageReader {
     if (!one) return "pass"
     talk.pending.shift()
     if (one.kind === "query") talk.statements.closeUnnamed()
-    if (one.kind !== "sync") talk.settle(one, { status: one.sqlstate === undefined ? "ok" : statusOf(one), bytes_down: this.#since(seen) })
+    if (one.kind !== "sync") talk.settle(one, one.sqlstate === undefined ? "ok" : statusOf(one), this.#since(seen))
     if (!one.denial) return "pass"
     return Buffer.concat([one.denial, seen.bytes.subarray(seen.start - 5, seen.end)])
   }

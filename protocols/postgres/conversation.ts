@@ -3,7 +3,8 @@
 import type { Clock } from "../../src/core/clock.ts"
 import { limits } from "../../src/core/limits.ts"
 import type { Session } from "../../src/gateway/contract.ts"
-import { asked, Pending, type Asked } from "./pending.ts"
+import type { Outcome } from "../../src/record/events.ts"
+import { Asked, Pending } from "./pending.ts"
 import { Statements } from "./statements.ts"
 
 export class Conversation {
@@ -33,7 +34,18 @@ export class Conversation {
   }
 
   ask(kind: Asked["kind"], more?: Partial<Asked>): void {
-    this.pending.push(asked(kind, more))
+    const one = new Asked(kind)
+    if (more) Object.assign(one, more)
+    this.pending.push(one)
+  }
+
+  /** An action that is on record and runs. `renaming`: its text, when it may change what names stand for. */
+  askToRun(kind: "query" | "call" | "execute", action: number, renaming: string | undefined): void {
+    const one = new Asked(kind)
+    one.action = action
+    one.since = this.clock.now()
+    one.renaming = renaming
+    this.pending.push(one)
   }
 
   /** The client sends a Sync: what the server has not looked at because of an error will not run any more. */
@@ -47,29 +59,32 @@ export class Conversation {
   skipped(): void {
     for (let one = this.pending.first; one && one.kind !== "sync"; one = this.pending.first) {
       this.pending.shift()
-      this.settle(one, { status: "error", tag: "skipped" })
+      one.tag = "skipped"
+      this.settle(one, "error")
     }
   }
 
   /** Puts on record what became of an action. */
-  settle(one: Asked, became: { status: "ok" | "error" | "cancelled" | "cut" | "lost"; tag?: string; bytes_down?: number }): void {
+  settle(one: Asked, status: Outcome["status"], bytes_down?: number): void {
     if (one.action < 0) return
-    const tag = became.tag ?? one.tag
-    this.session.outcome({
+    const outcome: { -readonly [Fact in keyof Outcome]: Outcome[Fact] } = {
       action: one.action,
-      status: became.status,
+      status,
       duration_ms: this.clock.now() - one.since,
-      ...(tag === undefined ? {} : { tag }),
-      ...(one.tag === undefined ? {} : { rows: one.rows }),
-      ...(one.sqlstate === undefined ? {} : { sqlstate: one.sqlstate }),
-      ...(one.bytes_up === 0 ? {} : { bytes_up: one.bytes_up }),
-      ...(became.bytes_down === undefined ? {} : { bytes_down: became.bytes_down }),
-    })
+    }
+    if (one.tag !== undefined) {
+      outcome.tag = one.tag
+      outcome.rows = one.rows
+    }
+    if (one.sqlstate !== undefined) outcome.sqlstate = one.sqlstate
+    if (one.bytes_up > 0) outcome.bytes_up = one.bytes_up
+    if (bytes_down !== undefined) outcome.bytes_down = bytes_down
+    this.session.outcome(outcome)
   }
 
   /** The session is over: what still ran has no other outcome. */
   close(status: "cut" | "lost"): void {
     if (this.pending.size > 0) this.#interrupted = true
-    for (let one = this.pending.shift(); one; one = this.pending.shift()) this.settle(one, { status })
+    for (let one = this.pending.shift(); one; one = this.pending.shift()) this.settle(one, status)
   }
 }

@@ -101,18 +101,12 @@ export class Frontend implements MessageReader {
   #query(seen: Seen): Fate {
     const talk = this.#talk
     const { sql, sql_bytes } = sqlAt(seen, seen.start)
-    const decision = talk.session.decide({
-      kind: "postgres.statement",
-      how: "simple",
-      sql,
-      ...(sql_bytes === undefined ? {} : { sql_bytes }),
-    })
+    const whole = sql_bytes === undefined
+    const decision = talk.session.decide(
+      whole ? { kind: "postgres.statement", how: "simple", sql } : { kind: "postgres.statement", how: "simple", sql, sql_bytes },
+    )
     if (decision.verdict === "deny") return this.#denyWithSync(decision.error)
-    talk.ask("query", {
-      action: decision.action,
-      since: talk.clock.now(),
-      renaming: mayRename(sql) ? sql : undefined,
-    })
+    talk.askToRun("query", decision.action, mayRename(sql) ? sql : undefined)
     return "pass"
   }
 
@@ -173,12 +167,9 @@ export class Frontend implements MessageReader {
       talk.ask("execute", { denial: denial(decision.error) })
       return message("E", `sluice denied ${randomBytes(16).toString("hex")}`, int32(0))
     }
-    talk.ask("execute", {
-      action: decision.action,
-      since: talk.clock.now(),
-      // Without a text we do not know, so it may.
-      renaming: statement === undefined || !certain ? (statement?.sql ?? "") : statement.renames ? statement.sql : undefined,
-    })
+    // Without a text we do not know, so it may.
+    const renaming = statement === undefined || !certain ? (statement?.sql ?? "") : statement.renames ? statement.sql : undefined
+    talk.askToRun("execute", decision.action, renaming)
     return "pass"
   }
 
@@ -202,7 +193,7 @@ export class Frontend implements MessageReader {
       ...(leftOut > 0 ? { values_left_out: leftOut } : {}),
     })
     if (decision.verdict === "deny") return this.#denyWithSync(decision.error)
-    talk.ask("call", { action: decision.action, since: talk.clock.now() })
+    talk.askToRun("call", decision.action, undefined)
     return "pass"
   }
 

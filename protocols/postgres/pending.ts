@@ -3,41 +3,28 @@
 import type { Millis } from "../../src/core/clock.ts"
 import type { Portal, Statement, Statements } from "./statements.ts"
 
-export interface Asked {
+/** One class, so that every question has one shape: this is made for each message. */
+export class Asked {
   readonly kind: "query" | "call" | "parse" | "bind" | "describe" | "execute" | "close_statement" | "close_portal" | "sync" | "copy_end"
   /** The statement's or portal's. */
-  readonly name: string
-  readonly statement: Statement | undefined
-  readonly portal: Portal | undefined
+  name = ""
+  statement: Statement | undefined
+  portal: Portal | undefined
   /** The text that runs, when it may change what names stand for. */
-  readonly renaming: string | undefined
+  renaming: string | undefined
   /** The recorded action, or -1. */
-  readonly action: number
-  readonly since: Millis
+  action = -1
+  since: Millis = 0
   /** A denied action: goes to the client in place of the server's error, or before its ReadyForQuery. */
-  readonly denial: Buffer | undefined
+  denial: Buffer | undefined
   /** What became of it so far. */
   sqlstate: string | undefined
   tag: string | undefined
-  rows: number
-  bytes_up: number
-}
+  rows = 0
+  bytes_up = 0
 
-/** `kind` and what differs from nothing. */
-export function asked(kind: Asked["kind"], more: Partial<Asked> = {}): Asked {
-  return {
-    kind,
-    name: more.name ?? "",
-    statement: more.statement,
-    portal: more.portal,
-    renaming: more.renaming,
-    action: more.action ?? -1,
-    since: more.since ?? 0,
-    denial: more.denial,
-    sqlstate: undefined,
-    tag: undefined,
-    rows: 0,
-    bytes_up: 0,
+  constructor(kind: Asked["kind"]) {
+    this.kind = kind
   }
 }
 

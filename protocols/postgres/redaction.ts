@@ -4,10 +4,11 @@
 // Source: "Lexical Structure: Constants".
 
 const replacement = "[secret]"
+const nesting_max = 3 // dollar-quoted code inside dollar-quoted code; each level is read again
 
 /** `sql` with the passwords it sets taken out. */
 export function redact(sql: string): string {
-  return /password/i.test(sql) ? redactText(sql) : sql
+  return /password/i.test(sql) ? redactText(sql, nesting_max) : sql
 }
 
 /** What stands at a place where SQL may be code: comments, quoted names, literals, words, or one character of anything else. */
@@ -24,14 +25,14 @@ const token = new RegExp(
   "gu",
 )
 
-function redactText(sql: string): string {
+function redactText(sql: string, nesting: number): string {
   const kept: string[] = []
   let expected = false // the last word was PASSWORD
   for (const { 0: piece, groups = {} } of sql.matchAll(token)) {
     const { comment, space, word, escaped, quoted, dollar, tag } = groups
     const literal = escaped ?? quoted ?? dollar
     if (literal !== undefined) {
-      kept.push(expected ? `'${replacement}'` : insideLiteral(literal, dollar === undefined ? undefined : (tag ?? "").length + 2))
+      kept.push(expected ? `'${replacement}'` : insideLiteral(literal, { fence: dollar && `$${tag ?? ""}$`, nesting }))
     } else {
       kept.push(piece)
     }
@@ -40,10 +41,18 @@ function redactText(sql: string): string {
   return kept.join("")
 }
 
-/** A literal that is not itself a password may hold SQL, as a DO block does, or a connection string. `fence`: the length of its `$tag$`. */
-function insideLiteral(literal: string, fence: number | undefined): string {
+interface Literal {
+  /** The `$tag$` around it. */
+  readonly fence: string | undefined
+  readonly nesting: number
+}
+
+/** A literal that is not itself a password may hold SQL, as a DO block does, or a connection string. */
+function insideLiteral(literal: string, { fence, nesting }: Literal): string {
   if (!/password/i.test(literal)) return literal
-  const inner = fence === undefined ? literal : literal.slice(0, fence) + redactText(literal.slice(fence, -fence)) + literal.slice(-fence)
+  const code = fence !== undefined && nesting > 0
+  const end = code && literal.length >= 2 * fence.length && literal.endsWith(fence) ? fence : ""
+  const inner = code ? fence + redactText(literal.slice(fence.length, literal.length - end.length), nesting - 1) + end : literal
   return inner
     .replace(/(password\s+\\?)''(?:[^']|'{4})*''/giu, `$1''${replacement}''`)
     .replace(/(password\s*=\s*)(?:''(?:[^']|'{4})*''|[^\s'"]+)/giu, `$1${replacement}`)

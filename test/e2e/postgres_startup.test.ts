@@ -241,6 +241,40 @@ suite("the start of a PostgreSQL connection", { skip: needs("psql", "openssl"), 
     }
   })
 
+  test("a pipeline whose meaning hangs on an earlier round waits for it and goes on by itself; what ran is what is on record", async () => {
+    const client = raw()
+    await logIn(client)
+    const parse = (sql: string, name = "") => message("P", name, sql, Buffer.alloc(2))
+    const run = Buffer.concat([message("B", "", "", Buffer.alloc(6)), message("E", "", int32(0))])
+    const sync = message("S")
+    client.say(parse("SELECT 'old meaning'"), sync)
+    await client.until("Z")
+    client.say(parse("nonsense", "other"), parse("SELECT 'new meaning'"), sync, run, sync, parse("SELECT 'last'"), run, sync)
+    const answers = [...(await client.until("Z")), ...(await client.until("Z")), ...(await client.until("Z"))]
+    assert.equal(types(answers), "EZ2DCZ12DCZ")
+    assert.match(String(answers[3]?.body), /old meaning/)
+    client.stream.destroy()
+    const ran = await eventually("the recording", () =>
+      sluice
+        .recorded()
+        .map((id) => sluice.recording(id).flatMap((line) => (line.kind === "action" && "sql" in line.action ? [line.action.sql] : [])))
+        .find((texts) => texts.includes("SELECT 'last'")),
+    )
+    assert.deepEqual(ran, ["SELECT 'old meaning'", "SELECT 'last'"])
+  })
+
+  test("a pipeline far longer than what is kept in mind comes through whole", async () => {
+    const client = raw()
+    await logIn(client)
+    const one = Buffer.concat([message("B", "", "s", Buffer.alloc(6)), message("E", "", int32(0))])
+    client.say(message("P", "s", "SELECT 1", Buffer.alloc(2)))
+    for (let batch = 0; batch < 30; batch++) client.say(...Array.from({ length: 1_000 }, () => one))
+    client.say(message("S"))
+    const answers = types(await client.until("Z"))
+    assert.equal(answers.length, 1 + 3 * 30_000 + 1)
+    client.stream.destroy()
+  })
+
   test("garbage after the login ends that session with 08P01, on record", async () => {
     const client = raw()
     await logIn(client)

@@ -23,6 +23,7 @@ const cases: readonly (readonly [string, string])[] = [
   ],
   ["SELECT dblink_connect('password = ''hunter2'' host=h')", "SELECT dblink_connect('password = [secret] host=h')"],
   ["DO $x$ BEGIN ALTER ROLE bob PASSWORD 'hunter2'; END $x$", "DO $x$ BEGIN ALTER ROLE bob PASSWORD '[secret]'; END $x$"],
+  ["DO $x$ ALTER ROLE bob PASSWORD 'hunter2", "DO $x$ ALTER ROLE bob PASSWORD '[secret]'"],
   ["DO 'BEGIN ALTER ROLE bob PASSWORD ''hunter2''; END'", "DO 'BEGIN ALTER ROLE bob PASSWORD ''[secret]''; END'"],
 ]
 
@@ -50,4 +51,6 @@ test("redaction: hostile text takes no more than linear time", () => {
   for (const piece of ["password '", "$a$password", "password ''", "/*password", "'password ''", "password="]) {
     assert.ok(redact(piece.repeat(50_000)).length > 0)
   }
+  const nested = Array.from({ length: 50_000 }, (_, level) => `$a${level}$ password `).join("")
+  assert.ok(redact(nested).length > 0)
 })
