@@ -94,7 +94,7 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
     if (status < 200) return // 102 and 103 are optional to pass on (RFC 9110, section 15.2)
     const { response } = this.#in
     const headers = responseHeaders(rawOf(controller.rawHeaders), this.#http.upstream)
-    headers.push("Sluice-Access-Ends", new Date(this.#session.grant.ends_at).toISOString())
+    headers.push("Sluice-Access-Ends", this.#http.access_ends)
     this.#status = status
     this.#grpc = this.#in.headers.trailers && headers.some((value, i) => i % 2 === 1 && value.startsWith("application/grpc"))
     if (words) response.writeHead(status, words, headers)

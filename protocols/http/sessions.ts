@@ -35,6 +35,7 @@ export class HttpSession {
   readonly #clock: Clock
   readonly #signer: IdentitySigner
   #identity: SignedIdentity | undefined
+  #ends = { at: Number.NaN, text: "" }
   #used_at: Millis
   #timer: Timer
 
@@ -59,6 +60,13 @@ export class HttpSession {
   /** When it last had an exchange; undefined while it has one. */
   get idle_since(): Millis | undefined {
     return this.#clients.inFlight.size > 0 ? undefined : this.#used_at
+  }
+
+  /** The grant's end, as RFC 3339 says it. */
+  get access_ends(): string {
+    const at = this.session.grant.ends_at
+    if (at !== this.#ends.at) this.#ends = { at, text: new Date(at).toISOString() }
+    return this.#ends.text
   }
 
   /** Throws `busy`. */
