@@ -34,10 +34,11 @@ Sluice runs. alice is an engineer, bob is on call and approves. Copy the lines i
     ${alice} gateway request demo-app --for 15m --reason "a look at the page"
     curl --cacert ${shown}/ca.crt -H "Authorization: Bearer $(${alice} gateway token demo-app)" ${app}
 
-  What was done, and the end of it:
-    ${bob} gateway requests
-    ${alice} gateway grants
+  What was done, and an end to it (the ids are in the lists):
+    ${bob} gateway grants
+    ${bob} gateway revoke <grant> --reason "enough seen"
     ${alice} gateway sessions
+    npx sluice replay <session> --config ${shown}/sluice.yaml
 
 Everything is in ${folder.root}${folder.moved ? ` (${folder.moved})` : ""}: sluice.yaml, keys, recordings, logs. To forget it all: rm -rf ${shown}
 SSH crypto: ${native ? "native" : "plain JavaScript, slower (a C++ compiler at npm ci makes it native)"}. Ctrl-C ends everything.
