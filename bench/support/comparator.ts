@@ -32,7 +32,7 @@ export function startComparator(options: ComparatorOptions): Promise<Comparator>
       writeFileSync(join(folder, name), content)
       own(join(folder, name), 0o600)
     }
-    const running = launch(program, options.args(at), { ...(isRoot ? nobody : {}), cwd: folder, limit_ms: 2 ** 31 - 1 })
+    const running = launch(program, options.args(at), { ...(isRoot ? nobody : {}), cwd: folder, background: true })
     await eventually(`${options.program} to listen`, async () => !running.running || (await answers(port)))
     if (!running.running) throw new Error(`${options.program} did not start:\n${running.stdout}${running.stderr}`)
     return { port, stop: async () => void (await running.stop()) }

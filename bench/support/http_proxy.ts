@@ -14,7 +14,7 @@ export function startHttpProxy(targetPort: number, tls: { cert: string; key: str
   writeFileSync(key, tls.key, { mode: 0o600 })
   return onFreePort(async (port) => {
     const args = [join(import.meta.dirname, "http_proxy_child.ts"), String(port), `http://127.0.0.1:${targetPort}`, cert, key]
-    const running = launch(process.execPath, ["--no-deprecation", ...args], { limit_ms: 2 ** 31 - 1 })
+    const running = launch(process.execPath, ["--no-deprecation", ...args], { background: true })
     await eventually("http-proxy to listen", async () => !running.running || (await answers(port)))
     if (!running.running) throw new Error(`http-proxy did not start:\n${running.stderr}`)
     return { port, stop: async () => void (await running.stop()) }

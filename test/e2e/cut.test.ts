@@ -134,7 +134,7 @@ suite("the cut", { skip: needs("ssh", "sshd", "psql", "curl", "openssl"), concur
       const live = await connectAll(sluice)
       sluice.program?.signal("SIGTERM")
       await assertEnded(live, /sluice: the gateway is shutting down; connect again in a moment/)
-      const ran = await sluice.program?.ended
+      const ran = await sluice.program?.end()
       assert.equal(ran?.status, 0)
       for (const session of sluice.recorded()) {
         const last = sluice.recording(session).at(-1)

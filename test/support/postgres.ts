@@ -66,7 +66,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     const server = launch(made.postgres, ["-D", made.data, "-p", String(port), "-c", "listen_addresses=127.0.0.1"], {
       ...made.as,
       env: made.env,
-      limit_ms: 2 ** 31 - 1,
+      background: true,
     })
     await eventually("postgres to listen", async () => !server.running || (await answers(port)))
     const admin = adminOf(port)
@@ -140,6 +140,6 @@ async function prepare(admin: Admin): Promise<void> {
 async function stop(server: Program): Promise<void> {
   server.signal("SIGINT")
   const insist = setTimeout(() => void server.stop("SIGQUIT"), 10_000)
-  await server.ended
+  await server.end()
   clearTimeout(insist)
 }

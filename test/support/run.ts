@@ -4,6 +4,7 @@
 //   const shell = launch("ssh", ["-tt", "host"])                       // while it lives
 //   await shell.says(/\$ /); shell.type("exit 3\n"); (await shell.ended).status
 import { type ChildProcess, spawn } from "node:child_process"
+import { Socket } from "node:net"
 
 export interface RunOptions {
   /** Added to this process's environment; undefined takes a variable away. */
@@ -15,6 +16,8 @@ export interface RunOptions {
   readonly gid?: number
   /** After this it is killed and `timedOut` says so. */
   readonly limit_ms?: number
+  /** A server: no limit, and it does not keep this process alive, so that a test that fails before it stops it still ends. */
+  readonly background?: boolean
 }
 
 export interface Ran {
@@ -74,7 +77,8 @@ export class Program {
     this.pid = child.pid
     child.stdin?.on("error", () => {}) // it left before reading everything
     if (options.input !== undefined) child.stdin?.end(options.input)
-    this.ended = this.#watch(options.limit_ms ?? limit_ms_default)
+    this.ended = this.#watch(options.background ? undefined : (options.limit_ms ?? limit_ms_default))
+    if (options.background) this.#hold("unref")
     this.ended.catch(() => {})
   }
 
@@ -116,6 +120,12 @@ export class Program {
     return this.#over === undefined
   }
 
+  /** Settles as `ended` does; waits for it even when it runs in the background. */
+  end(): Promise<Ran> {
+    if (this.running) this.#hold("ref")
+    return this.ended
+  }
+
   /** To the program alone. */
   signal(signal: NodeJS.Signals): void {
     if (this.pid !== undefined && this.running) this.#child.kill(signal)
@@ -125,6 +135,7 @@ export class Program {
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<Ran> {
     const { pid } = this
     if (pid !== undefined && this.running) {
+      this.#hold("ref")
       signalGroup(pid, signal)
       const insist = setTimeout(() => signalGroup(pid, "SIGKILL"), 15_000)
       await this.ended.finally(() => clearTimeout(insist))
@@ -132,17 +143,24 @@ export class Program {
     return this.ended
   }
 
-  #watch(limit_ms: number): Promise<Ran> {
+  /** Whether this process waits for it. */
+  #hold(how: "ref" | "unref"): void {
+    this.#child[how]()
+    for (const stream of this.#child.stdio) if (stream instanceof Socket) stream[how]()
+  }
+
+  #watch(limit_ms: number | undefined): Promise<Ran> {
     const child = this.#child
     const { pid } = child
     if (pid !== undefined) groups.add(pid)
     child.stdout?.setEncoding("utf8").on("data", (text: string) => this.#heard("stdout", text))
     child.stderr?.setEncoding("utf8").on("data", (text: string) => this.#heard("stderr", text))
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const tooLong = (): void => {
         this.#timedOut = true
         if (pid !== undefined) signalGroup(pid, "SIGKILL")
-      }, limit_ms)
+      }
+      const timer = limit_ms === undefined ? undefined : setTimeout(tooLong, limit_ms)
       child.once("error", (failure) => {
         clearTimeout(timer)
         reject(failure)

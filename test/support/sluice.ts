@@ -217,7 +217,7 @@ export async function spawnSluice(options: SluiceOptions): Promise<Sluice> {
     "--role",
     role,
   ]
-  const program = launch(words[0] ?? process.execPath, words.slice(1), { limit_ms: 2 ** 31 - 1 })
+  const program = launch(words[0] ?? process.execPath, words.slice(1), { background: true })
   const names: readonly ListenerName[] =
     role === "all"
       ? ["ssh", "postgres", "http", "approvals", "health"]

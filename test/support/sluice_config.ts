@@ -26,8 +26,9 @@ export interface SluiceSetup {
 export const gatewayName = "gw.test"
 export const gatewayKey = "the-key-a-gateway-shows-in-tests-0123456789"
 
-function usualPolicy(targets: readonly string[]): Section {
-  return { admins: ["admins"], access: [{ who: ["engineers"], targets, max: "8h", approve: { by: ["oncall"], count: 1 } }] }
+function usualPolicy(users: readonly Person[], targets: readonly string[]): Section {
+  const access = [{ who: ["engineers"], targets, max: "8h", approve: { by: ["oncall"], count: 1 } }]
+  return users.some(({ groups }) => groups.includes("admins")) ? { access, admins: ["admins"] } : { access }
 }
 
 /** Writes the file into the folder and answers its path. */
@@ -50,7 +51,7 @@ export function writeConfig(setup: SluiceSetup): string {
     approvals: { listen, gateway_key: "file:gateway_key", ...setup.approvals },
     identity: { users: setup.users.map(({ name, groups, publicKey }) => ({ name, groups, ssh_keys: [publicKey] })) },
     targets: setup.targets,
-    policy: setup.policy ?? usualPolicy(targets),
+    policy: setup.policy ?? usualPolicy(setup.users, targets),
     ...(setup.recordings ? { recordings: setup.recordings } : {}),
   }
   writeFileSync(file, stringify(content))

@@ -53,7 +53,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
   return onFreePort(async (port) => {
     const config = join(folder, `sshd_config.${port}`)
     writeFileSync(config, [...(options.config ?? []), ...settings({ port, hostKey: host.file, authorized, folder })].join("\n") + "\n")
-    const server = launch(program, ["-D", "-e", "-f", config], { limit_ms: 2 ** 31 - 1 })
+    const server = launch(program, ["-D", "-e", "-f", config], { background: true })
     await eventually("sshd to listen", async () => !server.running || (await answers(port)))
     if (!server.running) throw new Error(`sshd did not start: ${server.stderr}`)
     return {
