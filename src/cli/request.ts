@@ -67,7 +67,7 @@ function answer(context: Context, request: RequestView): string {
   switch (request.status) {
     case "approved": {
       if (!grant) return `Request ${id} was approved.`
-      const by = decisions.length === 0 ? "by a rule" : `by ${visible(decisions.map((decision) => decision.by).join(", "))}`
+      const by = request.approvals_needed === 0 ? "by a rule" : `by ${visible(decisions.map((decision) => decision.by).join(", "))}`
       const from = grant.starts_at > now ? ` from ${until(grant.starts_at, now)}` : ""
       const use = context.useLine(grant.target, grant.as?.[0])
       const words = `Request ${id} was approved ${by}: ${targetAs(grant.target, grant.as)}${from} until ${until(grant.ends_at, now)}, grant ${grant.id}.`

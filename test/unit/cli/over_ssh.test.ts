@@ -1,0 +1,259 @@
+import assert from "node:assert/strict"
+import { after, before, test } from "node:test"
+import { createApiClient, type ApiClient } from "../../../src/api/client.ts"
+import type { GrantView, RequestView, SessionView } from "../../../src/api/schema.ts"
+import { createVerbs } from "../../../src/cli/over_ssh.ts"
+import type { Config } from "../../../src/config/config.ts"
+import { loadConfig } from "../../../src/config/load.ts"
+import { openState } from "../../../src/config/state.ts"
+import { mintIdentity } from "../../../src/core/identity.ts"
+import { newSessionId } from "../../../src/core/ids.ts"
+import { Secret } from "../../../src/core/secret.ts"
+import type { Verbs } from "../../../src/gateway/contract.ts"
+import { people, type Person } from "../../support/people.ts"
+import { startSluice, type Sluice } from "../../support/sluice.ts"
+import { gatewayKey } from "../../support/sluice_config.ts"
+
+const { alice, bob, dana } = people()
+const hostKey = alice.publicKey.split(" ").slice(0, 2).join(" ")
+const targets = [
+  {
+    name: "prod-host",
+    ssh: { address: "127.0.0.1:1", logins: ["deploy", "root"], auth: { key: `file:${alice.file}` }, host_key: hostKey },
+  },
+  { name: "secret-host", ssh: { address: "127.0.0.1:1", logins: ["root"], auth: { key: `file:${alice.file}` }, host_key: hostKey } },
+  { name: "orders", postgres: { address: "127.0.0.1:1", database: "orders", tls: "disable", roles: { readonly: {} } } },
+]
+const policy = {
+  admins: ["admins"],
+  access: [
+    { who: ["oncall"], targets: ["orders"], max: "1h", approve: "auto" },
+    { who: ["engineers"], targets: ["prod-host", "orders"], max: "4h", approve: { by: ["oncall"], count: 1 } },
+  ],
+}
+
+let sluice: Sluice
+let gatewayApi: ApiClient
+let verbs: Verbs
+let config: Config
+
+before(async () => {
+  sluice = await startSluice({ users: [alice, bob, dana], targets, policy, role: "approvals", gateway: { ask_with: "ssh gw" } })
+  const loaded = await loadConfig(sluice.configFile)
+  assert.ok(loaded.ok)
+  config = loaded.config
+  const apiUrl = `http://127.0.0.1:${sluice.port("approvals")}`
+  gatewayApi = createApiClient({ url: apiUrl, credential: () => new Secret(gatewayKey) })
+  verbs = createVerbs({ config, keys: (await openState(config.state)).keys, gatewayApi, apiUrl })
+})
+
+after(async () => {
+  await gatewayApi.close()
+  await sluice.stop()
+})
+
+interface Ran {
+  readonly status: number
+  readonly out: string
+  readonly err: string
+}
+
+async function ran(
+  person: Person,
+  words: readonly string[],
+  { signal, heard }: { signal?: AbortSignal; heard?: (err: string) => void } = {},
+): Promise<Ran> {
+  const identity = mintIdentity({ subject: person.name, groups: person.groups, via: "ssh-key SHA256:x", until: Infinity })
+  let [out, err] = ["", ""]
+  const error = (text: string): void => {
+    err += text
+    heard?.(err)
+  }
+  const io = { write: (text: string) => void (out += text), error, signal: signal ?? new AbortController().signal, columns: 200 }
+  return { status: await verbs(identity, words, io), out, err }
+}
+
+async function json<T>(person: Person, ...words: string[]): Promise<T> {
+  const { status, out, err } = await ran(person, [...words, "--json"])
+  assert.equal(status, 0, err)
+  return JSON.parse(out) as T
+}
+
+const ask = (person: Person, ...words: string[]): Promise<RequestView> => json(person, "request", "prod-host", "--for", "1h", ...words)
+
+test("verbs: ask, see it waiting, approve, see what was approved, use it", async () => {
+  const asked = await ran(alice, ["request", "prod-host", "--for", "1h", "--as", "root", "--as", "deploy", "--reason", "INC-7: pods crash"])
+  assert.equal(asked.status, 0, asked.err)
+  const [, id = ""] = /Request (\d+) for prod-host as deploy, root, 1h, needs one approval.*ssh gw approve \1/.exec(asked.out) ?? []
+  assert.ok(id, asked.out)
+  const waiting = await ran(bob, [])
+  assert.match(waiting.out, /^You are bob@example\.com \(oncall\)\./)
+  assert.match(waiting.out, new RegExp(`Waiting for you\\n.*\\n${id} .*alice@example.com.*INC-7: pods crash\\nssh gw approve ${id}\\n`))
+  const approved = await ran(bob, ["approve", `#${id}`])
+  assert.equal(approved.status, 0)
+  assert.match(approved.out, new RegExp(`Request ${id} is approved.`))
+  for (const fact of [
+    "who     alice@example.com",
+    "target  prod-host",
+    "as      deploy, root",
+    "reason  INC-7: pods crash",
+    "for     1h",
+    "end     until ",
+  ]) {
+    assert.ok(approved.out.includes(fact), fact)
+  }
+  const mine = await ran(alice, [])
+  assert.match(mine.out, /Your grants\n.*\ng_\w{16} .*prod-host as deploy, root.*ends .*, in (1h|59m\d+s)/)
+  assert.match(mine.out, /\nssh -J gw deploy@prod-host\n/)
+})
+
+test("verbs: nobody approves their own request, and is told what to do instead", async () => {
+  const { id } = await ask(alice, "--reason", "mine")
+  const { status, err } = await ran(alice, ["approve", String(id)])
+  assert.equal(status, 1)
+  assert.equal(
+    err,
+    "sluice: nobody approves their own request\nAsk a colleague to approve it: `ssh gw requests` shows it to those who may.\n",
+  )
+  const machine = await ran(alice, ["approve", String(id), "--json"])
+  assert.equal((JSON.parse(machine.out) as { error: { code: string } }).error.code, "own_request")
+  assert.deepEqual([machine.status, machine.err], [1, ""])
+  assert.equal((await ran(alice, ["withdraw", String(id)])).status, 0)
+})
+
+test("verbs: a rule that approves says so at once, with the line to use", async () => {
+  const { status, out } = await ran(bob, ["request", "orders", "--for", "30m", "--wait"])
+  assert.equal(status, 0)
+  assert.match(out, /was approved by a rule: orders until .*, grant g_/)
+  assert.match(out, /PGPASSWORD=\$\(ssh gw token orders\) psql "host=gw\.test port=0 dbname=orders user=readonly sslmode=require"/)
+})
+
+test("verbs: --wait ends with the decision, and its exit status says which", async () => {
+  for (const [decide, status, words] of [
+    [["approve"], 0, /was approved by bob@example\.com: prod-host/],
+    [["deny", "--reason", "not \u0041gain"], 1, /was denied by bob@example\.com: not Again/],
+  ] as const) {
+    const asked = Promise.withResolvers<string>()
+    const heard = (err: string): void => {
+      const [, id] = /Request (\d+) .*\nWaiting for a decision/.exec(err) ?? []
+      if (id !== undefined) asked.resolve(id)
+    }
+    const waiting = ran(alice, ["request", "prod-host", "--for", "1h", "--reason", decide[0], "--wait"], { heard })
+    const [verb, ...more] = decide
+    await ran(bob, [verb, await asked.promise, ...more])
+    const over = await waiting
+    assert.equal(over.status, status)
+    assert.match(over.out, words)
+  }
+})
+
+test("verbs: Ctrl-C while waiting takes the request back", async () => {
+  const stop = new AbortController()
+  const heard = (err: string): void => {
+    if (err.includes("Waiting for a decision")) stop.abort()
+  }
+  const { err } = await ran(alice, ["request", "prod-host", "--for", "2h", "--reason", "gone", "--wait"], { signal: stop.signal, heard })
+  const [, id] = /Request (\d+) was taken back/.exec(err) ?? []
+  const { requests } = await json<{ requests: RequestView[] }>(alice, "requests")
+  assert.equal(requests.find((request) => request.id === Number(id))?.status, "withdrawn")
+})
+
+test("verbs: revoke and drop end grants, and the list of all says who did it and why", async () => {
+  const first = await ask(alice, "--reason", "one", "--as", "root")
+  const second = await ask(alice, "--reason", "two", "--as", "deploy")
+  const grantOf = async (id: number): Promise<GrantView> => (await json<RequestView>(bob, "approve", String(id))).grant!
+  const revoked = await grantOf(first.id)
+  const dropped = await grantOf(second.id)
+  assert.match(
+    (await ran(bob, ["revoke", revoked.id, "--reason", "over"])).out,
+    /alice@example\.com has no access to prod-host as root any more/,
+  )
+  assert.match((await ran(alice, ["drop", dropped.id])).out, /You gave back prod-host as deploy/)
+  const all = (await ran(alice, ["grants", "--all"])).out
+  assert.match(all, new RegExp(`${revoked.id} .*revoked \\d\\d:\\d\\d:\\d\\d by bob@example.com: over`))
+  assert.match(all, new RegExp(`${dropped.id} .*dropped`))
+  assert.ok(!(await ran(alice, ["grants"])).out.includes(revoked.id))
+  assert.equal((await ran(bob, ["revoke", revoked.id])).status, 1)
+})
+
+test("verbs: sessions are listed and killed by those who may", async () => {
+  const { id } = await ask(alice, "--reason", "session")
+  const { grant } = await json<RequestView>(bob, "approve", String(id))
+  const session: Omit<SessionView, "ended_at" | "ended_why"> = {
+    id: newSessionId(),
+    gateway: "gw.test",
+    protocol: "ssh",
+    subject: alice.name,
+    target: "prod-host",
+    as: "root",
+    grant: grant!.id,
+    client: "192.0.2.7:1",
+    started_at: Date.now(),
+  }
+  await gatewayApi.call("report", { body: { gateway: "gw.test", reports: [{ event: "started", session }] } })
+  assert.match(
+    (await ran(alice, ["sessions", "--live"])).out,
+    /s_\w{16}  alice@example\.com  prod-host as root \(ssh\)  192\.0\.2\.7:1 .* live/,
+  )
+  assert.match(
+    (await ran(dana, ["kill", session.id, "--reason", "wrong host"])).out,
+    /Session s_\w{16} of alice@example\.com on prod-host is being ended/,
+  )
+  assert.equal((await ran(alice, ["sessions", "--live"])).status, 0)
+})
+
+test("verbs: token prints the token alone, for the use that was asked for", async () => {
+  const audience = (token: string): unknown =>
+    (JSON.parse(Buffer.from(token.split(".")[1]!, "base64url").toString()) as { aud: unknown }).aud
+  const { out, err } = await ran(alice, ["token", "orders"])
+  assert.match(out, /^[\w-]+\.[\w-]+\.[\w-]+\n$/)
+  assert.match(err, /^good until .* UTC/)
+  assert.equal(audience(out), "sluice:target:orders")
+  assert.equal(audience((await ran(alice, ["token", "--for", "orders"])).out), "sluice:target:orders")
+  assert.equal(audience((await ran(alice, ["token"])).out), "sluice:targets")
+  const api = await json<{ token: string; url: string }>(alice, "token", "--api")
+  assert.equal(audience(api.token), "sluice:api")
+  assert.equal(api.url, `http://127.0.0.1:${sluice.port("approvals")}`)
+  for (const words of [
+    ["token", "orders", "--api"],
+    ["token", "orders", "--for", "prod-host"],
+  ])
+    assert.equal((await ran(alice, words)).status, 2)
+})
+
+test("verbs: what to paste names the targets one may ask for, and no other", async () => {
+  const { out } = await ran(alice, ["ssh-config"])
+  assert.match(out, /\nHost gw\n  HostName gw\.test\n/)
+  assert.match(out, /\nHost prod-host\n  ProxyJump gw\n/)
+  assert.match(out, /\n@cert-authority gw\.test,.*,prod-host ssh-ed25519 AAAA\S+ gw\.test host CA\n/)
+  assert.ok(!out.includes("secret-host"))
+  assert.match((await ran(alice, ["pg-service"])).out, /\[orders\]\nhost=gw\.test\nport=0\ndbname=orders\nuser=readonly\nsslmode=require\n/)
+  assert.match((await ran(dana, ["pg-service"])).out, /no rule lets you/)
+})
+
+test("verbs: misuse is 2 and says how it is meant; refused is 1", async () => {
+  for (const words of [
+    ["bogus"],
+    ["approve"],
+    ["approve", "x"],
+    ["approve", "0"],
+    ["request", "prod-host"],
+    ["request", "x", "--for", "1y"],
+    ["kill", "s_1", "--reason", "x"],
+    ["request", "prod-host", "--for", "1h", "--at", "2026-01-15 14:00"],
+    ["start"],
+    ["replay", "/etc/passwd"],
+    ["check"],
+    ["request", "prod-host", "--for", "9h"],
+  ]) {
+    const { status, out, err } = await ran(alice, words)
+    assert.equal(status, 2, words.join(" "))
+    assert.equal(out, "")
+    assert.notEqual(err, "")
+  }
+  assert.equal((await ran(alice, ["request", "secret-host", "--for", "1h"])).status, 1)
+  assert.equal((await ran(alice, ["--help"])).status, 0)
+  assert.match((await ran(alice, ["--help"])).out, /Usage: ssh gw/)
+  const unknown = await ran(alice, ["request", "no-such-host", "--for", "1h"])
+  assert.equal(unknown.err, (await ran(alice, ["request", "secret-host", "--for", "1h"])).err, "unknown and forbidden are the same")
+})
