@@ -1,7 +1,7 @@
 // HTTP/1.1 and WebSockets. `<target>.<domain>` names the target; a token in `Authorization: Bearer` or `X-Sluice-Token` says who.
 //
 //   downstream  one connection: parse, whose target, who        codec · headers · routing · bearer: what a request says
-//   sessions    one session a person, target and address         relay    one exchange, there and back (upload, websocket)
+//   sessions    one http_session a person, target and address    relay    one exchange, there and back (upload, websocket)
 //   upstream    the target's connections                          refusal  how HTTP says no
 //   identity_jwt  what applications are told about the user
 //

@@ -33,7 +33,9 @@ suite("http: one exchange", () => {
       "x-forwarded-host": "shop.gateway",
       "x-sluice-subject": rig.harness.alice.name,
     })
-    const keys = JSON.parse((await rig.send("GET /.well-known/jwks.json HTTP/1.1\r\nHost: gateway\r\n\r\n").answer()).body.replace(/^.*?(\{.*\}).*$/s, "$1")) as JSONWebKeySet // prettier-ignore
+    const keys = JSON.parse(
+      (await rig.send("GET /.well-known/jwks.json HTTP/1.1\r\nHost: gateway\r\n\r\n").answer()).body.replace(/^.*?(\{.*\}).*$/s, "$1"),
+    ) as JSONWebKeySet
     const { payload, protectedHeader } = await jwtVerify(String(identity), createLocalJWKSet(keys), {
       issuer: "https://gateway",
       audience: "https://shop.gateway",

@@ -9,7 +9,12 @@ const started = (rig: Rig): readonly { readonly target: string; readonly subject
 suite("http: sessions", () => {
   test("requests that come at once, over many connections and with several tokens, open one", async () => {
     const rig = await createRig()
-    const { token: second } = await rig.harness.issuer.issue({ subject: rig.harness.alice.name, via: "test", use: "target", target: "shop" })
+    const { token: second } = await rig.harness.issuer.issue({
+      subject: rig.harness.alice.name,
+      via: "test",
+      use: "target",
+      target: "shop",
+    })
     const clients = [...Array(8).keys()].map((i) => rig.send(i % 2 === 0 ? rig.get("/") : rig.get("/").replace(rig.token, second)))
     for (const client of clients) assert.equal((await client.answer()).status, 200)
     assert.equal(started(rig).length, 1)
@@ -28,7 +33,10 @@ suite("http: sessions", () => {
     assert.equal((await client.answer()).status, 200)
     client.write(rig.get("/"))
     assert.equal((await client.answer()).status, 200)
-    assert.deepEqual(started(rig).map(({ target }) => target), ["shop", "books"]) // prettier-ignore
+    assert.deepEqual(
+      started(rig).map(({ target }) => target),
+      ["shop", "books"],
+    )
   })
 
   test("two people on one connection never share one, whatever came before", async () => {
