@@ -63,9 +63,10 @@ export async function readToken(side: Downstream, gate: Gate, startup: Startup):
   side.client.write(authenticationCleartextPassword())
   const answer = await side.inlet.message(limits.auth_token_bytes_max)
   if (!answer) return undefined
-  if (answer.type !== "p" || answer.body.indexOf(0) !== answer.body.length - 1) throw broken("no password where one was asked for")
-  const token = new Secret(answer.body.toString("utf8", 0, answer.body.length - 1))
-  answer.body.fill(0)
+  const { type, body } = answer
+  if (type !== "p" || body.length === 0 || body.indexOf(0) !== body.length - 1) throw broken("no password where one was asked for")
+  const token = new Secret(body.toString("utf8", 0, body.length - 1))
+  body.fill(0)
   return token
 }
 

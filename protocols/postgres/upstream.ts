@@ -120,7 +120,9 @@ async function readGreeting(inlet: Inlet): Promise<Pick<Upstream, "key" | "greet
 }
 
 async function next(inlet: Inlet): Promise<Message> {
-  const found = await inlet.message(limits.auth_token_bytes_max)
+  const found = await inlet.message(limits.auth_token_bytes_max).catch((failure: unknown) => {
+    throw new GatewayError("target_broke", {}, failure) // its protocol was broken on that side, not on the client's
+  })
   if (!found) throw broke("closed during the login")
   return found
 }

@@ -1,0 +1,95 @@
+import assert from "node:assert/strict"
+import type { Duplex } from "node:stream"
+import { test } from "node:test"
+import { authenticationOk, int32, message, protocol_3_0 } from "../../../protocols/postgres/codec.ts"
+import type { Startup } from "../../../protocols/postgres/startup.ts"
+import { connectUpstream } from "../../../protocols/postgres/upstream.ts"
+import { GatewayError, type ErrorCode } from "../../../src/core/errors.ts"
+import { Secret } from "../../../src/core/secret.ts"
+import type { PostgresTarget } from "../../../src/core/target.ts"
+import type { Session } from "../../../src/gateway/contract.ts"
+import { wire } from "../../support/wire.ts"
+
+const startup: Startup = {
+  kind: "startup",
+  version: protocol_3_0,
+  negotiate: undefined,
+  user: "readonly",
+  target: "orders",
+  database: undefined,
+  settings: new Map([["application_name", "psql"]]),
+}
+
+/** Logs in on a server that says `lines`, one after each thing it hears. */
+async function logIn(lines: readonly Buffer[], { password, tls = "disable" }: { password?: string; tls?: PostgresTarget["tls"] }) {
+  const { near, far } = wire()
+  const left = [...lines]
+  const heard: Buffer[] = []
+  far.on("data", (chunk: Buffer) => {
+    heard.push(chunk)
+    const line = left.shift()
+    if (line) far.write(line)
+    if (left.length === 0) far.end()
+  })
+  const session = {
+    dial: async () => near,
+    secure: async (stream: Duplex) => stream,
+  } as unknown as Session
+  const target = {
+    protocol: "postgres",
+    name: "orders",
+    labels: {},
+    address: { host: "db.test", port: 5432 },
+    database: "shop",
+    tls,
+    ca: undefined,
+    roles: new Map([["readonly", { password: password === undefined ? undefined : new Secret(password) }]]),
+  } satisfies PostgresTarget
+  const upstream = await connectUpstream(session, target, startup)
+  return { upstream, heard: Buffer.concat(heard).toString("latin1") }
+}
+
+const refused = (lines: readonly Buffer[], options: Parameters<typeof logIn>[1], code: ErrorCode) =>
+  assert.rejects(logIn(lines, options), (failure) => failure instanceof GatewayError && failure.code === code)
+
+const key = message("K", int32(42), int32(7))
+const ready = message("Z", Buffer.from("I"))
+const asks = (method: number, data = "") => message("R", int32(method), Buffer.from(data))
+
+test("upstream: the role, the target's own database and the client's settings are sent; the key stays here", async () => {
+  const status = message("S", "server_version", "18.0")
+  const { upstream, heard } = await logIn([Buffer.concat([authenticationOk(), status, key, ready])], {})
+  assert.match(heard, /user\0readonly\0database\0shop\0application_name\0psql\0\0$/)
+  assert.deepEqual(upstream.key, { pid: 42, secret: int32(7) })
+  assert.deepEqual(upstream.greeting, [status, ready])
+})
+
+test("upstream: a password is never given to a server that asks for it in the clear or by MD5", async () => {
+  await refused([asks(3)], { password: "pencil" }, "target_login_failed")
+  await refused([asks(5, "salt")], { password: "pencil" }, "target_login_failed")
+  await refused([asks(10, "SCRAM-SHA-256-PLUS\0\0")], { password: "pencil" }, "target_login_failed")
+  await refused([asks(10, "SCRAM-SHA-256\0\0")], {}, "target_login_failed")
+})
+
+test("upstream: a server that lets us in without the password it should ask for is not trusted", async () => {
+  await refused([Buffer.concat([authenticationOk(), ready])], { password: "pencil" }, "target_untrusted")
+  const halfway = [asks(10, "SCRAM-SHA-256\0\0"), Buffer.concat([authenticationOk(), ready])]
+  await refused(halfway, { password: "pencil" }, "target_untrusted")
+  await refused([asks(12, "v=AAAA")], { password: "pencil" }, "target_untrusted")
+})
+
+test("upstream: before TLS exactly one byte is taken, and it must be S", async () => {
+  await refused([Buffer.from("N")], { tls: "require" }, "target_untrusted")
+  await refused([Buffer.from("Sx")], { tls: "require" }, "target_untrusted")
+  await refused([Buffer.from("E")], { tls: "verify-full" }, "target_untrusted")
+})
+
+test("upstream: a server that talks without end, or nonsense, or leaves, is given up", async () => {
+  const notices = Buffer.concat(Array.from({ length: 400 }, () => message("N", "M".repeat(1_000))))
+  await refused([Buffer.concat([authenticationOk(), notices])], {}, "target_broke")
+  await refused([Buffer.concat([authenticationOk(), message("D")])], {}, "target_broke")
+  await refused([message("K", int32(1), Buffer.alloc(300))], {}, "target_broke")
+  await refused([Buffer.concat([authenticationOk(), message("K", int32(1), Buffer.alloc(300))])], {}, "target_broke")
+  await refused([Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n")], {}, "target_broke")
+  await refused([authenticationOk()], {}, "target_broke")
+})
