@@ -61,9 +61,10 @@ async function stopped(running: Running, say: (words: string) => void): Promise<
   process.off("SIGTERM", onSignal).off("SIGINT", onSignal)
 }
 
+/** The code may lie on a cause: the words around it say which listener it was. */
 function whatToDo(failure: unknown): string {
-  const { code } = failure as NodeJS.ErrnoException
+  const { code, cause } = failure as NodeJS.ErrnoException
   if (code === "EADDRINUSE") return "Another program listens there: stop it, or change the address in the config."
   if (code === "EACCES") return "This user may not do that: a port below 1024, or a folder of somebody else's."
-  return ""
+  return cause instanceof Error ? whatToDo(cause) : ""
 }

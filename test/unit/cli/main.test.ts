@@ -105,8 +105,9 @@ test("sluice: check says every problem with its place, or that it is sound", asy
   assert.match(sound.stdout, /is sound\.\n$/)
 })
 
-test("sluice: start drains at SIGTERM and leaves with 0; a port in use is said, with what to do", async () => {
+test("sluice: start drains at SIGTERM and leaves with 0; a port in use is said, with what to do", async (t) => {
   const child = await spawnSluice({ users: [alice, bob, dana], targets, role: "approvals" })
+  t.after(() => child.stop())
   const port = child.port("approvals")
   const second = spawnSluice({ users: [alice, bob, dana], targets, role: "approvals", approvals: { listen: `127.0.0.1:${port}` } })
   await assert.rejects(second, /could not start: .*EADDRINUSE.*\nAnother program listens there/s)
