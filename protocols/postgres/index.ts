@@ -132,6 +132,6 @@ class Visit {
   async #cancel(dial: () => Promise<Duplex>): Promise<void> {
     const key: BackendKey | undefined = this.#upstream?.key
     if (!key || !this.#target || !this.#relay?.busy) return
-    await cancelUpstream(this.session, this.#target, { key, dial })
+    await cancelUpstream(this.session, this.#target, { key, dial, clock: this.#gate.clock })
   }
 }

@@ -1,6 +1,7 @@
 // The target's side until its first ReadyForQuery: TLS, login with the role's password, and what the server says then. The
 // client's credentials never come here; the role's never leave here. Source: "Protocol Flow: Start-up".
 import type { Duplex } from "node:stream"
+import type { Clock } from "../../src/core/clock.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
 import type { Secret } from "../../src/core/secret.ts"
@@ -32,17 +33,27 @@ export async function connectUpstream(session: Session, target: PostgresTarget, 
   return { stream, key, greeting }
 }
 
-/** Asks the server to stop what runs on `key`'s connection. Settles when the server has taken it: it then closes the connection. */
-export async function cancelUpstream(
-  session: Session,
-  target: PostgresTarget,
-  wanted: { key: BackendKey; dial: () => Promise<Duplex> },
-): Promise<void> {
-  const stream = await secured(session, target, await wanted.dial())
+export interface Cancelling {
+  readonly key: BackendKey
+  readonly clock: Clock
+  dial(): Promise<Duplex>
+}
+
+/**
+ * Asks the server to stop what runs on `key`'s connection. Settles when the server has taken it, which it shows by closing, or
+ * after `postgres_cancel_ms_max`.
+ */
+export async function cancelUpstream(session: Session, target: PostgresTarget, { key, clock, dial }: Cancelling): Promise<void> {
+  const stream = await secured(session, target, await dial())
   await new Promise<void>((resolve) => {
-    stream.on("error", resolve).on("close", resolve).on("end", resolve)
+    const timer = clock.after(limits.postgres_cancel_ms_max, resolve)
+    const done = () => {
+      timer.cancel()
+      resolve()
+    }
+    stream.on("error", done).on("close", done).on("end", done)
     stream.resume()
-    stream.end(cancelRequest(wanted.key))
+    stream.end(cancelRequest(key))
   })
   stream.destroy()
 }
