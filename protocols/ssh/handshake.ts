@@ -26,8 +26,9 @@ export interface HandshakeOptions {
 
 /** Serves until the socket is closed; never rejects. */
 export function serveHandshake({ socket, keys, owner, log, clock, onConnection, login }: HandshakeOptions): Promise<void> {
+  const hostKeys: unknown = keys.map((key) => ({ key }))
   const server = new ssh2.Server({
-    hostKeys: keys.map((key) => ({ key })) as never, // its types only know keys as text
+    hostKeys: hostKeys as string[], // its types only know keys as text
     algorithms: downstreamAlgorithms,
     ident: "Sluice",
     keepaliveInterval: limits.ssh_keepalive_ms,
