@@ -266,29 +266,45 @@ suite("ssh", { skip: needs("ssh", "scp", "sftp", "sshd", "ssh-keygen"), concurre
   })
 
   suite("who it is", () => {
-    test("a key that was only asked about proves nothing: alice's asked, carol's signed is carol", async () => {
+    /** Shows alice's key when asked what it has; what it signs with is another question. */
+    const showing = (sign: (data: Buffer) => Buffer | Error): Agent => new Agent(alice.publicKey, sign)
+    const loginWith = (methods: readonly unknown[]): Promise<string> => {
       const client = new ssh2.Client()
-      const methods = [{ type: "publickey" as const, username: "x", key: carol.privateKey }, false as const]
-      const said = await new Promise<string>((resolve, reject) => {
-        client.on("error", reject)
+      const left = [...methods]
+      return new Promise<string>((resolve) => {
+        client.on("error", () => {}) // an agent that does not sign, and the refusal
+        client.on("close", () => resolve("refused"))
         client.on("ready", () =>
           client.exec("whoami", (failure, channel) => {
-            if (failure) return reject(failure)
+            if (failure) return resolve("refused")
             let text = ""
-            channel.on("data", (chunk: Buffer) => (text += chunk.toString())).on("close", () => resolve(text))
+            channel
+              .on("data", (chunk: Buffer) => (text += chunk.toString()))
+              .on("close", () => {
+                resolve(text)
+                client.end()
+              })
           }),
         )
-        client.connect({
-          host: "127.0.0.1",
-          port: sluice.port("ssh"),
-          username: "x",
-          authHandler: (_left, _partial, next) => next(methods.shift() as never),
-        })
-        askAbout(client, alice.publicKey)
+        const authHandler = (_left: unknown, _partial: unknown, next: (method: never) => void): void =>
+          next((left.shift() ?? false) as never)
+        client.connect({ host: "127.0.0.1", port: sluice.port("ssh"), username: "x", authHandler: authHandler as never })
       })
-      client.end()
+    }
+
+    test("a key that was only asked about proves nothing: who asks with alice's and signs with carol's is carol", async () => {
+      const asked = { type: "agent", username: "x", agent: showing(() => new Error("no")) }
+      const signed = { type: "publickey", username: "x", key: carol.privateKey }
+      const said = await loginWith([asked, signed])
       assert.match(said, /carol@example\.com/)
       assert.doesNotMatch(said, /alice/)
+    })
+
+    test("alice's key with carol's signature, or with none worth the name, is nobody", async () => {
+      const key = ssh2.utils.parseKey(carol.privateKey) as ssh2.ParsedKey
+      for (const sign of [(data: Buffer) => key.sign(data), () => Buffer.alloc(64), () => Buffer.alloc(0)]) {
+        assert.equal(await loginWith([{ type: "agent", username: "x", agent: showing(sign) }]), "refused")
+      }
     })
 
     test("a stranger's key, a password and a host's word are refused", async () => {
@@ -317,10 +333,24 @@ suite("ssh", { skip: needs("ssh", "scp", "sftp", "sshd", "ssh-keygen"), concurre
   })
 })
 
-/** Asks whether a key would do, before the login proper (RFC 4252, section 7). */
-function askAbout(client: ssh2.Client, publicKey: string): void {
-  client.once("handshake", () => {
-    const { _protocol: protocol } = client as unknown as { _protocol: { authPK(user: string, key: unknown): void } }
-    setImmediate(() => protocol.authPK("x", publicKey))
-  })
+class Agent extends ssh2.BaseAgent<ssh2.ParsedKey> {
+  readonly #key: ssh2.ParsedKey
+  readonly #sign: (data: Buffer) => Buffer | Error
+
+  constructor(publicKey: string, sign: (data: Buffer) => Buffer | Error) {
+    super()
+    this.#key = ssh2.utils.parseKey(publicKey) as ssh2.ParsedKey
+    this.#sign = sign
+  }
+
+  override getIdentities(done: (failure: Error | undefined, keys?: ssh2.ParsedKey[]) => void): void {
+    done(undefined, [this.#key])
+  }
+
+  override sign(_key: unknown, data: Buffer, options: unknown, done?: (failure?: Error, signature?: Buffer) => void): void {
+    const answer = (done ?? options) as (failure?: Error, signature?: Buffer) => void
+    const signature = this.#sign(data)
+    if (signature instanceof Error) answer(signature)
+    else answer(undefined, signature)
+  }
 }
