@@ -1,7 +1,8 @@
-// `sluice ssh-config` and `sluice pg-service` on a machine: with --config for an operator, from the config and the state folder; without,
+// `sluice ssh-config`, `sluice pg-service` and `sluice ca` on a machine: with --config for an operator, from the config and the state folder; without,
 // what the gateway says to this person.
 import type { Command } from "commander"
 import { openState } from "../config/state.ts"
+import { readCa } from "./ca.ts"
 import { readConfig } from "./config_file.ts"
 import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
 import { askGateway } from "./gateway_ssh.ts"
@@ -33,6 +34,10 @@ export const addConnectVerbs =
         const made = await sshConfig({ config, keys, targets })
         show(context, options, made, () => sshConfigText(made))
       })
+    verb("ca", "the certificate to trust for TLS to the gateway").action(async (options: Options) => {
+      if (options.config === undefined) return forwarded(["ca"])
+      context.io.write(await readCa(await readConfig(options.config)))
+    })
     verb("pg-service", "what to paste into ~/.pg_service.conf").action(async (options: Options) => {
       if (options.config === undefined) return forwarded(["pg-service"])
       const config = await readConfig(options.config)

@@ -8,6 +8,7 @@ import type { Keys } from "../core/keys.ts"
 import { Secret } from "../core/secret.ts"
 import type { ProtocolName } from "../core/target.ts"
 import type { Verbs } from "../gateway/contract.ts"
+import { readCa } from "./ca.ts"
 import { jsonOption, show, type AddVerb, type Context, type JsonOption } from "./context.ts"
 import { overview } from "./overview.ts"
 import { pgService } from "./pg_service.ts"
@@ -58,6 +59,12 @@ export function createVerbs(options: VerbsOptions): Verbs {
           .command("pg-service")
           .description("what to paste into ~/.pg_service.conf")
           .action(async () => io.write(`${pgService(config, await knownTargets(context, "postgres"))}\n`))
+      },
+      (program) => {
+        program
+          .command("ca")
+          .description("the certificate to trust for TLS to this gateway (curl --cacert, psql sslrootcert)")
+          .action(async () => io.write(await readCa(config)))
       },
     ]
     const program = { name: ways.askWith, description: `${config.gateway.name}: ask for access, decide, and see what was done.`, verbs }

@@ -1,19 +1,24 @@
 // What to paste into ~/.pg_service.conf, so that `psql service=orders` goes through the gateway (libpq, "The Connection Service File").
 import type { Config } from "../config/config.ts"
 import type { PostgresTarget } from "../core/target.ts"
+import { localCa } from "./ways_in.ts"
 
 /** `targets`: names of the PostgreSQL targets this person may know about. */
-export function pgService({ gateway, targets: all }: Config, targets: readonly string[]): string {
+export function pgService(config: Config, targets: readonly string[]): string {
+  const { gateway, targets: all } = config
   const port = gateway.postgres?.listen.port
   if (port === undefined) return "# this gateway does not serve PostgreSQL"
   const known = all.filter((target): target is PostgresTarget => target.protocol === "postgres" && targets.includes(target.name))
   if (known.length === 0) return "# no rule lets you ask for a PostgreSQL target"
+  // libpq looks for a CA in ~/.postgresql/root.crt; it knows the system's by name since PostgreSQL 16.
+  const trust = localCa(config) ? [] : ["sslrootcert=system"]
+  const once = localCa(config) ? [`# once: mkdir -p ~/.postgresql && ${gateway.ask_with} ca >> ~/.postgresql/root.crt`] : []
   const services = known.map(({ name, roles }) => {
     const [role] = roles.keys()
     const user = role === undefined ? [] : [`user=${role}`]
-    return [`[${name}]`, `host=${gateway.name}`, `port=${port}`, `dbname=${name}`, ...user, "sslmode=require"].join("\n")
+    return [`[${name}]`, `host=${gateway.name}`, `port=${port}`, `dbname=${name}`, ...user, "sslmode=verify-full", ...trust].join("\n")
   })
   const [first] = known
   const use = first ? [`# then: PGPASSWORD=$(${gateway.ask_with} token ${first.name}) psql service=${first.name}`] : []
-  return ["# into ~/.pg_service.conf", ...services, ...use].join("\n")
+  return [...once, "# into ~/.pg_service.conf", ...services, ...use].join("\n")
 }

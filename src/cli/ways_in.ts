@@ -24,22 +24,31 @@ export function waysIn(config: Config): WaysIn {
   }
 }
 
-function lineFor({ gateway }: Config, target: Target, account: string | undefined): string {
+function lineFor(config: Config, target: Target, account: string | undefined): string {
+  const { gateway } = config
+  const token = `$(${gateway.ask_with} token ${target.name})`
   switch (target.protocol) {
     case "ssh":
       return `${jumpWith(gateway.ask_with)} ${account === undefined ? "" : `${account}@`}${target.name}`
     case "postgres": {
       const user = account === undefined ? "" : ` user=${account}`
       const where = `host=${gateway.name} port=${gateway.postgres?.listen.port} dbname=${target.name}${user}`
-      return `PGPASSWORD=$(${gateway.ask_with} token ${target.name}) psql "${where} sslmode=require"`
+      return `${fetchCa(config)}PGPASSWORD=${token} psql "${where} sslmode=verify-full sslrootcert=${localCa(config) ? ca_file : "system"}"`
     }
     case "http": {
       const port = gateway.http?.listen.port
       const host = `${target.name}.${gateway.http?.domain}${port === https_port ? "" : `:${port}`}`
-      return `curl -H "Authorization: Bearer $(${gateway.ask_with} token ${target.name})" https://${host}/`
+      const trust = localCa(config) ? `--cacert ${ca_file} ` : ""
+      return `${fetchCa(config)}curl ${trust}-H "Authorization: Bearer ${token}" https://${host}/`
     }
   }
 }
+
+/** Whether clients must be given our own CA; otherwise the operator's certificate is one that they trust. */
+export const localCa = ({ gateway }: Config): boolean => gateway.tls === undefined
+
+const ca_file = "sluice-ca.crt"
+const fetchCa = (config: Config): string => (localCa(config) ? `${config.gateway.ask_with} ca > ${ca_file} && ` : "")
 
 /** "ssh -J gw:2222", from "ssh -p 2222 gw"; options that are not about the port stay. */
 export function jumpWith(askWith: string): string {

@@ -31,6 +31,9 @@ export interface CertificateOptions {
   readonly clock: Clock
 }
 
+/** Where the local CA's certificate lies in the state folder. */
+export const localCaFile = (state: string): string => join(state, "tls", "ca.crt")
+
 const day = 86_400_000
 const ca_ms = 3_650 * day
 const leaf_ms = 90 * day
@@ -107,7 +110,7 @@ interface Authority {
 
 async function loadAuthority(options: CertificateOptions): Promise<Authority> {
   const folder = join(options.state, "tls")
-  const [certPath, keyPath] = [join(folder, "ca.crt"), join(folder, "ca.key")]
+  const [certPath, keyPath] = [localCaFile(options.state), join(folder, "ca.key")]
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const pem = await readIfThere(certPath)
   // The certificate is written last: without it a first start was interrupted, and nobody trusts that CA yet.

@@ -125,7 +125,11 @@ test("verbs: a rule that approves says so at once, with the line to use", async 
   const { status, out } = await ran(bob, ["request", "orders", "--for", "30m", "--wait"])
   assert.equal(status, 0)
   assert.match(out, /was approved by a rule: orders until .*, grant g_/)
-  assert.match(out, /PGPASSWORD=\$\(ssh gw token orders\) psql "host=gw\.test port=0 dbname=orders user=readonly sslmode=require"/)
+  assert.ok(
+    out.includes(
+      'ssh gw ca > sluice-ca.crt && PGPASSWORD=$(ssh gw token orders) psql "host=gw.test port=0 dbname=orders user=readonly sslmode=verify-full sslrootcert=sluice-ca.crt"',
+    ),
+  )
 })
 
 test("verbs: --wait ends with the decision, and its exit status says which", async () => {
@@ -227,7 +231,11 @@ test("verbs: what to paste names the targets one may ask for, and no other", asy
   assert.match(out, /\nHost prod-host\n  ProxyJump gw\n/)
   assert.match(out, /\n@cert-authority gw\.test,.*,prod-host ssh-ed25519 AAAA\S+ gw\.test host CA\n/)
   assert.ok(!out.includes("secret-host"))
-  assert.match((await ran(alice, ["pg-service"])).out, /\[orders\]\nhost=gw\.test\nport=0\ndbname=orders\nuser=readonly\nsslmode=require\n/)
+  assert.match(
+    (await ran(alice, ["pg-service"])).out,
+    /\[orders\]\nhost=gw\.test\nport=0\ndbname=orders\nuser=readonly\nsslmode=verify-full\n/,
+  )
+  assert.match((await ran(alice, ["ca"])).err, /no CA yet: it is made when the gateway starts/)
   assert.match((await ran(dana, ["pg-service"])).out, /no rule lets you/)
 })
 
