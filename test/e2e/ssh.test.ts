@@ -288,7 +288,7 @@ suite("ssh", { skip: needs("ssh", "scp", "sftp", "sshd", "ssh-keygen"), concurre
         )
         const authHandler = (_left: unknown, _partial: unknown, next: (method: never) => void): void =>
           next((left.shift() ?? false) as never)
-        client.connect({ host: "127.0.0.1", port: sluice.port("ssh"), username: "x", authHandler: authHandler as never })
+        client.connect({ host: "127.0.0.1", port: sluice.port("ssh"), username: "x", authHandler })
       })
     }
 

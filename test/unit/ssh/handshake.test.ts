@@ -65,7 +65,7 @@ suite("ssh: the handshake", () => {
       const { socket, broken } = serve()
       const client = new ssh2.Client()
       client.on("error", () => {})
-      client.connect({ sock: socket, username: "deploy", authHandler: () => undefined as never })
+      client.connect({ sock: socket, username: "deploy", authHandler: () => undefined })
       const transport = new Transport(client as unknown as Ssh2Connection)
       client.once("handshake", () => transport.send(payload))
       await new Promise((resolve) => socket.once("close", resolve))
@@ -78,7 +78,7 @@ suite("ssh: the handshake", () => {
     const { socket } = serve({ login: () => (attempts++, Promise.resolve(["publickey"])) })
     const key = keyPair("another")
     const method = { type: "publickey" as const, username: "deploy", key: key.privateKey }
-    const { said } = await ssh2Client(socket, { authHandler: (_left, _partial, next) => next(method as never) })
+    const { said } = await ssh2Client(socket, { authHandler: (_left, _partial, next) => next(method) })
     assert.equal(attempts, limits.ssh_auth_attempts_max)
     assert.match(said.join(), /authentication failed/)
   })
