@@ -235,7 +235,7 @@ test("verbs: what to paste names the targets one may ask for, and no other", asy
     (await ran(alice, ["pg-service"])).out,
     /\[orders\]\nhost=gw\.test\nport=0\ndbname=orders\nuser=readonly\nsslmode=verify-full\n/,
   )
-  assert.match((await ran(alice, ["ca"])).err, /no CA yet: it is made when the gateway starts/)
+  assert.match((await ran(alice, ["ca"])).err, /there is no CA yet\nIt is made when the gateway starts/)
   assert.match((await ran(dana, ["pg-service"])).out, /no rule lets you/)
 })
 
