@@ -1,7 +1,7 @@
 // SSH with the programs people have: OpenSSH's client, scp, sftp and tmux's kind of terminal on one side, a real sshd on the other.
 import assert from "node:assert/strict"
 import { createHash, randomBytes } from "node:crypto"
-import { writeFileSync } from "node:fs"
+import { existsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { after, before, suite, test } from "node:test"
 import ssh2 from "ssh2"
@@ -262,6 +262,21 @@ suite("ssh", { skip: needs("ssh", "scp", "sftp", "sshd", "ssh-keygen"), concurre
       const remote = await ssh(["-R", "0:127.0.0.1:22", ...jump("prod-host", "true")])
       assert.match(remote.stderr, /remote port forwarding failed/)
       assert.ok((await lastRecording()).some((line) => line.kind === "refused" && line.what.startsWith("remote forwarding")))
+    })
+  })
+
+  suite("the end", () => {
+    test("at a cut a command without a terminal is gone on the target, also one that does not want to go", async () => {
+      const grant = await sluice.grant(carol, "prod-host", { by: bob, for: "1h" })
+      const commands = ["echo up $$; exec sleep 600", `trap "" TERM HUP; echo up $$; sleep 600; sleep 600`]
+      const running = commands.map((command) => launch("ssh", [...sluice.ssh(carol), ...jump("prod-host", command)]))
+      const pids = await Promise.all(running.map(async (program) => Number((await program.says(/up (\d+)/))[1])))
+      await sluice.revoke(grant, bob)
+      for (const { stderr, status } of await Promise.all(running.map((program) => program.ended))) {
+        assert.match(stderr, /your access to prod-host ended at .* revoked\)\. Ask again: ssh gateway request prod-host/)
+        assert.equal(status, 255)
+      }
+      for (const pid of pids) await eventually(`process ${pid} to be gone`, () => !existsSync(`/proc/${pid}`))
     })
   })
 
