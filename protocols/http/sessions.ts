@@ -81,6 +81,7 @@ export class HttpSessions {
           for (const each of [...clients.inFlight, ...clients.connections]) each.destroy()
         },
       },
+      idle: () => clients.inFlight.size === 0,
       async farewell(reason) {
         await Promise.all([...clients.inFlight].map((exchange) => exchange.farewell(reason)))
       },

@@ -86,6 +86,8 @@ export interface Opening {
   cancel?(dial: () => Promise<Duplex>): Promise<void>
   /** At a cut: the last words, in the client's own protocol. Bounded by `farewell_ms_max`. */
   farewell(reason: GatewayError): void | Promise<void>
+  /** Whether nothing is under way, so that a shutdown need not wait for it; never, unless told. */
+  idle?(): boolean
   /** Five minutes and one minute before the end. */
   warn?(warning: Warning): void
 }

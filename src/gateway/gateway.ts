@@ -126,6 +126,7 @@ export class Gateway {
   async drain(time_ms_max: number = limits.drain_ms): Promise<void> {
     this.#sessions.closing = true
     for (const listener of this.#listeners) listener.stop()
+    this.#sessions.cutIdle()
     await boundedBy(time_ms_max, () => this.#sessions.emptied())
     await this.cut()
   }

@@ -8,6 +8,7 @@
 //   4. the recording is closed, the catalogue told
 import assert from "node:assert/strict"
 import type { Duplex } from "node:stream"
+import { trace, type Span } from "@opentelemetry/api"
 import type { Action } from "../core/action.ts"
 import type { Clock } from "../core/clock.ts"
 import { GatewayError, type CutCode, type ErrorCode } from "../core/errors.ts"
@@ -58,6 +59,7 @@ export class LiveSession implements Omit<Session, symbol> {
   readonly #dialer: Dialer
   readonly #lease: Lease
   readonly #recorder: DiskRecorder
+  readonly #span: Span
   #grant: Grant
   #bytes = { up: 0, down: 0 }
   #over = false
@@ -72,6 +74,10 @@ export class LiveSession implements Omit<Session, symbol> {
     this.#recorder = options.recorder
     this.#dialer = new Dialer(options.target.address, options.connect)
     this.ended = new Promise((resolve) => (this.#settle = resolve))
+    const { id, grant, target, opening } = options
+    this.#span = trace.getTracer("sluice").startSpan("sluice.session", {
+      attributes: { "sluice.session": id, "sluice.grant": grant.id, "sluice.target": target.name, "enduser.id": opening.identity.subject },
+    })
     this.#lease = options.leases.open({
       ends_at: options.grant.ends_at,
       onEnd: () => this.cut("expired"),
@@ -89,6 +95,10 @@ export class LiveSession implements Omit<Session, symbol> {
 
   get recorder(): Recorder {
     return this.#recorder
+  }
+
+  get idle(): boolean {
+    return this.#options.opening.idle?.() ?? false
   }
 
   decide(action: Action): Decision {
@@ -193,6 +203,8 @@ export class LiveSession implements Omit<Session, symbol> {
     await cancelled
     this.#dialer.close(reason ?? new GatewayError("target_broke", { session: this.id }))
     const why = reason?.code ?? "closed"
+    for (const direction of ["up", "down"] as const) metrics.forwarded(this.target.protocol, direction, this.#bytes[direction])
+    this.#span.setAttribute("sluice.end", why).end()
     await this.#recorder
       .close({ kind: "end", code: why, bytes_up: this.#bytes.up, bytes_down: this.#bytes.down })
       .catch(failed("could not close the recording"))

@@ -46,6 +46,11 @@ export class SessionRegister {
     this.#live.get(id)?.cut("killed", detail)
   }
 
+  /** Cuts those that wait for nothing. */
+  cutIdle(): void {
+    for (const session of this.#live.values()) if (session.idle) session.cut("shutdown")
+  }
+
   /** Settles when all sessions are over. */
   async cutAll(): Promise<void> {
     const live = [...this.#live.values()]
