@@ -1,100 +1,88 @@
-// What `npm start` promises: the lines it prints work as they stand, a second start finds everything again, and nothing is left
-// running, however it ends.
+// The two commands of the README: what `npm start` starts, and whether the lines that it prints do what they say when they are pasted
+// one after the other. Moved to ports and a folder of its own; otherwise as a newcomer has it.
 import assert from "node:assert/strict"
-import { randomInt } from "node:crypto"
-import { readFileSync } from "node:fs"
-import { createServer } from "node:net"
-import { after, suite, test } from "node:test"
+import { after, before, suite, test } from "node:test"
 import { join } from "node:path"
-import { answers } from "../support/port.ts"
-import { launch, run, type Program } from "../support/run.ts"
+import { onFreePort } from "../support/port.ts"
+import { type Program, type Ran, launch, run } from "../support/run.ts"
 import { scratch } from "../support/scratch.ts"
 import { needs } from "../support/tools.ts"
-import { eventually } from "../support/wait.ts"
 
-const root = join(import.meta.dirname, "../..")
+const clone = join(import.meta.dirname, "../..")
+/** Four ports in a row; most of what the kernel hands out lies higher. */
+const below = 20_000
 
-suite("the demo", { skip: needs("bash", "ssh", "psql", "curl"), concurrency: 1 }, () => {
+suite("the demo", { skip: needs("ssh", "psql", "curl"), concurrency: 1 }, () => {
+  let demo: Program
   const state = scratch("demo")
-  const running: Program[] = []
-  // Below the ports that the system gives away by itself; four in a row.
-  const base = 20_000 + 4 * randomInt(3_000)
-  after(() => {
-    for (const program of running) program.signal("SIGKILL")
-  })
 
-  async function start(): Promise<{ demo: Program; lines: string[] }> {
-    const env = { SLUICE_STATE: state, SLUICE_DEMO_PORT_BASE: String(base), INIT_CWD: undefined }
-    const demo = launch(process.execPath, ["demo/start.ts"], { cwd: root, env, limit_ms: 240_000 })
-    running.push(demo)
-    await demo.says("Ctrl-C ends everything", 120_000)
-    return { demo, lines: demo.stdout.split("\n").map((line) => line.trim()) }
-  }
-
-  /** Runs the printed line that has these words, as it stands. */
-  async function paste(lines: readonly string[], words: string): Promise<{ stdout: string; stderr: string; status: number | null }> {
-    const line = lines.find((one) => one.includes(words))
-    assert(line, `no line says ${words}`)
-    return run("bash", ["-c", line], { cwd: root })
-  }
-
-  const portsOfTargets = (): number[] => ["database", "host", "app"].map((name) => Number(readFileSync(join(state, "ports", name), "utf8")))
-
-  const isQuiet = async (ports: readonly number[]): Promise<boolean> => !(await Promise.all(ports.map(answers))).includes(true)
-
-  test("demo: the printed lines work as they stand, in their order", async () => {
-    const { demo, lines } = await start()
-    const refused = await paste(lines, "alice/ssh_config demo-host")
-    assert.match(
-      refused.stderr,
-      /you have no access to this target now\. Ask for it: ssh -F \S+\/alice\/ssh_config gateway request demo-host/,
-    )
-    for (const [number, target] of ["demo-host", "demo-db", "demo-app"].entries()) {
-      const asked = await paste(lines, `request ${target}`)
-      assert.equal(asked.status, 0, asked.stderr)
-      const approved = await run("bash", [
-        "-c",
-        lines.find((line) => line.includes("approve 1"))!.replace("approve 1", `approve ${number + 1}`),
-      ])
-      assert.equal(approved.status, 0, approved.stderr)
-    }
-    const shell = await run("bash", [
-      "-c",
-      `${lines.findLast((line) => line.endsWith("alice/ssh_config demo-host"))} 'echo from the host; exit 3'`,
-    ])
-    assert.deepEqual([shell.stdout, shell.status], ["from the host\n", 3])
-    assert.match((await paste(lines, "psql ")).stdout, /Grace/)
-    assert.match((await paste(lines, "curl ")).stdout, /Hello alice \(groups: engineers; verified with /)
-    const sessions = await paste(lines, "gateway sessions")
-    const id = /s_[0-9a-z]{16}(?= +alice +demo-db)/.exec(sessions.stdout)?.[0]
-    const replay = lines
-      .find((line) => line.includes("sluice replay"))!
-      .replace("npx sluice", "bin/sluice.mjs")
-      .replace("<session>", String(id))
-    assert.match((await run("bash", ["-c", replay], { cwd: root })).stdout, /SELECT \* FROM orders/)
-    demo.signal("SIGINT")
-    assert.equal((await demo.ended).status, 0)
-    assert(await isQuiet([base, base + 1, base + 2, base + 3, ...portsOfTargets()]))
-  })
-
-  test("demo: a second start finds the grants, and killed outright it leaves nothing running", async () => {
-    const { demo, lines } = await start()
-    assert.match((await paste(lines, "gateway grants")).stdout, /demo-db/)
-    assert.match((await paste(lines, "psql ")).stdout, /Grace/)
-    const ports = portsOfTargets()
-    demo.signal("SIGKILL")
-    await demo.ended
-    await eventually("the targets have ended", () => isQuiet(ports))
-  })
-
-  test("demo: a port in use is named, and the way around it", async () => {
-    const taken = createServer().listen(base, "127.0.0.1")
-    after(() => taken.close())
-    const ran = await run(process.execPath, ["demo/start.ts"], {
-      cwd: root,
-      env: { SLUICE_STATE: state, SLUICE_DEMO_PORT_BASE: String(base) },
+  const startDemo = (): Promise<Program> =>
+    onFreePort(async (port) => {
+      const env = { SLUICE_STATE: state, SLUICE_DEMO_PORT_BASE: String(port - below > 1_024 ? port - below : port) }
+      const program = launch(process.execPath, [join(clone, "demo/start.ts")], { cwd: clone, env, background: true })
+      await program.says("Ctrl-C ends everything.", 120_000)
+      return program
     })
-    assert.equal(ran.status, 1)
-    assert.match(ran.stderr, new RegExp(`port ${base} \\(ssh\\) is in use.*SLUICE_DEMO_PORT_BASE=`))
+  before(async () => {
+    demo = await startDemo()
+  })
+  after(async () => {
+    await demo.stop()
+  })
+
+  /** The printed line that contains all of `parts`, pasted into a shell; what stands in <brackets> is filled in. */
+  const paste = (parts: readonly string[], { fill = "", more = "" } = {}): Promise<Ran> => {
+    const line = demo.stdout.split("\n").find((line) => line.startsWith("    ") && parts.every((part) => line.includes(part)))
+    assert.ok(line, `no printed line has ${parts.join(" and ")}:\n${demo.stdout}`)
+    return run("sh", ["-c", line.trim().replace(/<\w+>/, fill) + more], { cwd: clone })
+  }
+  const approve = async (asked: Ran): Promise<void> => {
+    assert.equal(asked.status, 0, asked.stderr)
+    const id = /Request (\d+)/.exec(asked.stdout)?.[1]
+    const line = demo.stdout.split("\n").find((line) => line.includes("gateway approve"))
+    const ran = await run("sh", ["-c", (line ?? "").trim().replace(/approve \d+/, `approve ${id}`)], { cwd: clone })
+    assert.equal(ran.status, 0, ran.stderr)
+  }
+
+  test("alice is refused, asks, bob approves, and she is in", async () => {
+    const refused = await paste(["alice", "demo-host"], { more: " true" })
+    assert.equal(refused.status, 255)
+    assert.match(refused.stderr, /you have no access to this target now\. Ask for it: /)
+    await approve(await paste(["request demo-host"]))
+    const ran = await paste(["alice", "demo-host"], { more: " 'echo in; exit 5'" })
+    assert.deepEqual([ran.stdout, ran.status], ["in\n", 5], ran.stderr)
+  })
+
+  test("the database and the web application answer", async () => {
+    await approve(await paste(["request demo-db"]))
+    const rows = await paste(["psql", "SELECT"])
+    assert.equal(rows.status, 0, rows.stderr)
+    assert.match(rows.stdout, /\(\d+ rows\)/)
+    await approve(await paste(["request demo-app"]))
+    const page = await paste(["curl"])
+    assert.equal(page.status, 0, page.stderr)
+    assert.match(page.stdout, /Hello alice /)
+  })
+
+  test("what was done is listed and replayed, and a revoked grant is over", async () => {
+    const sessions = await paste(["alice", "gateway sessions"])
+    const session = /s_[0-9a-z]{16}/.exec(sessions.stdout)?.[0]
+    assert.ok(session, sessions.stdout + sessions.stderr)
+    const replay = await paste(["replay"], { fill: session })
+    assert.equal(replay.status, 0, replay.stderr)
+    const grants = await paste(["bob", "gateway grants"])
+    for (const [grant] of grants.stdout.matchAll(/g_[0-9a-z]{16}/g)) {
+      const revoked = await paste(["gateway revoke"], { fill: grant })
+      assert.equal(revoked.status, 0, revoked.stderr)
+    }
+    assert.equal((await paste(["alice", "demo-host"], { more: " true" })).status, 255)
+  })
+
+  test("a second start finds everything again", async () => {
+    const before = await paste(["alice", "gateway sessions"])
+    await demo.stop()
+    demo = await startDemo()
+    const after = await paste(["alice", "gateway sessions"])
+    assert.ok(after.stdout.includes(/s_[0-9a-z]{16}/.exec(before.stdout)?.[0] ?? "nothing"), after.stdout + after.stderr)
   })
 })
