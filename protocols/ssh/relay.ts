@@ -60,13 +60,18 @@ export class ChannelRelay {
     this.#channel.lastWords(this.#terminal ? `\r\n${words}\r\n` : `${words}\n`)
   }
 
-  /** Stops the program on the target: asks, and after `ssh_stop_ms` kills. */
-  async stop(): Promise<void> {
+  /**
+   * Stops the program on the target: asks, and after `ssh_stop_ms` kills. `sweep` is called when the target's sshd says that it
+   * passes no signals on: RFC 4254 knows no answer to them, OpenSSH gives one.
+   */
+  async stop(sweep: () => void): Promise<void> {
     const up = this.#up
     if (!up?.open) return
     up.resume() // what it still says is dropped, so that it is not kept waiting
     up.stderrIn.resume()
-    signal(up, "HUP")
+    void up.request("signal", pack("HUP")).then((taken) => {
+      if (!taken && up.open) sweep()
+    })
     signal(up, "TERM")
     const timer = Promise.withResolvers<void>()
     const kill = this.#options.clock.after(limits.ssh_stop_ms, timer.resolve)

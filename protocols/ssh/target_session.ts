@@ -118,13 +118,22 @@ export class TargetSession implements ConnectionOwner {
     session.end()
   }
 
+  /** Every program is stopped by itself; one sweep, when one is needed, is for all. */
   async #cancel(): Promise<void> {
-    const stopped = Promise.all([...this.#relays].map((relay) => relay.stop()))
-    const patience = Promise.withResolvers<"waited">()
-    const timer = this.#host.clock.after(limits.ssh_signal_ms, () => patience.resolve("waited"))
-    const refused = (await Promise.race([stopped, patience.promise])) === "waited"
-    timer.cancel()
-    if (refused && this.#upstream) await Promise.all([stopped, sweep(await this.#upstream)])
+    let sweeping: Promise<void> | undefined
+    const once = (): void => void (sweeping ??= this.#sweep())
+    await Promise.all([...this.#relays].map((relay) => relay.stop(once)))
+    await sweeping
+  }
+
+  async #sweep(): Promise<void> {
+    const session = this.#session
+    try {
+      const upstream = await this.#upstream
+      if (session && upstream) await sweep(upstream, session.recorder)
+    } catch (err) {
+      this.#gate.log.warn({ err, session: session?.id }, "what runs on the target could not be ended")
+    }
   }
 
   /** Settles when the client has read it and left; how long that may take is the core's bound. */

@@ -121,7 +121,6 @@ export const limits = {
   ssh_line_bytes_max: 16 * KiB, // of a verb's line
   ssh_line_words_max: 256, // words of a verb's line
   ssh_keepalive_ms: 30 * second, // a target that answers none of three in a row is gone
-  ssh_signal_ms: 100, // at a cut: in which a target's sshd that passes signals on has ended the process
   ssh_stop_ms: 600, // at a cut: between asking a process on the target to end and killing it
 
   // HTTP.

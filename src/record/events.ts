@@ -66,6 +66,8 @@ export type Event =
   | { readonly kind: "env"; readonly channel: number; readonly name: string }
   /** Something asked for that is not offered, in our words. */
   | { readonly kind: "refused"; readonly what: string }
+  /** SSH, at a cut: a command of the gateway's own, run on the target to end what its sshd would not signal. */
+  | { readonly kind: "swept"; readonly command: string }
   | { readonly kind: "warning"; readonly left_ms: number }
   | { readonly kind: "extended"; readonly ends_at: Millis }
   | { readonly kind: "cut"; readonly code: ErrorCode; readonly by?: string; readonly reason?: string }

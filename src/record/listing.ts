@@ -42,6 +42,8 @@ function words(line: Line): string[] {
       return [`${line.channel} environment variable ${visible(line.name)}`]
     case "refused":
       return [`REFUSED ${visible(line.what)}`]
+    case "swept":
+      return [`to end what runs there, the gateway ran on the target: ${visible(line.command)}`]
     case "warning":
       return [`warned: ${formatDuration(line.left_ms)} left`]
     case "extended":
