@@ -8,6 +8,7 @@ import { generateOpensshKey } from "../../../src/config/openssh_key.ts"
 import { loadConfig, type Loaded } from "../../../src/config/load.ts"
 import { jsonSchema } from "../../../src/config/schema.ts"
 import { scratch } from "../../support/scratch.ts"
+import { needs } from "../../support/tools.ts"
 
 const alice = generateOpensshKey("alice").public
 const bob = generateOpensshKey("bob").public
@@ -186,7 +187,7 @@ test("config: file: and exec: give their text without the last newline", async (
   assert.equal(postgres.roles.get("readonly")?.password?.reveal(), "from a program")
 })
 
-test("config: a target's key is checked: there, private, without a passphrase", async () => {
+test("config: a target's key is checked: there, private, without a passphrase", { skip: needs("ssh-keygen") }, async () => {
   const folder = folderOf()
   const keygen = (name: string, ...options: string[]): unknown => execFileSync("ssh-keygen", ["-q", "-f", join(folder, name), ...options])
   keygen("plain", "-t", "ed25519", "-N", "")

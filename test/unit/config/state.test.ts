@@ -8,6 +8,7 @@ import { promisify } from "node:util"
 import ssh2 from "ssh2"
 import { generateOpensshKey } from "../../../src/config/openssh_key.ts"
 import { openState } from "../../../src/config/state.ts"
+import { needs } from "../../support/tools.ts"
 
 const run = promisify(execFile)
 
@@ -92,7 +93,7 @@ test("state: every generated SSH key can be read back and signs", () => {
   }
 })
 
-test("state: ssh-keygen reads a generated key", async (t) => {
+test("state: ssh-keygen reads a generated key", { skip: needs("ssh-keygen") }, async (t) => {
   const path = await folder(t)
   const state = await openState(path)
   const key = await state.keys.private("host", "ssh-ed25519")

@@ -4,7 +4,7 @@ import { generateKeyPairSync } from "node:crypto"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { after, test } from "node:test"
+import { after, describe, test } from "node:test"
 import { createLocalJWKSet } from "jose"
 import ssh2 from "ssh2"
 import { limits } from "../../../src/core/limits.ts"
@@ -13,6 +13,7 @@ import { createAuthenticator, type Authenticator } from "../../../src/identity/a
 import type { Credential, SshPublicKey } from "../../../src/identity/credential.ts"
 import { createTokenIssuer, createTokenVerifier } from "../../../src/identity/tokens.ts"
 import { FakeClock } from "../../support/fake_clock.ts"
+import { needs } from "../../support/tools.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "sluice-keys-"))
 after(() => rmSync(folder, { recursive: true }))
@@ -87,125 +88,127 @@ const refused = (authenticator: Authenticator, credential: Credential, why: RegE
     return true
   })
 
-const ed25519 = realKey("ed25519")
-const otherEd25519 = realKey("ed25519")
-const rsa = realKey("rsa", 2048)
-const ecdsa = realKey("ecdsa", 256)
+describe("authenticator", { skip: needs("ssh-keygen") }, () => {
+  const ed25519 = realKey("ed25519")
+  const otherEd25519 = realKey("ed25519")
+  const rsa = realKey("rsa", 2048)
+  const ecdsa = realKey("ecdsa", 256)
 
-test("authenticator: a login signed with a user's key is that user, with every algorithm that is allowed", async () => {
-  const p384 = realKey("ecdsa", 384)
-  const p521 = realKey("ecdsa", 521)
-  const { authenticator } = await setting(ed25519, rsa, ecdsa, p384, p521)
-  const logins = [
-    [ed25519, login(ed25519, "ssh-ed25519")],
-    [rsa, login(rsa, "rsa-sha2-256", "sha256")],
-    [rsa, login(rsa, "rsa-sha2-512", "sha512")],
-    [ecdsa, login(ecdsa, "ecdsa-sha2-nistp256")],
-    [p384, login(p384, "ecdsa-sha2-nistp384")],
-    [p521, login(p521, "ecdsa-sha2-nistp521")],
-  ] as const
-  for (const [real, credential] of logins) {
-    assert.ok(authenticator.recognises(real.key))
-    const identity = await authenticator.identify(credential)
-    assert.equal(identity.subject, "alice")
-    assert.deepEqual(identity.groups, ["engineers"])
-    assert.equal(identity.via, `ssh-key ${real.fingerprint}`)
-  }
-})
-
-test("authenticator: nobody's key is nobody, and is not recognised", async () => {
-  const { authenticator } = await setting(ed25519)
-  assert.ok(!authenticator.recognises(otherEd25519.key))
-  await refused(authenticator, login(otherEd25519, "ssh-ed25519"), /nobody has the key SHA256:/)
-  const disguised = { ...ed25519.key, type: "ssh-rsa" }
-  assert.ok(!authenticator.recognises(disguised))
-  await refused(authenticator, { ...login(ed25519, "ssh-ed25519"), key: disguised }, /nobody has the key/)
-})
-
-test("authenticator: query key A and sign with B does not pass, whichever of the two is shown", async () => {
-  const { authenticator } = await setting(ed25519)
-  const aliceSigned = loginData("ssh-ed25519", ed25519.key.blob)
-  const strangerSigned = loginData("ssh-ed25519", otherEd25519.key.blob)
-  const shown = { kind: "ssh_key", key: ed25519.key, algorithm: "ssh-ed25519" } as const
-  await refused(authenticator, { ...shown, signed: aliceSigned, signature: otherEd25519.sign(aliceSigned) }, /the signature is wrong/)
-  await refused(
-    authenticator,
-    { ...shown, signed: strangerSigned, signature: otherEd25519.sign(strangerSigned) },
-    /not a login with this key/,
-  )
-  // Alice did sign, but for another key than the one shown.
-  await refused(authenticator, { ...shown, signed: strangerSigned, signature: ed25519.sign(strangerSigned) }, /not a login with this key/)
-})
-
-test("authenticator: a missing, cut, changed or foreign signature does not pass, and does not throw anything else", async () => {
-  const { authenticator } = await setting(ed25519, rsa, ecdsa)
-  for (const good of [login(ed25519, "ssh-ed25519"), login(rsa, "rsa-sha2-256", "sha256"), login(ecdsa, "ecdsa-sha2-nistp256")]) {
-    await authenticator.identify(good)
-    const changed = Buffer.from(good.signature)
-    changed[changed.length - 1]! ^= 1
-    for (const signature of [Buffer.alloc(0), good.signature.subarray(0, -1), changed, Buffer.alloc(64), Buffer.alloc(70_000, 48)]) {
-      await refused(authenticator, { ...good, signature }, /the signature is wrong/)
+  test("a login signed with a user's key is that user, with every algorithm that is allowed", async () => {
+    const p384 = realKey("ecdsa", 384)
+    const p521 = realKey("ecdsa", 521)
+    const { authenticator } = await setting(ed25519, rsa, ecdsa, p384, p521)
+    const logins = [
+      [ed25519, login(ed25519, "ssh-ed25519")],
+      [rsa, login(rsa, "rsa-sha2-256", "sha256")],
+      [rsa, login(rsa, "rsa-sha2-512", "sha512")],
+      [ecdsa, login(ecdsa, "ecdsa-sha2-nistp256")],
+      [p384, login(p384, "ecdsa-sha2-nistp384")],
+      [p521, login(p521, "ecdsa-sha2-nistp521")],
+    ] as const
+    for (const [real, credential] of logins) {
+      assert.ok(authenticator.recognises(real.key))
+      const identity = await authenticator.identify(credential)
+      assert.equal(identity.subject, "alice")
+      assert.deepEqual(identity.groups, ["engineers"])
+      assert.equal(identity.via, `ssh-key ${real.fingerprint}`)
     }
-  }
-})
+  })
 
-test("authenticator: SHA-1 and algorithms of another key type are refused before the signature is looked at", async () => {
-  const { authenticator } = await setting(ed25519, rsa, ecdsa)
-  await refused(authenticator, login(rsa, "ssh-rsa", "sha1"), /does not sign with ssh-rsa/)
-  for (const algorithm of ["ssh-rsa", "ecdsa-sha2-nistp384", "ssh-ed25519-cert-v01@openssh.com", "", "__proto__", "constructor"]) {
-    await refused(authenticator, login(ed25519, algorithm), /does not sign with/)
-  }
-  // The signature's hash is the one the algorithm names.
-  await refused(authenticator, login(rsa, "rsa-sha2-512", "sha256"), /the signature is wrong/)
-  const named256 = login(rsa, "rsa-sha2-256", "sha256")
-  await refused(authenticator, { ...named256, algorithm: "rsa-sha2-512" }, /not a login with this key/)
-})
+  test("nobody's key is nobody, and is not recognised", async () => {
+    const { authenticator } = await setting(ed25519)
+    assert.ok(!authenticator.recognises(otherEd25519.key))
+    await refused(authenticator, login(otherEd25519, "ssh-ed25519"), /nobody has the key SHA256:/)
+    const disguised = { ...ed25519.key, type: "ssh-rsa" }
+    assert.ok(!authenticator.recognises(disguised))
+    await refused(authenticator, { ...login(ed25519, "ssh-ed25519"), key: disguised }, /nobody has the key/)
+  })
 
-test("authenticator: what was signed must be a publickey login and nothing else", async () => {
-  const { authenticator } = await setting(ed25519)
-  const { blob } = ed25519.key
-  const data = {
-    "another message": loginData("ssh-ed25519", blob, { message: 80 }),
-    "another service": loginData("ssh-ed25519", blob, { service: "ssh-userauth" }),
-    "another method": loginData("ssh-ed25519", blob, { method: "hostbased" }),
-    "a query": loginData("ssh-ed25519", blob, { flag: 0 }),
-    "more at the end": loginData("ssh-ed25519", blob, { more: "x" }),
-    "cut short": loginData("ssh-ed25519", blob).subarray(0, -1),
-    "no session": Buffer.concat([string(""), loginData("ssh-ed25519", blob).subarray(36)]),
-    "lengths that lie": Buffer.alloc(64, 255),
-    nothing: Buffer.alloc(0),
-    "an ssh-agent message": Buffer.from("SSHSIG..."),
-  }
-  for (const signed of Object.values(data)) {
-    const credential = { kind: "ssh_key", key: ed25519.key, algorithm: "ssh-ed25519", signed, signature: ed25519.sign(signed) } as const
-    await refused(authenticator, credential, /not a login with this key/)
-  }
-})
+  test("query key A and sign with B does not pass, whichever of the two is shown", async () => {
+    const { authenticator } = await setting(ed25519)
+    const aliceSigned = loginData("ssh-ed25519", ed25519.key.blob)
+    const strangerSigned = loginData("ssh-ed25519", otherEd25519.key.blob)
+    const shown = { kind: "ssh_key", key: ed25519.key, algorithm: "ssh-ed25519" } as const
+    await refused(authenticator, { ...shown, signed: aliceSigned, signature: otherEd25519.sign(aliceSigned) }, /the signature is wrong/)
+    await refused(
+      authenticator,
+      { ...shown, signed: strangerSigned, signature: otherEd25519.sign(strangerSigned) },
+      /not a login with this key/,
+    )
+    // Alice did sign, but for another key than the one shown.
+    await refused(authenticator, { ...shown, signed: strangerSigned, signature: ed25519.sign(strangerSigned) }, /not a login with this key/)
+  })
 
-test("authenticator: weak, unsupported and shared keys are refused at the start, by name", async () => {
-  const { verifier, clock } = await setting()
-  const start =
-    (...users: { name: string; groups: string[]; ssh_keys: SshPublicKey[] }[]) =>
-    () =>
-      createAuthenticator({ users, verifier, clock })
-  const alice = (key: SshPublicKey) => ({ name: "alice", groups: [], ssh_keys: [key] })
-  assert.throws(start(alice(realKey("rsa", 1024).key)), /alice's ssh key SHA256:.*1024 bits is too weak/)
-  assert.throws(start(alice({ type: "ssh-dss", blob: Buffer.from("x") })), /ssh-dss are not supported/)
-  assert.throws(start(alice({ type: "constructor", blob: Buffer.from("x") })), /not supported/)
-  assert.throws(start(alice({ type: "ssh-ed25519", blob: rsa.key.blob })), /does not have the type/)
-  assert.throws(start(alice({ type: "ssh-ed25519", blob: ed25519.key.blob.subarray(0, -1) })), /cannot be read/)
-  assert.throws(start(alice(ed25519.key), { ...alice(ed25519.key), name: "bob" }), /alice and bob have the same ssh key SHA256:/)
-})
+  test("a missing, cut, changed or foreign signature does not pass, and does not throw anything else", async () => {
+    const { authenticator } = await setting(ed25519, rsa, ecdsa)
+    for (const good of [login(ed25519, "ssh-ed25519"), login(rsa, "rsa-sha2-256", "sha256"), login(ecdsa, "ecdsa-sha2-nistp256")]) {
+      await authenticator.identify(good)
+      const changed = Buffer.from(good.signature)
+      changed[changed.length - 1]! ^= 1
+      for (const signature of [Buffer.alloc(0), good.signature.subarray(0, -1), changed, Buffer.alloc(64), Buffer.alloc(70_000, 48)]) {
+        await refused(authenticator, { ...good, signature }, /the signature is wrong/)
+      }
+    }
+  })
 
-test("authenticator: a token is its subject with the groups of the config, at its target alone", async () => {
-  const { authenticator, issuer, clock } = await setting()
-  const { token, expires_at } = await issuer.issue({ subject: "bob", via: "ssh-key SHA256:x", use: "target", target: "orders" })
-  const identity = await authenticator.identify({ kind: "token", token: new Secret(token), target: "orders" })
-  assert.deepEqual({ ...identity }, { subject: "bob", groups: ["oncall"], via: "token (ssh-key SHA256:x)", until: expires_at })
-  const elsewhere = authenticator.identify({ kind: "token", token: new Secret(token), target: "grafana" })
-  await assert.rejects(elsewhere, { code: "unauthenticated" })
-  const gone = await issuer.issue({ subject: "mallory", via: "x", use: "targets" })
-  await refused(authenticator, { kind: "token", token: new Secret(gone.token), target: "orders" }, /mallory, who is not a user/)
-  clock.advance(limits.token_ms)
-  await assert.rejects(authenticator.identify({ kind: "token", token: new Secret(token), target: "orders" }), { code: "unauthenticated" })
+  test("SHA-1 and algorithms of another key type are refused before the signature is looked at", async () => {
+    const { authenticator } = await setting(ed25519, rsa, ecdsa)
+    await refused(authenticator, login(rsa, "ssh-rsa", "sha1"), /does not sign with ssh-rsa/)
+    for (const algorithm of ["ssh-rsa", "ecdsa-sha2-nistp384", "ssh-ed25519-cert-v01@openssh.com", "", "__proto__", "constructor"]) {
+      await refused(authenticator, login(ed25519, algorithm), /does not sign with/)
+    }
+    // The signature's hash is the one the algorithm names.
+    await refused(authenticator, login(rsa, "rsa-sha2-512", "sha256"), /the signature is wrong/)
+    const named256 = login(rsa, "rsa-sha2-256", "sha256")
+    await refused(authenticator, { ...named256, algorithm: "rsa-sha2-512" }, /not a login with this key/)
+  })
+
+  test("what was signed must be a publickey login and nothing else", async () => {
+    const { authenticator } = await setting(ed25519)
+    const { blob } = ed25519.key
+    const data = {
+      "another message": loginData("ssh-ed25519", blob, { message: 80 }),
+      "another service": loginData("ssh-ed25519", blob, { service: "ssh-userauth" }),
+      "another method": loginData("ssh-ed25519", blob, { method: "hostbased" }),
+      "a query": loginData("ssh-ed25519", blob, { flag: 0 }),
+      "more at the end": loginData("ssh-ed25519", blob, { more: "x" }),
+      "cut short": loginData("ssh-ed25519", blob).subarray(0, -1),
+      "no session": Buffer.concat([string(""), loginData("ssh-ed25519", blob).subarray(36)]),
+      "lengths that lie": Buffer.alloc(64, 255),
+      nothing: Buffer.alloc(0),
+      "an ssh-agent message": Buffer.from("SSHSIG..."),
+    }
+    for (const signed of Object.values(data)) {
+      const credential = { kind: "ssh_key", key: ed25519.key, algorithm: "ssh-ed25519", signed, signature: ed25519.sign(signed) } as const
+      await refused(authenticator, credential, /not a login with this key/)
+    }
+  })
+
+  test("weak, unsupported and shared keys are refused at the start, by name", async () => {
+    const { verifier, clock } = await setting()
+    const start =
+      (...users: { name: string; groups: string[]; ssh_keys: SshPublicKey[] }[]) =>
+      () =>
+        createAuthenticator({ users, verifier, clock })
+    const alice = (key: SshPublicKey) => ({ name: "alice", groups: [], ssh_keys: [key] })
+    assert.throws(start(alice(realKey("rsa", 1024).key)), /alice's ssh key SHA256:.*1024 bits is too weak/)
+    assert.throws(start(alice({ type: "ssh-dss", blob: Buffer.from("x") })), /ssh-dss are not supported/)
+    assert.throws(start(alice({ type: "constructor", blob: Buffer.from("x") })), /not supported/)
+    assert.throws(start(alice({ type: "ssh-ed25519", blob: rsa.key.blob })), /does not have the type/)
+    assert.throws(start(alice({ type: "ssh-ed25519", blob: ed25519.key.blob.subarray(0, -1) })), /cannot be read/)
+    assert.throws(start(alice(ed25519.key), { ...alice(ed25519.key), name: "bob" }), /alice and bob have the same ssh key SHA256:/)
+  })
+
+  test("a token is its subject with the groups of the config, at its target alone", async () => {
+    const { authenticator, issuer, clock } = await setting()
+    const { token, expires_at } = await issuer.issue({ subject: "bob", via: "ssh-key SHA256:x", use: "target", target: "orders" })
+    const identity = await authenticator.identify({ kind: "token", token: new Secret(token), target: "orders" })
+    assert.deepEqual({ ...identity }, { subject: "bob", groups: ["oncall"], via: "token (ssh-key SHA256:x)", until: expires_at })
+    const elsewhere = authenticator.identify({ kind: "token", token: new Secret(token), target: "grafana" })
+    await assert.rejects(elsewhere, { code: "unauthenticated" })
+    const gone = await issuer.issue({ subject: "mallory", via: "x", use: "targets" })
+    await refused(authenticator, { kind: "token", token: new Secret(gone.token), target: "orders" }, /mallory, who is not a user/)
+    clock.advance(limits.token_ms)
+    await assert.rejects(authenticator.identify({ kind: "token", token: new Secret(token), target: "orders" }), { code: "unauthenticated" })
+  })
 })
