@@ -32,6 +32,8 @@ export interface Ran {
 const limit_ms_default = 120_000
 const groups = new Set<number>()
 process.once("exit", () => groups.forEach((pid) => signalGroup(pid, "SIGKILL")))
+// Ctrl-C, or a runner that loses patience: a Node that a signal ends runs no exit handlers by itself.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(130))
 
 /** Runs a program to its end. Does not throw for an exit status; throws when it cannot be started. */
 export function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<Ran> {

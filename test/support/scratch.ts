@@ -7,6 +7,12 @@ import { join } from "node:path"
 export function scratch(name = "test"): string {
   const folder = mkdtempSync(join(tmpdir(), `sluice-${name}-`))
   chmodSync(folder, 0o755)
-  process.once("exit", () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }))
+  process.once("exit", () => {
+    try {
+      rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
+    } catch {
+      // A server that was just killed may still have been writing into it.
+    }
+  })
   return folder
 }
