@@ -54,5 +54,7 @@ export function farewell(client: Duplex, words: Buffer, clock: Clock): Promise<v
     }
     client.once("close", done)
     client.end(words, done)
+    // Most often the kernel has taken them at once, and there is nothing to wait for.
+    if (client.writableLength === 0) done()
   })
 }

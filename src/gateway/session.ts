@@ -8,6 +8,7 @@
 //   4. the recording is closed, the catalogue told
 import assert from "node:assert/strict"
 import type { Duplex } from "node:stream"
+import { setImmediate as nextTurn } from "node:timers/promises"
 import { trace, type Span } from "@opentelemetry/api"
 import type { Action } from "../core/action.ts"
 import type { Clock } from "../core/clock.ts"
@@ -181,14 +182,13 @@ export class LiveSession implements Omit<Session, symbol> {
     this.#lease.end()
     this.#controller.abort(reason ?? new GatewayError("target_broke", { session: this.id }))
     this.#dialer.destroyUnsent()
-    if (reason) {
-      this.#recorder.write({ kind: "cut", code: reason.code, ...detail })
-      this.#options.log.info({ code: reason.code, ...detail }, "session cut")
-    }
-    void this.#close(reason, began)
+    if (reason) this.#recorder.write({ kind: "cut", code: reason.code, ...detail })
+    // Each session closes in a turn of its own: when a thousand end together, all of them are silent after one short pass, and
+    // the first client is not kept waiting for the words to the last.
+    setImmediate(() => void this.#close(reason, { began, detail }))
   }
 
-  async #close(reason: GatewayError | undefined, began: number): Promise<void> {
+  async #close(reason: GatewayError | undefined, { began, detail }: { began: number; detail: CutDetail }): Promise<void> {
     const { opening, log } = this.#options
     const failed = (words: string) => (err: unknown) => log.warn({ err }, words)
     const cancelled = boundedBy(limits.cancel_ms_max, async () => opening.cancel?.(() => this.#dialer.dial())).catch(
@@ -201,6 +201,9 @@ export class LiveSession implements Omit<Session, symbol> {
     opening.client.destroy()
     if (reason) metrics.cut(performance.now() - began)
     await cancelled
+    // The bookkeeping of this session can wait until every other that ends now has let its client go.
+    await nextTurn()
+    if (reason) log.info({ code: reason.code, ...detail }, "session cut")
     this.#dialer.close(reason ?? new GatewayError("target_broke", { session: this.id }))
     const why = reason?.code ?? "closed"
     for (const direction of ["up", "down"] as const) metrics.forwarded(this.target.protocol, direction, this.#bytes[direction])

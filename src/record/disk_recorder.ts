@@ -13,6 +13,9 @@ import type { Event, SessionHeader } from "./events.ts"
 import { closedPath, dayFolder, liveFolder, livePath } from "./places.ts"
 import type { Recorder } from "./recorder.ts"
 
+const fdatasync = promisify(fs.fdatasync)
+const close = promisify(fs.close)
+
 export interface RecorderOptions {
   /** The folder of recordings. */
   readonly dir: string
@@ -134,8 +137,8 @@ class FileRecorder implements DiskRecorder {
   async #settle(fd: number, written: boolean): Promise<void> {
     const { dir, header, log } = this.#options
     try {
-      await promisify(fs.fdatasync)(fd)
-      await promisify(fs.close)(fd)
+      await fdatasync(fd)
+      await close(fd)
       this.#fd = undefined
       // Without its last line it stays among the live: the next start finds it there and ends it.
       if (!written) return
