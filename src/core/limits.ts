@@ -26,6 +26,7 @@ export const limits = {
   heartbeat_ms: second, // the approval service speaks on the feed at least this often
   freshness_ms: 5 * second, // a gateway that has heard nothing for this long opens nothing new
   feed_retry_ms_max: 2 * second,
+  start_clock_skew_ms_max: second, // a grant made now by a service whose clock is ahead opens at once; an end is never moved
   grant_cache_entries_max: 50_000, // (subject, target) pairs
   control_call_ms_max: 5 * second,
   control_body_bytes_max: MiB,
@@ -128,6 +129,7 @@ export const limits = {
   http_headers_max: 200,
   http_session_idle_ms: 5 * minute, // an HTTP session without an exchange is closed
   http_exchanges_max: 1_000, // at once, on one HTTP session
+  http_pipelined_max: 64, // requests on one connection that wait for the one before them
   http_sessions_max: 10_000, // at once; past it the longest idle one ends
   http_tokens_max: 10_000, // verified ones that are remembered, so that a signature is checked once and not at each request
   http_keep_alive_ms: 75 * second, // a connection without an exchange; longer than the 60 s of common load balancers
