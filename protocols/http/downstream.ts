@@ -28,8 +28,8 @@ interface Connection {
   readonly client: Duplex
   readonly gate: Gate
   readonly bearer: BearerReader
-  /** Exchanges whose response is not complete. */
-  busy: number
+  /** Requests whose response is not complete, oldest first: the first is at work, the others wait (RFC 9112, section 9.3.2). */
+  readonly turn: Arrival[]
   used_at: number
   /** What the last token on it opened. */
   admission: Admission | undefined
@@ -63,15 +63,17 @@ class Downstream {
     this.#server.on("request", (request, response) => this.#arrive({ request, response, expects: false, upgrade: undefined }))
     this.#server.on("checkContinue", (request, response) => this.#arrive({ request, response, expects: true, upgrade: undefined }))
     this.#server.on("upgrade", (request, socket, head) => {
+      // Node has let go of the connection, so an earlier response can no longer be told from this one's.
+      if (this.#connections.get(socket)?.turn.length !== 0) return void socket.destroy()
       this.#arrive({ request, response: responseOver(request, socket), expects: false, upgrade: { socket, head } })
     })
-    this.#server.on("connect", (_, socket) => void socket.end(refusalText(501, "CONNECT is not supported")))
+    this.#server.on("connect", (_, socket) => void socket.end(refusalText(501, "CONNECT is not supported"), () => socket.destroy()))
     this.#server.on("clientError", (failure: NodeJS.ErrnoException, socket) => this.#garbage(failure, socket))
   }
 
   serve(client: Duplex, gate: Gate): Promise<void> {
     if (client.destroyed) return Promise.resolve()
-    const connection: Connection = { client, gate, bearer: new BearerReader(), busy: 0, used_at: gate.clock.now(), admission: undefined }
+    const connection: Connection = { client, gate, bearer: new BearerReader(), turn: [], used_at: gate.clock.now(), admission: undefined }
     this.#connections.set(client, connection)
     const watched = this.#watch(client, connection)
     return new Promise((resolve) => {
@@ -87,15 +89,23 @@ class Downstream {
   #arrive(parsed: Omit<Arrival, "connection">): void {
     const connection = this.#connections.get(parsed.request.socket)
     if (!connection) return void parsed.request.socket.destroy()
-    connection.busy++
-    parsed.response.once("close", () => {
-      connection.busy--
-      connection.used_at = connection.gate.clock.now()
-    })
+    const { client, turn, gate } = connection
+    if (turn.length > limits.http_pipelined_max) return void client.destroy()
     const arrival = { ...parsed, connection }
+    turn.push(arrival)
+    parsed.response.once("close", () => {
+      turn.shift()
+      connection.used_at = gate.clock.now()
+      const [next] = turn
+      if (next && !client.destroyed) this.#take(next)
+    })
+    if (turn.length === 1) this.#take(arrival)
+  }
+
+  #take(arrival: Arrival): void {
     let accept: string | undefined
     try {
-      const headers = readHeaders(parsed.request.rawHeaders)
+      const headers = readHeaders(arrival.request.rawHeaders)
       accept = headers.accept
       const going = this.#route(arrival, headers)
       going?.catch((failure: unknown) => this.#refuse(arrival, { failure, accept }))
@@ -168,7 +178,7 @@ class Downstream {
   /** Bytes that are no HTTP. Said once if nothing else is being said on the connection, which then closes. */
   #garbage(failure: NodeJS.ErrnoException, socket: Duplex): void {
     const connection = this.#connections.get(socket)
-    if (!socket.writable || !connection || connection.busy > 0 || failure.code === "ECONNRESET") return void socket.destroy()
+    if (!socket.writable || !connection || connection.turn.length > 0 || failure.code === "ECONNRESET") return void socket.destroy()
     connection.gate.log.info({ code: failure.code }, "not HTTP")
     const status = failure.code === "HPE_HEADER_OVERFLOW" ? 431 : 400
     socket.end(refusalText(status, STATUS_CODES[status] ?? "Bad Request"), () => socket.destroy())
@@ -179,7 +189,7 @@ class Downstream {
     const { clock } = connection.gate
     let timer: Timer
     const look = (): void => {
-      const idle_ms = connection.busy > 0 ? 0 : clock.now() - connection.used_at
+      const idle_ms = connection.turn.length > 0 ? 0 : clock.now() - connection.used_at
       if (idle_ms >= limits.http_keep_alive_ms) return void client.destroy()
       timer = clock.after(limits.http_keep_alive_ms - idle_ms, look)
     }
@@ -195,6 +205,6 @@ function responseOver(request: IncomingMessage, socket: Duplex): ServerResponse 
   response.assignSocket(socket as never)
   socket.on("error", () => {})
   socket.on("drain", () => response.emit("drain"))
-  response.once("finish", () => socket.end())
+  response.once("finish", () => socket.end(() => socket.destroy()))
   return response
 }

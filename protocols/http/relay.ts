@@ -97,7 +97,8 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
     headers.push("Sluice-Access-Ends", this.#http.access_ends)
     this.#status = status
     this.#grpc = this.#in.headers.trailers && headers.some((value, i) => i % 2 === 1 && value.startsWith("application/grpc"))
-    if (words) response.writeHead(status, words, headers)
+    // The words mean nothing (RFC 9112, section 4), and what Node would not send must not fail here: undici would wait for ever.
+    if (words !== undefined && /^[\t -~]+$/.test(words)) response.writeHead(status, words, headers)
     else response.writeHead(status, headers)
     // A small response comes whole in one turn and goes out in one write; what comes slower goes out as it comes.
     this.#holding = true

@@ -75,11 +75,11 @@ suite("http: sessions", () => {
 
   test("more exchanges at once than the bound are told to try again, and cost nothing", async () => {
     const rig = await createRig({ app: () => {} })
-    const client = rig.send(rig.get("/").repeat(limits.http_exchanges_max))
+    const clients = Array.from({ length: limits.http_exchanges_max }, () => rig.send(rig.get("/")))
     while (rig.seen.length < limits.http_exchanges_max) await new Promise(setImmediate)
     const answer = await rig.send(rig.get("/one-more")).answer()
     assert.deepEqual([answer.status, answer.headers["retry-after"]], [503, "1"])
-    client.socket.destroy()
+    for (const client of clients) client.socket.destroy()
   })
 
   test("the identity an application is shown is signed anew before it ends", async () => {
