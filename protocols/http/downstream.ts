@@ -172,7 +172,7 @@ class Downstream {
     else connection.gate.log.debug({ err: failure, code: error.code }, "an exchange was refused")
     if (response.destroyed || response.headersSent) return void response.destroy()
     const refusal: Refusal = { error, accept, close: expects || upgrade !== undefined || error.kind === "ended" }
-    refuse(response, error.kind === "identity" ? { ...refusal, hint: tokenHint(this.#options.host.name) } : refusal)
+    refuse(response, error.kind === "identity" ? { ...refusal, hint: tokenHint(this.#options.host.token_line) } : refusal)
   }
 
   /** Bytes that are no HTTP. Said once if nothing else is being said on the connection, which then closes. */

@@ -35,15 +35,17 @@ export class IdentitySigner {
     const { key, kid } = await this.#signingKey()
     const now = clock.now()
     const iat = Math.floor(now / 1000)
+    // An application that keeps it must not take it for longer than the grant lasts; one that was extended is signed anew in time.
+    const ends_at = Math.min(now + limits.http_identity_ms, session.grant.ends_at)
     const jwt = await new SignJWT({ groups: [...session.identity.groups], sid: session.id })
       .setProtectedHeader({ alg: "ES256", typ: "JWT", kid })
       .setIssuer(`https://${name}`)
       .setSubject(session.identity.subject)
       .setAudience(`https://${session.target.name}.${domain}`)
       .setIssuedAt(iat)
-      .setExpirationTime(iat + limits.http_identity_ms / 1000)
+      .setExpirationTime(Math.ceil(ends_at / 1000))
       .sign(key)
-    return { jwt, fresh_until: now + limits.http_identity_ms / 2 }
+    return { jwt, fresh_until: now + (ends_at - now) / 2 }
   }
 
   /** The JSON of the public keys that verify it. */

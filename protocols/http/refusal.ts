@@ -32,9 +32,9 @@ export interface Refusal {
   readonly close?: boolean
 }
 
-export const tokenHint = (name: string): string => `Send a token: curl -H "Authorization: Bearer $(sluice token)" …
-If the application needs Authorization itself: -H "X-Sluice-Token: $(sluice token)"
-Without the sluice command: ssh ${name} token
+/** `line` prints a token. */
+export const tokenHint = (line: string): string => `Send a token: curl -H "Authorization: Bearer $(${line})" ...
+If the application needs Authorization itself: -H "X-Sluice-Token: $(${line})"
 `
 
 /** Answers `request` with a refusal. Nothing of the response may have been sent. */

@@ -37,6 +37,8 @@ export interface Host {
   readonly keys: Keys
   /** A line that a person can paste to ask for `target`. */
   ask(target: string): string
+  /** The line that prints a token, for somebody who has an SSH key here. */
+  readonly token_line: string
   /** The `sluice` verbs, for somebody who came by ssh. */
   readonly verbs: Verbs
   readonly clock: Clock

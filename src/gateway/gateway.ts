@@ -149,6 +149,7 @@ export class Gateway {
       stream_bytes_max: config.recordings.stream_bytes_max,
       keys,
       ask: (target) => askLine(config, target),
+      token_line: `${config.gateway.ask_with} token`,
       verbs: this.#options.verbs(this.#api),
       clock,
       log,

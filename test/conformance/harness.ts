@@ -90,6 +90,7 @@ export async function createHarness({ protocol, targets, serveTarget }: HarnessO
     stream_bytes_max: 1024 * 1024,
     keys: state.keys,
     ask,
+    token_line: "ssh -p 2222 gateway token",
     verbs: () => Promise.resolve(0),
     clock,
     log,

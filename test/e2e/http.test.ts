@@ -85,7 +85,7 @@ suite("http, with curl and a WebSocket client", { skip: needs("curl", "openssl")
 
   test("without a token anybody gets the same 401, with a grant missing the line that asks", async () => {
     const [known, unknown] = [await anonymous("wiki"), await anonymous("nothing")]
-    assert.match(known.stdout, /^HTTP\/1.1 401 [^]*WWW-Authenticate: Bearer realm="sluice"[^]*sluice token/)
+    assert.match(known.stdout, /^HTTP\/1.1 401 [^]*WWW-Authenticate: Bearer realm="sluice"[^]*Bearer \$\(ssh .*token\)/)
     const undated = (text: string): string => text.replace(/Date: .*\r\n/, "")
     assert.equal(undated(unknown.stdout), undated(known.stdout))
     assert.match((await anonymous("wiki", ["-H", "Accept: text/html"])).stdout, /<!doctype html>/)

@@ -10,7 +10,7 @@ suite("http: who may not", () => {
     const [known, unknown] = [await ask("shop"), await ask("nothing")]
     assert.equal(known.status, 401)
     assert.equal(known.headers["www-authenticate"], 'Bearer realm="sluice"')
-    assert.match(known.body, /sluice token/)
+    assert.match(known.body, /\$\(ssh -p 2222 gateway token\)/)
     assert.deepEqual({ ...unknown, headers: { ...unknown.headers, date: known.headers["date"] } }, known)
     assert.equal(rig.sockets.length, 0)
   })

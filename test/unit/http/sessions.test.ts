@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import { suite, test } from "node:test"
+import { decodeJwt } from "jose"
 import { limits } from "../../../src/core/limits.ts"
 import { createRig, type Rig } from "./rig.ts"
 
@@ -92,6 +93,15 @@ suite("http: sessions", () => {
     assert.equal(await identity(), first)
     rig.harness.clock.advance(limits.http_identity_ms / 2)
     assert.notEqual(await identity(), first)
+  })
+
+  test("no identity that an application is shown outlasts the grant", async () => {
+    const rig = await createRig({ granted: false })
+    const grant = rig.harness.grant("shop")
+    rig.harness.clock.advance(grant.ends_at - rig.harness.clock.now() - 60_000)
+    await rig.send(rig.get("/")).answer()
+    const { exp } = decodeJwt(String(rig.seen[0]?.headers["sluice-identity"]))
+    assert.equal(exp, grant.ends_at / 1000)
   })
 })
 
