@@ -56,8 +56,9 @@ const framing = new Set(["host", "content-length", "transfer-encoding"])
  */
 const trusted = [
   /^(x-)?(sluice|auth|authenticated|forwarded|remote|webauth|ssl-client|client-cert|original|rewrite)(-|$)/,
-  /^(x-)?(pomerium|goog-authenticated|goog-iap|ms-client-principal|amzn-oidc|cf-access|tailscale)(-|$)/,
-  /^x-(user|username|email|groups?|host|scheme|url-scheme|real-ip|client-ip|cluster-client-ip)$/,
+  /^(x-)?(pomerium|goog-authenticated|goog-iap|ms-client-principal|amzn-oidc|cf-access|tailscale|authentik|vouch|oidc|consumer)(-|$)/,
+  /^x-user-(id|name|email|groups?|roles?)$/,
+  /^x-(user|roles?|username|email|groups?|host|scheme|url-scheme|real-ip|client-ip|cluster-client-ip)$/,
   /^(client-ip|true-client-ip|cf-connecting-ip|front-end-https)$/,
   /^x-(http-)?(method(-override)?|host-override)$/,
 ]

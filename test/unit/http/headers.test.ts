@@ -15,6 +15,11 @@ suite("http: which of a client's headers pass", () => {
     "X-Auth-User",
     "X-Auth-Request-Email",
     "X-Authenticated-User",
+    "X-User-Id",
+    "X-User-Email",
+    "X-Roles",
+    "X-authentik-username",
+    "X-Consumer-Username",
     "X-Forwarded-For",
     "X-Forwarded-User",
     "X-Forwarded-Host",
@@ -37,7 +42,22 @@ suite("http: which of a client's headers pass", () => {
   for (const name of claims) test(`${name} is ours to say`, () => assert.deepEqual(passing(name, "root"), []))
 
   test("what an application needs passes as it was, in order and in its case", () => {
-    const raw = ["User-Agent", "curl", "Cookie", "a=1", "Cookie", "b=2", "X-Auth-Token", "t", "X-Authority", "y", "Origin", "https://a"]
+    const raw = [
+      "User-Agent",
+      "curl",
+      "Cookie",
+      "a=1",
+      "Cookie",
+      "b=2",
+      "X-Auth-Token",
+      "t",
+      "X-Authority",
+      "y",
+      "X-User-Agent",
+      "z",
+      "Origin",
+      "https://a",
+    ]
     assert.deepEqual(passing(...raw), raw)
   })
 
