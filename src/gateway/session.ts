@@ -35,6 +35,15 @@ export interface CutDetail {
   readonly reason?: string
 }
 
+/** What the end of a session has started and must finish. */
+interface Closing {
+  readonly reason: GatewayError | undefined
+  readonly detail: CutDetail
+  readonly began: number
+  readonly cancelled: Promise<void>
+  readonly said: Promise<void>
+}
+
 export interface SessionOptions {
   readonly id: SessionId
   readonly opening: Opening
@@ -103,7 +112,9 @@ export class LiveSession implements Omit<Session, symbol> {
   }
 
   decide(action: Action): Decision {
-    if (this.#over) return { verdict: "deny", error: this.#controller.signal.reason as GatewayError }
+    // The timer may be late: the process was busy, or the clock has jumped.
+    if (this.#options.clock.now() >= this.#grant.ends_at) this.cut("expired")
+    if (this.#over) return { verdict: "deny", error: this.#ending }
     const number = this.#recorder.next
     if (!this.#recorder.write({ kind: "action", verdict: "allow", action })) {
       return { verdict: "deny", error: this.#reason("recorder_failed") }
@@ -117,11 +128,11 @@ export class LiveSession implements Omit<Session, symbol> {
   }
 
   dial(): Promise<Duplex> {
-    return this.#dialer.dial().catch((failure: unknown) => this.#fail(failure))
+    return this.#unlessOver(() => this.#dialer.dial())
   }
 
   secure(upstream: Duplex, options: UpstreamTls): Promise<Duplex> {
-    return this.#dialer.secure(upstream, options).catch((failure: unknown) => this.#fail(failure))
+    return this.#unlessOver(() => this.#dialer.secure(upstream, options))
   }
 
   count(direction: "up" | "down", bytes: number): void {
@@ -148,6 +159,24 @@ export class LiveSession implements Omit<Session, symbol> {
     this.#lease.renew(grant.ends_at)
   }
 
+  /** The approval service counts its revisions anew (a restored store): whatever comes next is newer. */
+  otherHistory(): void {
+    this.#grant = { ...this.#grant, revision: -1 }
+  }
+
+  get #ending(): GatewayError {
+    return this.#controller.signal.reason as GatewayError
+  }
+
+  /** The dialer outlives the cut for what cancels, and for that alone. */
+  async #unlessOver(make: () => Promise<Duplex>): Promise<Duplex> {
+    if (this.#over) throw this.#ending
+    const upstream = await make().catch((failure: unknown) => this.#fail(failure))
+    if (!this.#over) return upstream
+    upstream.destroy()
+    throw this.#ending
+  }
+
   #reason(code: CutCode): GatewayError {
     return new GatewayError(code, {
       target: this.target.name,
@@ -168,11 +197,12 @@ export class LiveSession implements Omit<Session, symbol> {
     const ends_at = this.#grant.ends_at
     const time = new Date(ends_at).toISOString().slice(11, 19)
     this.#recorder.write({ kind: "warning", left_ms })
-    this.#options.opening.warn?.({
-      left_ms,
-      ends_at,
-      say: `sluice: your access to ${this.target.name} ends in ${formatDuration(left_ms)} (${time} UTC)`,
-    })
+    const say = `sluice: your access to ${this.target.name} ends in ${formatDuration(left_ms)} (${time} UTC)`
+    try {
+      this.#options.opening.warn?.({ left_ms, ends_at, say })
+    } catch (err) {
+      this.#options.log.warn({ err }, "could not warn of the end")
+    }
   }
 
   #finish(reason: GatewayError | undefined, detail: CutDetail): void {
@@ -183,12 +213,7 @@ export class LiveSession implements Omit<Session, symbol> {
     this.#controller.abort(reason ?? new GatewayError("target_broke", { session: this.id }))
     this.#dialer.destroyUnsent()
     if (reason) this.#recorder.write({ kind: "cut", code: reason.code, ...detail })
-    // Each session closes in a turn of its own: when a thousand end together, all of them are silent after one short pass, and
-    // the first client is not kept waiting for the words to the last.
-    setImmediate(() => void this.#close(reason, { began, detail }))
-  }
-
-  async #close(reason: GatewayError | undefined, { began, detail }: { began: number; detail: CutDetail }): Promise<void> {
+    // Both begin in the breath of the abort: a protocol that sees its relay stop must find its last words already said.
     const { opening, log } = this.#options
     const failed = (words: string) => (err: unknown) => log.warn({ err }, words)
     const cancelled = boundedBy(limits.cancel_ms_max, async () => opening.cancel?.(() => this.#dialer.dial())).catch(
@@ -197,8 +222,17 @@ export class LiveSession implements Omit<Session, symbol> {
     const said = reason
       ? boundedBy(limits.farewell_ms_max, async () => opening.farewell(reason)).catch(failed("could not say goodbye"))
       : Promise.resolve()
+    void this.#close({ reason, detail, began, cancelled, said })
+  }
+
+  async #close({ reason, detail, began, cancelled, said }: Closing): Promise<void> {
+    const { opening, log } = this.#options
     await said
-    opening.client.destroy()
+    try {
+      opening.client.destroy()
+    } catch (err) {
+      log.warn({ err }, "could not close the client")
+    }
     if (reason) metrics.cut(performance.now() - began)
     await cancelled
     // The bookkeeping of this session can wait until every other that ends now has let its client go.
@@ -208,9 +242,7 @@ export class LiveSession implements Omit<Session, symbol> {
     const why = reason?.code ?? "closed"
     for (const direction of ["up", "down"] as const) metrics.forwarded(this.target.protocol, direction, this.#bytes[direction])
     this.#span.setAttribute("sluice.end", why).end()
-    await this.#recorder
-      .close({ kind: "end", code: why, bytes_up: this.#bytes.up, bytes_down: this.#bytes.down })
-      .catch(failed("could not close the recording"))
+    await this.#recorder.close({ kind: "end", code: why, bytes_up: this.#bytes.up, bytes_down: this.#bytes.down })
     this.#options.onEnded(this, why)
     this.#settle()
   }
