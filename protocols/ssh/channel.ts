@@ -8,6 +8,9 @@ import type { Transport } from "./transport.ts"
 
 const stderr_type = 1 // RFC 4254, section 5.2
 const packet_bytes_max = 32 * 1024 // what every implementation must take (RFC 4253, section 6.1)
+/** Less would cost us a packet for almost every byte we send. */
+export const packet_bytes_min = 256
+const window_bytes_max = 2 ** 32 - 1 // RFC 4254, section 5.2
 /** What we ask for: so much less that the packet of a connection inside a channel still fits into one of that channel's. */
 export const accepted_packet_bytes_max = packet_bytes_max - 256
 
@@ -52,6 +55,7 @@ export class Channel extends Duplex {
   #replies: ((succeeded: boolean) => void)[] = []
   #state: "open" | "close_sent" | "close_received" | "closed" = "open"
   #silent = false
+  #eof = false
   #settleGone!: () => void
 
   constructor(carrier: Carrier, id: number) {
@@ -117,8 +121,9 @@ export class Channel extends Duplex {
 
   // What the connection delivers.
 
+  /** False: more than we granted, or after the end. */
   deliver(data: Buffer, extended: number | undefined): boolean {
-    if (data.length > this.#incoming) return false // more than we granted
+    if (data.length > this.#incoming || this.#eof) return false
     this.#incoming -= data.length
     if (this.#state === "open") {
       if (extended === undefined) this.push(data)
@@ -128,14 +133,18 @@ export class Channel extends Duplex {
     return true
   }
 
-  deliverWindow(bytes: number): void {
+  /** False: more than a window may be. */
+  deliverWindow(bytes: number): boolean {
+    if (bytes > window_bytes_max - this.#outgoing) return false
     this.#outgoing += bytes
     const waiting = this.#waiting
     this.#waiting = []
     for (const each of waiting) this.#send(each)
+    return true
   }
 
   deliverEof(): void {
+    this.#eof = true
     this.push(null)
     this.stderrIn.push(null)
   }

@@ -2,7 +2,7 @@
 // global requests, and hands everything to its owner. It decides nothing: what may be opened is the owner's answer.
 import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
-import { type Carrier, Channel, accepted_packet_bytes_max } from "./channel.ts"
+import { type Carrier, Channel, accepted_packet_bytes_max, packet_bytes_min, type Remote } from "./channel.ts"
 import { message, pack, Reader } from "./codec.ts"
 import { disconnectReason, type Transport } from "./transport.ts"
 
@@ -95,7 +95,7 @@ export class Connection implements Carrier {
     }
     if (kind < message.global_request || kind === message.request_success || kind === message.request_failure) return false
     try {
-      if (!this.transport.authenticated) throw new GatewayError("protocol_broken", {}, new Error(`message ${kind} before the login`))
+      if (!this.transport.authenticated) throw broken(`message ${kind} before the login`)
       this.#dispatch(kind, new Reader(payload, 1))
     } catch (failure) {
       const error = GatewayError.from(failure, "protocol_broken")
@@ -116,7 +116,8 @@ export class Connection implements Carrier {
       }
       case message.channel_window_adjust: {
         const channel = this.#channel(reader)
-        return channel?.deliverWindow(reader.uint32())
+        if (channel?.deliverWindow(reader.uint32()) === false) throw broken("a window larger than there can be")
+        return
       }
       case message.channel_request: {
         const channel = this.#channel(reader)
@@ -140,28 +141,27 @@ export class Connection implements Carrier {
       case message.global_request:
         return this.#global(reader)
       default:
-        throw new GatewayError("protocol_broken", {}, new Error(`message ${kind} is not known`))
+        throw broken(`message ${kind} is not known`)
     }
   }
 
   /** Undefined for one that we have forgotten: its last messages may still be under way. */
   #channel(reader: Reader): Channel | undefined {
     const id = reader.uint32()
-    if (id >= this.#next || this.#pending.has(id)) throw new GatewayError("protocol_broken", {}, new Error(`no channel ${id}`))
+    if (id >= this.#next || this.#pending.has(id)) throw broken(`no channel ${id}`)
     return this.#channels.get(id)
   }
 
   #data(channel: Channel | undefined, extended: number | undefined, reader: Reader): void {
     const data = reader.bytes()
     if (channel && !channel.deliver(data, extended)) {
-      throw new GatewayError("protocol_broken", {}, new Error("more data than the window allows"))
+      throw broken("more data than the window allows, or after its end")
     }
   }
 
   #asked(reader: Reader): void {
     const type = reader.text()
-    const remote = { id: reader.uint32(), window: reader.uint32(), packet_bytes_max: reader.uint32() }
-    if (remote.packet_bytes_max === 0) throw new GatewayError("protocol_broken", {}, new Error("a channel whose packets hold nothing"))
+    const remote = readRemote(reader)
     const data = Buffer.from(reader.rest())
     const refuse = (reason: number, words: string): void =>
       this.transport.send(Buffer.concat([Buffer.of(message.channel_open_failure), pack(remote.id, reason, words, "")]))
@@ -198,10 +198,10 @@ export class Connection implements Carrier {
     const id = reader.uint32()
     const settle = this.#pending.get(id)
     const channel = this.#channels.get(id)
-    if (!settle || !channel) throw new GatewayError("protocol_broken", {}, new Error("an answer to no question"))
+    if (!settle || !channel) throw broken("an answer to no question")
     this.#pending.delete(id)
     if (kind === message.channel_open_confirmation) {
-      channel.attach({ id: reader.uint32(), window: reader.uint32(), packet_bytes_max: Math.max(1, reader.uint32()) })
+      channel.attach(readRemote(reader))
       return settle(channel)
     }
     this.#channels.delete(id)
@@ -216,3 +216,11 @@ export class Connection implements Carrier {
     if (wantReply) this.transport.send(Buffer.of(succeeded ? message.request_success : message.request_failure))
   }
 }
+
+function readRemote(reader: Reader): Remote {
+  const remote = { id: reader.uint32(), window: reader.uint32(), packet_bytes_max: reader.uint32() }
+  if (remote.packet_bytes_max < packet_bytes_min) throw broken("a channel whose packets hold next to nothing")
+  return remote
+}
+
+const broken = (what: string): GatewayError => new GatewayError("protocol_broken", {}, new Error(what))

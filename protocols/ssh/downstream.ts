@@ -24,6 +24,12 @@ export interface DownstreamOptions {
   readonly keys: HostKeys
 }
 
+interface JumpTo {
+  readonly identity: Identity
+  readonly target: string
+  readonly port: number
+}
+
 export class Downstream implements ConnectionOwner {
   readonly #options: DownstreamOptions
   readonly #jumps = new Set<Promise<void>>()
@@ -56,7 +62,10 @@ export class Downstream implements ConnectionOwner {
     const identity = this.#identity
     if (!identity) return opening.refuse(...refusalOf(new GatewayError("unauthenticated")))
     if (opening.type === "session") return this.#verbs(opening, identity)
-    if (opening.type === "direct-tcpip") return void this.#jump(opening, identity)
+    if (opening.type === "direct-tcpip") {
+      const reader = new Reader(opening.data) // what it throws closes the connection; in a promise it would end the process
+      return void this.#jump(opening, { identity, target: reader.text(), port: reader.uint32() })
+    }
     this.#options.gate.log.info({ subject: identity.subject, refused: recordable(opening.type) }, "a kind of channel that is not offered")
     opening.refuse(...refusalOf(new GatewayError("unsupported", { what: "this kind of channel" })))
   }
@@ -105,11 +114,8 @@ export class Downstream implements ConnectionOwner {
   }
 
   /** The grant is checked before the channel is confirmed, as far as it can be without the login's name. */
-  async #jump(opening: ChannelOpening, identity: Identity): Promise<void> {
+  async #jump(opening: ChannelOpening, { identity, target, port }: JumpTo): Promise<void> {
     const { host, gate, keys } = this.#options
-    const reader = new Reader(opening.data)
-    const target = reader.text()
-    const port = reader.uint32()
     try {
       if (!(await gate.reaches(identity, target, port))) {
         gate.log.info({ subject: identity.subject, target: recordable(target), port }, "no grant reaches this target")
@@ -119,7 +125,8 @@ export class Downstream implements ConnectionOwner {
       return opening.refuse(...refusalOf(GatewayError.from(failure, "stale")))
     }
     const served = serveJump({ channel: opening.accept(), identity, target, gate, host, keys })
+      .catch((err: unknown) => gate.log.error({ err }, "a connection inside a connection failed"))
+      .finally(() => this.#jumps.delete(served))
     this.#jumps.add(served)
-    void served.finally(() => this.#jumps.delete(served))
   }
 }

@@ -34,8 +34,12 @@ export function serveHandshake({ socket, keys, owner, log, clock, onConnection, 
     keepaliveInterval: limits.ssh_keepalive_ms,
   })
   const closed = new Promise<void>((resolve) => socket.once("close", resolve))
+  const leave = (): void => void clock.after(limits.farewell_ms_max, () => socket.destroy())
   server.once("connection", (client: Ssh2ServerConnection, { header }: ClientInfo) => {
-    client.on("error", (failure) => log.debug({ err: failure }, "a client's SSH connection failed"))
+    client.on("error", (failure) => {
+      log.debug({ err: failure }, "a client's SSH connection failed")
+      leave() // a peer that is dead takes nothing more, so the end would wait for it
+    })
     const ours = client as unknown as Ssh2Connection
     signAsPlainKey(ours)
     const transport = new Transport(ours)
@@ -64,6 +68,6 @@ export function serveHandshake({ socket, keys, owner, log, clock, onConnection, 
   // ssh2 takes a socket that somebody else accepted only this way.
   server.injectSocket(socket as never)
   // After the last words, or garbage, our half is ended; a client that does not leave by itself is not waited for.
-  socket.once("finish", () => clock.after(limits.farewell_ms_max, () => socket.destroy()))
+  socket.once("finish", leave)
   return closed
 }

@@ -49,6 +49,7 @@ export class TargetSession implements ConnectionOwner {
       warn: (warning) => this.#warn(warning),
     })
     this.#session = session
+    if (this.#client?.transport.over) return session.end() // it left while the grant was looked up
     this.#upstream = this.#connect(session, login)
     this.#upstream.then(
       (upstream) => upstream.closed.then(() => this.#lost(new GatewayError("target_broke", { session: session.id }))),

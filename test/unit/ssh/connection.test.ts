@@ -136,6 +136,28 @@ suite("ssh: channels", () => {
     })
   }
 
+  for (const [what, kind, body] of [
+    ["data after its end", message.channel_data, pack("x")],
+    ["a window beyond 2^32", message.channel_window_adjust, pack(0xffffffff)],
+  ] as const) {
+    test(`${what} closes the connection`, async () => {
+      const { client, near, far, broken } = await openPair()
+      near.end()
+      far.resume()
+      await new Promise((resolve) => far.once("end", resolve))
+      client.transport.send(Buffer.concat([Buffer.of(kind), pack(near.id), body]))
+      await client.closed
+      assert.equal(broken[0]?.code, "protocol_broken")
+    })
+  }
+
+  test("a channel that wants a packet for every few bytes closes the connection", async () => {
+    const { client, broken } = await openPair()
+    client.transport.send(Buffer.concat([Buffer.of(message.channel_open), pack("session", 9, limits.ssh_window_bytes, 1)]))
+    await client.closed
+    assert.equal(broken[0]?.code, "protocol_broken")
+  })
+
   test("a connection that is gone ends every channel and every question", async () => {
     const { client, near, far, socket } = await openPair()
     const asked = near.request("never-answered", Buffer.alloc(0))
