@@ -61,7 +61,7 @@ export class LeaseBook {
 
   #wakeBy(due: Millis): void {
     const now = this.#clock.now()
-    const at = Math.min(Math.max(due, now), now + limits.tick_ms_max)
+    const at = due > now ? Math.min(due, now + limits.tick_ms_max) : now
     if (this.#timer && this.#timer.at <= at) return
     this.#timer?.timer.cancel()
     this.#timer = { at, timer: this.#clock.after(at - now, () => this.#look()) }
@@ -71,20 +71,30 @@ export class LeaseBook {
     this.#timer = undefined
     const now = this.#clock.now()
     let next = Infinity
+    const mistakes: unknown[] = []
     for (const entry of this.#entries) {
-      if (entry.ends_at <= now) {
-        this.#entries.delete(entry)
-        entry.onEnd()
-        continue
+      try {
+        this.#lookAt(entry, now)
+      } catch (mistake) {
+        mistakes.push(mistake) // told below: first everybody else's end
       }
-      let warned: number | undefined
-      for (let before = entry.owed.at(-1); before !== undefined && entry.ends_at - before <= now; before = entry.owed.at(-1)) {
-        warned = entry.owed.pop()
-      }
-      if (warned !== undefined) entry.onWarning(entry.ends_at - now)
-      next = Math.min(next, nextOf(entry))
+      if (this.#entries.has(entry)) next = Math.min(next, nextOf(entry))
     }
     if (this.#entries.size > 0) this.#wakeBy(next)
+    if (mistakes.length > 0) throw new AggregateError(mistakes, "a lease's end or warning failed")
+  }
+
+  #lookAt(entry: Entry, now: Millis): void {
+    // Asked this way round, an end that is no number has come.
+    if (!(now < entry.ends_at)) {
+      this.#entries.delete(entry)
+      return entry.onEnd()
+    }
+    let warned: number | undefined
+    for (let before = entry.owed.at(-1); before !== undefined && entry.ends_at - before <= now; before = entry.owed.at(-1)) {
+      warned = entry.owed.pop()
+    }
+    if (warned !== undefined) entry.onWarning(entry.ends_at - now)
   }
 }
 

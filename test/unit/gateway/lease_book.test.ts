@@ -110,4 +110,30 @@ describe("the lease book", () => {
     assert.deepEqual(heard.ended, [])
     assert.equal(book.size, 0)
   })
+
+  test("an end or a warning that throws keeps nobody else from ending, now or later", () => {
+    const { clock, book, open } = setUp()
+    const fail = (): never => {
+      throw new Error("a mistake of ours")
+    }
+    book.open({ ends_at: clock.now() + 2 * minute, onEnd: fail, onWarning: fail })
+    const together = open(2 * minute)
+    const later = open(3 * minute)
+    // One look warns, the next one ends; both tell of the mistake, after their work.
+    assert.throws(() => clock.advance(minute), AggregateError)
+    assert.throws(() => clock.advance(minute), AggregateError)
+    assert.equal(together.heard.ended.length, 1)
+    clock.advance(minute)
+    assert.equal(later.heard.ended.length, 1)
+    assert.equal(book.size, 0)
+  })
+
+  test("an end that is no time has come", () => {
+    const { clock, book } = setUp()
+    let ended = 0
+    book.open({ ends_at: NaN, onEnd: () => ended++, onWarning: () => {} })
+    clock.advance(1_000)
+    assert.equal(ended, 1)
+    assert.equal(book.size, 0)
+  })
 })
