@@ -1,8 +1,6 @@
 // The data plane, whole. Read this first: a client comes to a listener, stands before a gate, is identified, has its grant
 // checked against the cache, and gets a session, which the register keeps until it ends. The feed brings what changes.
-import { createRemoteJWKSet } from "jose"
 import { createApiClient, type ApiClient } from "../api/client.ts"
-import { routes } from "../api/routes.ts"
 import type { Config } from "../config/config.ts"
 import type { Clock } from "../core/clock.ts"
 import type { Keys } from "../core/keys.ts"
@@ -10,7 +8,7 @@ import { limits } from "../core/limits.ts"
 import type { Secret } from "../core/secret.ts"
 import type { Address, ProtocolName } from "../core/target.ts"
 import { createAuthenticator } from "../identity/authenticator.ts"
-import { createTokenVerifier } from "../identity/tokens.ts"
+import { createTokenVerifier, jwksKeys } from "../identity/tokens.ts"
 import type { Log } from "../observe/log.ts"
 import { recoverRecordings } from "../record/recover.ts"
 import { boundedBy } from "./bounded.ts"
@@ -60,7 +58,10 @@ export class Gateway {
       ...approvals,
       clock,
       log,
-      onOtherHistory: () => this.#cache.clear(),
+      onOtherHistory: () => {
+        this.#cache.clear()
+        this.#sessions.otherHistory()
+      },
       onChange: (line) => {
         if (line.kind === "kill") return this.#sessions.kill(line.session, { by: line.by, reason: line.reason })
         this.#cache.apply(line.grant)
@@ -158,7 +159,7 @@ export class Gateway {
 
   #threshold(certificates: Certificates): Threshold {
     const { config, clock, approvals } = this.#options
-    const verifier = createTokenVerifier({ keys: createRemoteJWKSet(new URL(routes.jwks.path, approvals.url)), clock })
+    const verifier = createTokenVerifier({ keys: jwksKeys(approvals.url), clock })
     return {
       gateway: config.gateway.name,
       clock,

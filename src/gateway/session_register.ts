@@ -42,6 +42,10 @@ export class SessionRegister {
     for (const session of this.#live.values()) if (session.grant.id === grant.id) session.update(grant, detail)
   }
 
+  otherHistory(): void {
+    for (const session of this.#live.values()) session.otherHistory()
+  }
+
   kill(id: SessionId, detail: CutDetail): void {
     this.#live.get(id)?.cut("killed", detail)
   }

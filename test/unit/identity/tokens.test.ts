@@ -1,10 +1,13 @@
 import assert from "node:assert/strict"
 import { generateKeyPairSync } from "node:crypto"
+import { once } from "node:events"
+import http from "node:http"
+import type { AddressInfo } from "node:net"
 import { test } from "node:test"
 import { createLocalJWKSet, SignJWT, UnsecuredJWT } from "jose"
 import { limits } from "../../../src/core/limits.ts"
 import { Secret } from "../../../src/core/secret.ts"
-import { createTokenIssuer, createTokenVerifier } from "../../../src/identity/tokens.ts"
+import { createTokenIssuer, createTokenVerifier, jwksKeys } from "../../../src/identity/tokens.ts"
 import { FakeClock } from "../../support/fake_clock.ts"
 
 const newKey = (): { pem: Secret; key: ReturnType<typeof generateKeyPairSync>["privateKey"] } => {
@@ -108,4 +111,21 @@ test("tokens: a verifier that cannot have the keys says so, and does not blame t
   const verifier = createTokenVerifier({ keys: () => Promise.reject(new Error("connect ECONNREFUSED")), clock })
   const { token } = await issuer.issue({ ...alice, use: "api" })
   await assert.rejects(verifier.verify(token, { use: "api" }), { code: "stale" })
+})
+
+test("tokens: the service's keys, once had, outlast an hour of its silence", async (t) => {
+  const { clock, issuer } = await setting()
+  const server = http.createServer(
+    (_, response) => void response.setHeader("content-type", "application/json").end(JSON.stringify(issuer.jwks)),
+  )
+  server.listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const verifier = createTokenVerifier({ keys: jwksKeys(`http://127.0.0.1:${(server.address() as AddressInfo).port}`), clock })
+  const verify = async () => verifier.verify((await issuer.issue({ subject: "alice", via: "test", use: "api" })).token, { use: "api" })
+  await verify()
+  server.closeAllConnections()
+  server.close()
+  await once(server, "close")
+  t.mock.timers.enable({ apis: ["Date"], now: Date.now() + 3_600_000 })
+  assert.equal((await verify()).subject, "alice")
 })
