@@ -2,6 +2,7 @@
 // revision (revoked, dropped, extended), and a higher revision always wins.
 import type { Millis } from "./clock.ts"
 import type { GrantId, RequestId } from "./ids.ts"
+import { limits } from "./limits.ts"
 
 export type GrantStatus = "active" | "revoked" | "dropped"
 
@@ -33,7 +34,7 @@ export function covers(grant: Grant, wanted: Wanted, now: Millis): boolean {
     grant.subject === wanted.subject &&
     grant.target === wanted.target &&
     (wanted.as === undefined || grant.as === null || grant.as.includes(wanted.as)) &&
-    grant.starts_at <= now &&
+    grant.starts_at <= now + limits.start_clock_skew_ms_max &&
     now < grant.ends_at
   )
 }
