@@ -92,7 +92,9 @@ export class Gateway {
   /** Settles with the addresses that are listened on. */
   async start(): Promise<Partial<Record<ProtocolName, Address>>> {
     const { config, log } = this.#options
-    await recoverRecordings(config.recordings.dir)
+    const { ended, unreadable } = await recoverRecordings(config.recordings.dir)
+    if (ended.length > 0) log.warn({ sessions: ended }, "recordings of sessions that a crash interrupted were ended")
+    for (const { path, error: err } of unreadable) log.error({ path, err }, "a recording cannot be read; it was left as it is")
     this.#certificates = await loadCertificates({
       state: config.state,
       name: config.gateway.name,
