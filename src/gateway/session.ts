@@ -72,6 +72,8 @@ export class LiveSession implements Omit<Session, symbol> {
   readonly #span: Span
   #grant: Grant
   #bytes = { up: 0, down: 0 }
+  /** Dialled after the end, to cancel: they may still be secured. */
+  readonly #cancelling = new WeakSet<Duplex>()
   #over = false
   #settle!: () => void
 
@@ -132,7 +134,8 @@ export class LiveSession implements Omit<Session, symbol> {
   }
 
   secure(upstream: Duplex, options: UpstreamTls): Promise<Duplex> {
-    return this.#unlessOver(() => this.#dialer.secure(upstream, options))
+    const make = () => this.#dialer.secure(upstream, options)
+    return this.#cancelling.has(upstream) ? make() : this.#unlessOver(make)
   }
 
   count(direction: "up" | "down", bytes: number): void {
@@ -177,6 +180,12 @@ export class LiveSession implements Omit<Session, symbol> {
     throw this.#ending
   }
 
+  async #dialToCancel(): Promise<Duplex> {
+    const upstream = await this.#dialer.dial()
+    this.#cancelling.add(upstream)
+    return upstream
+  }
+
   #reason(code: CutCode): GatewayError {
     return new GatewayError(code, {
       target: this.target.name,
@@ -216,7 +225,7 @@ export class LiveSession implements Omit<Session, symbol> {
     // Both begin in the breath of the abort: a protocol that sees its relay stop must find its last words already said.
     const { opening, log } = this.#options
     const failed = (words: string) => (err: unknown) => log.warn({ err }, words)
-    const cancelled = boundedBy(limits.cancel_ms_max, async () => opening.cancel?.(() => this.#dialer.dial())).catch(
+    const cancelled = boundedBy(limits.cancel_ms_max, async () => opening.cancel?.(() => this.#dialToCancel())).catch(
       failed("could not cancel upstream"),
     )
     const said = reason
