@@ -15,7 +15,7 @@ import { downstreamOf, readStartup, readToken, type Downstream } from "./downstr
 import { farewell, fatal } from "./refusal.ts"
 import { Relay } from "./relay.ts"
 import type { Startup } from "./startup.ts"
-import { cancelUpstream, connectUpstream, type Upstream } from "./upstream.ts"
+import { abandon, cancelUpstream, connectUpstream, type Upstream } from "./upstream.ts"
 
 export const postgres: Protocol = {
   name: "postgres",
@@ -103,7 +103,7 @@ class Visit {
     const { client } = this.#side
     return {
       client,
-      cancel: (dial) => this.#cancel(dial),
+      cancel: (dial) => this.#stop(dial),
       farewell: (reason) => (this.between ? farewell(client, fatal(reason), this.#gate.clock) : undefined),
       warn: (warning) => this.#relay?.say(report({ severity: "NOTICE", sqlstate: "00000", message: warning.say })),
     }
@@ -127,6 +127,12 @@ class Visit {
     } finally {
       keys.forget(key)
     }
+  }
+
+  /** At the end: neither what runs nor what the client has sent ahead may go on. */
+  #stop(dial: () => Promise<Duplex>): Promise<void> {
+    if (this.#upstream && this.#relay?.busy) abandon(this.#upstream)
+    return this.#cancel(dial)
   }
 
   async #cancel(dial: () => Promise<Duplex>): Promise<void> {

@@ -14,6 +14,8 @@ import type { Startup } from "./startup.ts"
 
 export interface Upstream {
   readonly stream: Duplex
+  /** The connection itself, below TLS. */
+  readonly socket: Duplex
   /** The target's own key, which no client sees; undefined when it gave none. */
   readonly key: BackendKey | undefined
   /** What the server said after the login, up to and with ReadyForQuery, without its key. */
@@ -24,13 +26,25 @@ const key_secret_bytes_max = 256 // protocol 3.2
 
 /** Throws `target_unreachable`, `target_untrusted`, `target_login_failed`, `target_broke`, or the cut's reason. */
 export async function connectUpstream(session: Session, target: PostgresTarget, startup: Startup): Promise<Upstream> {
-  const stream = await secured(session, target, await session.dial())
+  const socket = await session.dial()
+  const stream = await secured(session, target, socket)
   const inlet = new Inlet(stream, limits.postgres_greeting_bytes_max)
   stream.write(startupMessage(startup.version, [["user", startup.user], ["database", target.database], ...startup.settings]))
   await logIn({ stream, inlet, password: target.roles.get(startup.user)?.password })
   const { key, greeting } = await readGreeting(inlet)
   inlet.release()
-  return { stream, key, greeting }
+  return { stream, socket, key, greeting }
+}
+
+/**
+ * Breaks the connection, so that the server runs nothing more of what it holds already: it looks whether its client is there
+ * when it answers. To be done before a cancel, which ends what runs now and makes it answer; a connection closed in the
+ * ordinary way would take that answer, and the next statement would begin.
+ */
+export function abandon({ socket }: Upstream): void {
+  const connection: Duplex & { resetAndDestroy?(): unknown } = socket
+  if (connection.resetAndDestroy) connection.resetAndDestroy()
+  else connection.destroy()
 }
 
 export interface Cancelling {
