@@ -13,6 +13,8 @@ const cases: readonly (readonly [string, string])[] = [
   ["ALTER ROLE bob PASSWORD $a$hunter2 $$ $a$ NOLOGIN", "ALTER ROLE bob PASSWORD '[secret]' NOLOGIN"],
   ["ALTER ROLE bob PASSWORD U&'hunter2'", "ALTER ROLE bob PASSWORD '[secret]'"],
   ["ALTER ROLE bob PASSWORD 'hunter2", "ALTER ROLE bob PASSWORD '[secret]'"],
+  ["ALTER ROLE bob PASSWORD 'hun'\n -- x\n'ter2'", "ALTER ROLE bob PASSWORD '[secret]'"],
+  ["ALTER ROLE bob PASSWORD 'hunter2\\'", "ALTER ROLE bob PASSWORD '[secret]'"],
   [
     "CREATE USER MAPPING FOR a SERVER s OPTIONS (user 'b', password 'hunter2')",
     "CREATE USER MAPPING FOR a SERVER s OPTIONS (user 'b', password '[secret]')",
@@ -42,6 +44,21 @@ test("redaction: what only looks like it is left as it was", () => {
     "SELECT 'PASSWORD', 'x'",
     "ALTER ROLE bob PASSWORD NULL",
     "SET password_encryption = 'scram-sha-256'",
+  ]) {
+    assert.equal(redact(sql), sql)
+  }
+})
+
+test("redaction: code cannot be dressed up as a password", () => {
+  for (const sql of [
+    "/* /* */ password '*/ DELETE FROM t; --'",
+    "-- \r SELECT ' \n password '; DELETE FROM t; --'",
+    "SELECT $\u{1f600}$ password $\u{1f600}$; SELECT '; DELETE FROM t; --'",
+    "SELECT 'a\\' password '; DELETE FROM t; --'", // with standard_conforming_strings off
+    "SELECT E'\u3042\\', ' password '; DELETE FROM t; --'", // in an encoding where the backslash ends a character
+    "SELECT E'a'\n'b\\' password '; DELETE FROM t; --'",
+    "DO $$DECLARE password int;BEGIN password=1;DELETE/**/FROM/**/t;END$$",
+    "DO 'BEGIN /*password ''*/ DELETE FROM t; --''\n END'",
   ]) {
     assert.equal(redact(sql), sql)
   }
