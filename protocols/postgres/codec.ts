@@ -64,12 +64,11 @@ export interface Report {
   readonly severity: "FATAL" | "ERROR" | "NOTICE"
   readonly sqlstate: string
   readonly message: string
-  readonly hint?: string | undefined
 }
 
 /** ErrorResponse, or NoticeResponse when that is its severity. */
-export function report({ severity, sqlstate, message: words, hint }: Report): Buffer {
-  const fields = [`S${severity}`, `V${severity}`, `C${sqlstate}`, `M${words}`, ...(hint ? [`H${hint}`] : []), ""]
+export function report({ severity, sqlstate, message: words }: Report): Buffer {
+  const fields = [`S${severity}`, `V${severity}`, `C${sqlstate}`, `M${words}`, ""]
   return message(severity === "NOTICE" ? "N" : "E", ...fields)
 }
 

@@ -1,5 +1,5 @@
-// What went wrong, in PostgreSQL's own terms: the SQLSTATE a driver switches on, the words a person reads, and the line that
-// asks as the hint. Only `error.say` is told; causes stay in the log. Source: "PostgreSQL Error Codes".
+// What went wrong, in PostgreSQL's own terms: the SQLSTATE a driver switches on, and the words a person reads, the
+// line that asks among them (many drivers show no hint). Only `error.say` is told; causes stay in the log. Source: "PostgreSQL Error Codes".
 import type { Duplex } from "node:stream"
 import type { Clock } from "../../src/core/clock.ts"
 import { GatewayError, type ErrorKind } from "../../src/core/errors.ts"
@@ -40,7 +40,7 @@ export function denial(error: GatewayError): Buffer {
 }
 
 function refusal(error: GatewayError, severity: "FATAL" | "ERROR", sqlstate: string): Buffer {
-  return report({ severity, sqlstate, message: error.say, hint: error.facts.ask })
+  return report({ severity, sqlstate, message: error.say })
 }
 
 /** Says `words` and ends the client's side. Settles when they are sent, or after a moment if the client does not take them. */
