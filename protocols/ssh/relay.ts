@@ -238,6 +238,7 @@ export class ChannelRelay {
     }
     const accepted = this.#prepare(up, program)
     void down.gone.then(() => {
+      if (session.signal.aborted) return // `stop` has more to say to the program than this
       signal(up, "HUP")
       up.closeNow()
     })
