@@ -62,6 +62,7 @@ class Downstream {
     this.#server.maxHeadersCount = 0
     this.#server.on("request", (request, response) => this.#arrive({ request, response, expects: false, upgrade: undefined }))
     this.#server.on("checkContinue", (request, response) => this.#arrive({ request, response, expects: true, upgrade: undefined }))
+    this.#server.on("checkExpectation", (_, response) => void response.writeHead(417, { Connection: "close", "Content-Length": "0" }).end())
     this.#server.on("upgrade", (request, socket, head) => {
       // Node has let go of the connection, so an earlier response can no longer be told from this one's.
       if (this.#connections.get(socket)?.turn.length !== 0) return void socket.destroy()
@@ -167,11 +168,13 @@ class Downstream {
 
   #refuse(arrival: Arrival, { failure, accept }: { failure: unknown; accept: string | undefined }): void {
     const { response, connection, expects, upgrade } = arrival
-    const error = GatewayError.from(failure, "protocol_broken")
+    const error = GatewayError.from(failure, "internal")
     if (!(failure instanceof GatewayError)) connection.gate.log.error({ err: failure }, "an exchange failed inside")
     else connection.gate.log.debug({ err: failure, code: error.code }, "an exchange was refused")
     if (response.destroyed || response.headersSent) return void response.destroy()
-    const refusal: Refusal = { error, accept, close: expects || upgrade !== undefined || error.kind === "ended" }
+    // After a request that can be read in two ways, what follows on the connection could be too.
+    const close = expects || upgrade !== undefined || ["ended", "protocol", "unsupported", "input"].includes(error.kind)
+    const refusal: Refusal = { error, accept, close }
     refuse(response, error.kind === "identity" ? { ...refusal, hint: tokenHint(this.#options.host.token_line) } : refusal)
   }
 

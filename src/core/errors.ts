@@ -62,6 +62,7 @@ const table = {
   stale: { kind: "unavailable", say: constant("access cannot be checked right now; try again in a moment") },
   busy: { kind: "unavailable", say: constant("too many connections; try again in a moment") },
   too_many: { kind: "unavailable", say: (facts) => facts.what ?? "too many at once; try again in a moment" },
+  internal: { kind: "unavailable", say: constant("something went wrong in the gateway; try again in a moment") },
   handshake_timeout: { kind: "unavailable", say: constant("the login took too long") },
   // the target's side
   target_unreachable: { kind: "upstream", say: constant("the target does not answer") },

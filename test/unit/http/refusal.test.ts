@@ -104,10 +104,11 @@ suite("http: what is not one request", () => {
     "no HTTP at all": ["\x16\x03\x01\x02\x00\r\n\r\n", 400],
   }
   for (const [what, [text, status]] of Object.entries(bad)) {
-    test(`${what}: ${status}, and the target sees nothing`, async () => {
+    test(`${what}: ${status}, the connection closes, and the target sees nothing`, async () => {
       const rig = await createRig()
       const { answer, other } = { answer: rig.send(text.replace(token, rig.token)), other: rig.send(rig.get("/other")) }
       assert.equal((await answer.answer()).status, status)
+      await answer.closed
       assert.equal((await other.answer()).status, 200)
       assert.deepEqual(
         rig.seen.map(({ url }) => url),
