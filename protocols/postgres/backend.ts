@@ -45,12 +45,18 @@ export class Backend implements MessageReader {
   }
 
   read(seen: Seen): Fate {
+    const { pending } = this.#talk
+    if (seen.type === ready) {
+      const fate = this.#ready(seen)
+      this.#talk.quiet = pending.size === 0
+      return fate
+    }
+    // Something runs, whatever we think. An error may also come by itself, as the last thing the server says.
+    if (seen.type !== error) this.#talk.quiet = false
     switch (seen.type) {
       case commandComplete:
         this.#complete(seen, tagOf(seen))
         return "pass"
-      case ready:
-        return this.#ready(seen)
       case error:
         return this.#failed(seen)
       case parseComplete:
@@ -64,16 +70,16 @@ export class Backend implements MessageReader {
         return "pass"
       case rowDescription:
       case noData:
-        if (this.#talk.pending.first?.kind === "describe") this.#talk.pending.shift()
+        if (pending.first?.kind === "describe") pending.shift()
         return "pass"
       case portalSuspended:
         this.#complete(seen, "suspended")
         return "pass"
       case emptyQuery:
-        if (this.#talk.pending.first?.kind === "execute") this.#complete(seen, "")
+        if (pending.first?.kind === "execute") this.#complete(seen, "")
         return "pass"
       case copyIn:
-        this.#talk.copying = !this.#talk.pending.dropSyncsUntilCopyEnd()
+        this.#talk.copying = !pending.copyBegins()
         return "pass"
       default:
         return "pass"
@@ -96,7 +102,6 @@ export class Backend implements MessageReader {
   #matching(...kinds: readonly Asked["kind"][]): Asked | undefined {
     const { pending, statements } = this.#talk
     let one = pending.first
-    while (one?.kind === "copy_end") one = this.#drop() // a CopyDone outside a COPY: the server ignores it
     if (one && kinds.includes(one.kind)) return one
     statements.forget()
     while (one && !kinds.includes(one.kind)) {

@@ -16,16 +16,17 @@ export class Conversation {
   copying = false
   /** The server has failed in a series of the extended protocol and reads on to the next Sync, answering nothing. */
   skipping = false
-  #interrupted = false
+  /** The server's last word was ReadyForQuery, to the last question, and nothing that it would answer went to it since. */
+  quiet = true
 
   constructor(session: Session, clock: Clock) {
     this.session = session
     this.clock = clock
   }
 
-  /** Whether something runs on the target. */
+  /** Whether something may run on the target; true also after `close`. Kept apart from `pending`, which may be out of step. */
   get busy(): boolean {
-    return this.pending.size > 0 || this.#interrupted
+    return !this.quiet
   }
 
   /** Memory that texts and values may still take. */
@@ -36,7 +37,7 @@ export class Conversation {
   ask(kind: Asked["kind"], more?: Partial<Asked>): void {
     const one = new Asked(kind)
     if (more) Object.assign(one, more)
-    this.pending.push(one)
+    this.#push(one)
   }
 
   /** An action that is on record and runs. `renaming`: its text, when it may change what names stand for. */
@@ -45,6 +46,11 @@ export class Conversation {
     one.action = action
     one.since = this.clock.now()
     one.renaming = renaming
+    this.#push(one)
+  }
+
+  #push(one: Asked): void {
+    this.quiet = false
     this.pending.push(one)
   }
 
@@ -84,7 +90,6 @@ export class Conversation {
 
   /** The session is over: what still ran has no other outcome. */
   close(status: "cut" | "lost"): void {
-    if (this.pending.size > 0) this.#interrupted = true
     for (let one = this.pending.shift(); one; one = this.pending.shift()) this.settle(one, status)
   }
 }

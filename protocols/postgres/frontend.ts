@@ -33,6 +33,9 @@ const copyData = byteOf("d")
 const copyDone = byteOf("c")
 const copyFail = byteOf("f")
 
+/** What the server understands while it takes in a COPY; and the client may always leave. */
+const during_copy: ReadonlySet<number> = new Set([copyData, copyDone, copyFail, H, S, X])
+
 const wants = new Int32Array(256).fill(unknown_type)
 for (const type of [S, H, X, copyData, copyDone, copyFail]) wants[type] = 0
 for (const type of [D, E, C]) wants[type] = name_bytes_max
@@ -57,6 +60,8 @@ export class Frontend implements MessageReader {
 
   read(seen: Seen): Fate {
     const talk = this.#talk
+    // The server would end the COPY over it without having looked at it; newer ones end the connection.
+    if (talk.copying && !during_copy.has(seen.type)) throw broken("a message that has no place in a COPY")
     if (talk.pending.size >= limits.postgres_pending_max) {
       if (!talk.skipping) return "wait"
       talk.skipped() // nothing will be answered before a Sync, so there is nothing to wait for
@@ -132,8 +137,8 @@ export class Frontend implements MessageReader {
     const statementEnd = endOfString(bytes, portalEnd + 1, end)
     const statementName = nameKey(bytes, portalEnd + 1, statementEnd)
     const found = talk.pending.find("statement", statementName, talk.statements)
-    if (found === "unsettled" && !talk.copying) return "wait"
-    const { value: statement, certain } = found === "unsettled" ? { value: undefined, certain: false } : found
+    if (found === "unsettled") return "wait"
+    const { value: statement, certain } = found
     const partial = size - header_bytes > end - start
     const room = Math.min(limits.recorded_values_bytes_max, talk.room)
     const read = readValues({ bytes, start: statementEnd + 1, end, partial, oids: statement?.oids ?? [], room })
@@ -147,9 +152,9 @@ export class Frontend implements MessageReader {
     const talk = this.#talk
     const name = nameKey(seen.bytes, seen.start, endOfString(seen.bytes, seen.start, seen.end))
     const found = talk.pending.find("portal", name, talk.statements)
-    if (found === "unsettled" && !talk.copying) return "wait"
-    const portal = found === "unsettled" ? undefined : found.value
-    const certain = found !== "unsettled" && found.certain && portal?.certain === true
+    if (found === "unsettled") return "wait"
+    const portal = found.value
+    const certain = found.certain && portal?.certain === true
     const { statement, values, statementName, leftOut } = portal ?? {}
     const decision = talk.session.decide({
       kind: "postgres.statement",

@@ -1,6 +1,7 @@
 // What the client has asked and the server has not answered yet, in order. The server answers in that order too, so the first
 // one waiting is what an answer is about; and until it is answered, what a name stands for is read off here.
 import type { Millis } from "../../src/core/clock.ts"
+import { GatewayError } from "../../src/core/errors.ts"
 import type { Portal, Statement, Statements } from "./statements.ts"
 
 /** One class, so that every question has one shape: this is made for each message. */
@@ -69,7 +70,9 @@ export class Pending {
       this.#naming--
       this.#bytes -= bytesOf(one)
     }
-    this.#head++
+    // A CopyDone with no COPY before it: the server ignores it.
+    do this.#head++
+    while (this.#queue[this.#head]?.kind === "copy_end")
     if (this.#head === this.#queue.length) {
       this.#queue.length = 0
       this.#head = 0
@@ -80,11 +83,18 @@ export class Pending {
     return one
   }
 
-  /** The server reads these and does not answer: while it takes in a COPY, a Sync is ignored. Answers whether the COPY's end is here. */
-  dropSyncsUntilCopyEnd(): boolean {
-    const waiting = this.#queue.slice(this.#head)
-    const end = waiting.findIndex((one) => one.kind === "copy_end")
-    this.#queue = waiting.filter((one, at) => !((one.kind === "sync" && (end < 0 || at < end)) || at === end))
+  /**
+   * The first one turned out to be a COPY into the server, which ignores the Syncs up to its end. Answers whether that end is here.
+   * Throws `unsupported` when the client, not knowing, has sent something else before it: to the server that breaks the protocol.
+   */
+  copyBegins(): boolean {
+    const [copy, ...after] = this.#queue.slice(this.#head)
+    const end = after.findIndex(({ kind }) => kind === "copy_end")
+    const meanwhile = end < 0 ? after : after.slice(0, end)
+    if (meanwhile.some(({ kind, denial }) => kind !== "sync" || denial)) {
+      throw new GatewayError("unsupported", { what: "a message sent ahead of a COPY" })
+    }
+    this.#queue = copy ? [copy, ...(end < 0 ? [] : after.slice(end + 1))] : []
     this.#head = 0
     return end >= 0
   }

@@ -103,13 +103,19 @@ export class Relay {
 
   /** A socket that fails is a client that left; only what it wrote can be against the protocol. */
   #clientBroke(failure: unknown): "client" {
-    if (!(failure instanceof GatewayError)) return "client"
-    this.#sides.session.recorder.write({ kind: "refused", what: failure.message })
-    throw failure
+    if (failure instanceof GatewayError) this.#refuse(failure)
+    return "client"
   }
 
+  /** What the client had sent may turn out wrong only by what the server says to it. */
   #targetBroke(failure: unknown): never {
-    throw failure instanceof GatewayError && failure.kind !== "protocol" ? failure : new GatewayError("target_broke", {}, failure)
+    if (failure instanceof GatewayError && failure.kind !== "protocol") this.#refuse(failure)
+    throw new GatewayError("target_broke", {}, failure)
+  }
+
+  #refuse(failure: GatewayError): never {
+    this.#sides.session.recorder.write({ kind: "refused", what: failure.message })
+    throw failure
   }
 }
 

@@ -84,6 +84,63 @@ test("outcomes: CopyData that a client still sends after a failed COPY confuses 
   )
 })
 
+const copyIn = message("G", Buffer.from([0, 0, 0]))
+
+test("outcomes: a COPY sent whole ahead of its failure leaves nothing behind", () => {
+  const talk = new Dialogue()
+  talk.client(query("COPY nothing FROM STDIN"), message("d", Buffer.alloc(10)), message("c"))
+  talk.server(failed("42P01"), ready())
+  assert.ok(!talk.conversation.busy)
+  talk.client(query("COPY items FROM STDIN"))
+  talk.server(copyIn)
+  talk.client(message("d", Buffer.alloc(10)), message("c"))
+  talk.server(complete("COPY 1"), ready())
+  assert.deepEqual(
+    talk.outcomes.map(({ status, tag }) => [status, tag]),
+    [
+      ["error", undefined],
+      ["ok", "COPY 1"],
+    ],
+  )
+})
+
+test("copy: what has no place in it is refused, unless it could have been known to come after it", () => {
+  const others = { query: query("SELECT 1"), parse: parse("", "SELECT 1"), bind: bind("", ""), execute: execute() }
+  for (const [what, other] of Object.entries(others)) {
+    const known = new Dialogue()
+    known.client(query("COPY items FROM STDIN"))
+    known.server(copyIn)
+    assert.throws(() => known.client(other), { code: "protocol_broken" }, what)
+    assert.equal(known.actions.length, 1, "it is not on record as allowed")
+    assert.ok(known.conversation.busy)
+
+    const ahead = new Dialogue()
+    ahead.client(query("COPY items FROM STDIN"), other)
+    assert.throws(() => ahead.server(copyIn), { code: "unsupported" }, what)
+    assert.ok(ahead.conversation.busy)
+
+    const after = new Dialogue()
+    after.client(query("COPY items FROM STDIN"), message("c"), other)
+    assert.deepEqual(after.server(copyIn), copyIn)
+  }
+})
+
+test("busy: until ReadyForQuery, whatever was thought to be asked", () => {
+  const talk = new Dialogue()
+  assert.ok(!talk.conversation.busy)
+  talk.client(query("SELECT 1"))
+  talk.conversation.pending.shift()
+  assert.ok(talk.conversation.busy)
+  talk.server(complete("SELECT 1"), ready())
+  assert.ok(!talk.conversation.busy)
+  talk.server(complete("SELECT 1"))
+  assert.ok(talk.conversation.busy, "the server says that something runs")
+  talk.server(ready())
+  assert.ok(!talk.conversation.busy)
+  talk.client(message("X"))
+  assert.ok(!talk.conversation.busy)
+})
+
 test("outcomes: an answer that nothing asked for makes names uncertain and passes", () => {
   const talk = new Dialogue()
   talk.client(parse("s", "SELECT 1"), sync())
