@@ -83,7 +83,7 @@ export function createTokenVerifier(options: { readonly keys: JWTVerifyGetKey; r
           algorithms: [algorithm],
           typ: type,
           issuer,
-          audience: use.use === "api" ? audience("api") : [audience("targets"), audience("target", use.target)],
+          audience: use.use === "api" ? audience("api") : [audience("targets"), targetAudience(use.target)],
           requiredClaims: ["sub", "iat", "exp", "jti", "via"],
           currentDate: new Date(now),
         })
@@ -106,15 +106,17 @@ export function jwksKeys(url: string): JWTVerifyGetKey {
   })
 }
 
-/** What jose leaves open: the types of our own claims, an `iat` from the future, and a life longer than any we give. */
-function checked({ sub, via, iat, exp }: JWTPayload, now: Millis): VerifiedToken {
+/** What jose leaves open: the types of our own claims, a second audience, an `iat` from the future, and a life that none of ours has. */
+function checked({ sub, via, aud, iat, exp }: JWTPayload, now: Millis): VerifiedToken {
   const sound =
     typeof sub === "string" &&
     sub !== "" &&
     typeof via === "string" &&
+    typeof aud === "string" &&
     iat !== undefined &&
     exp !== undefined &&
     iat * 1000 <= now + limits.token_clock_skew_ms_max &&
+    exp > iat &&
     (exp - iat) * 1000 <= limits.token_ms
   if (!sound) throw new GatewayError("unauthenticated", {}, new Error("the token's claims are not sound"))
   return { subject: sub, via, expires_at: exp * 1000 }
@@ -125,5 +127,7 @@ const lifetime_ms = (use: "api" | "targets" | "target"): number => (use === "api
 function audience(use: "api" | "targets" | "target", target?: string): string {
   if (use !== "target") return `sluice:${use}`
   if (target === undefined || target === "") throw new GatewayError("invalid", { what: "a token for a target needs the target's name" })
-  return `sluice:target:${target}`
+  return targetAudience(target)
 }
+
+const targetAudience = (target: string): string => `sluice:target:${target}`

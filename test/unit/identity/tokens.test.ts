@@ -1,5 +1,5 @@
 import assert from "node:assert/strict"
-import { generateKeyPairSync } from "node:crypto"
+import { createPublicKey, generateKeyPairSync } from "node:crypto"
 import { once } from "node:events"
 import http from "node:http"
 import type { AddressInfo } from "node:net"
@@ -104,6 +104,55 @@ test("tokens: another key, algorithm, type, issuer, audience or life does not pa
     garbage: "\0\ud800..",
   }
   for (const [name, forged] of Object.entries(bad)) await assert.rejects(verifier.verify(forged, api), unauthenticated, name)
+})
+
+test("tokens: what a header claims about keys, algorithms and types is not believed", async () => {
+  const { verifier, forge, issuer } = await setting()
+  const api = { use: "api" } as const
+  const [head, body, signature] = (await forge({})).split(".") as [string, string, string]
+  const kid = issuer.jwks.keys[0]!.kid!
+  const { key: stranger } = newKey()
+  const claims = JSON.parse(Buffer.from(body, "base64url").toString()) as Record<string, unknown>
+  const signedBy = (key: Parameters<SignJWT["sign"]>[0], header: object): Promise<string> =>
+    new SignJWT(claims).setProtectedHeader({ alg: "ES256", typ: "sluice+jwt", kid, ...header }).sign(key)
+  const header = (fields: object): string => Buffer.from(JSON.stringify({ typ: "sluice+jwt", kid, ...fields })).toString("base64url")
+  const publicKey = createPublicKey(stranger)
+  const ours = issuer.jwks.keys[0]!
+  const ourPem = createPublicKey({ key: { ...ours }, format: "jwk" }).export({ type: "spki", format: "pem" })
+  const bad: Record<string, string> = {
+    "alg none": `${header({ alg: "none" })}.${body}.`,
+    "alg nOnE with a signature": `${header({ alg: "nOnE" })}.${body}.${signature}`,
+    "HMAC with the public key as PEM": await signedBy(Buffer.from(ourPem), { alg: "HS256" }),
+    "its own key in the header": await signedBy(stranger, { jwk: publicKey.export({ format: "jwk" }) }),
+    "a place to fetch its key from": await signedBy(stranger, { jku: "http://127.0.0.1:1/keys" }),
+    "another key under our key's id": await signedBy(stranger, {}),
+    "an id that is a path": await forge({}, { kid: "../../dev/null" }),
+    "an id of an object's own": await forge({}, { kid: "__proto__" }),
+    "no type": await forge({}, { typ: undefined }),
+    "an empty signature": `${head}.${body}.`,
+    "a signature of zeros": `${head}.${body}.${Buffer.alloc(64).toString("base64url")}`,
+    "a critical extension": `${header({ alg: "ES256", crit: ["exp"], exp: 1 })}.${body}.${signature}`,
+  }
+  for (const [name, forged] of Object.entries(bad)) await assert.rejects(verifier.verify(forged, api), unauthenticated, name)
+})
+
+test("tokens: one use and a real life, even when our own key signed otherwise", async () => {
+  const { verifier, forge, seconds } = await setting()
+  const bad: Record<string, Promise<string>> = {
+    "two audiences": forge({ aud: ["sluice:api", "sluice:target:orders"] }),
+    "a list of one audience": forge({ aud: ["sluice:api"] }),
+    "over before it began": forge({ iat: seconds + 5, exp: seconds + 1 }),
+    "not yet": forge({ nbf: seconds + 100 }),
+    "an end in words": forge({ exp: String(seconds + 60) }),
+  }
+  for (const [name, token] of Object.entries(bad)) await assert.rejects(verifier.verify(await token, { use: "api" }), unauthenticated, name)
+})
+
+test("tokens: a client that names no target is told what everybody is told", async () => {
+  const { verifier, issuer } = await setting()
+  const { token } = await issuer.issue({ ...alice, use: "target", target: "orders" })
+  await assert.rejects(verifier.verify(token, { use: "target", target: "" }), unauthenticated)
+  await assert.rejects(verifier.verify("garbage", { use: "target", target: "" }), unauthenticated)
 })
 
 test("tokens: a verifier that cannot have the keys says so, and does not blame the token", async () => {
