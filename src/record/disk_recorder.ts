@@ -158,7 +158,7 @@ class FileRecorder implements DiskRecorder {
   }
 
   #line(event: Event): string {
-    const rest = JSON.stringify(event)
+    const rest = jsonOf(event)
     assert(rest.startsWith('{"'), "an event is an object")
     return `{"n":${this.#next++},"t":${this.#options.clock.now()},${rest.slice(1)}\n`
   }
@@ -211,6 +211,16 @@ class FileRecorder implements DiskRecorder {
     if (mode === "cut") return onFailure(error)
     log.error({ err: error, session: header.id }, "the recording cannot be written, and the session goes on without (on_failure: allow)")
   }
+}
+
+/**
+ * JSON that every parser takes. Half of a surrogate pair is escaped by JSON.stringify, and many then refuse the whole line
+ * (RFC 8259, section 8.2); it becomes U+FFFD. Looking for the escape costs less than looking at each string.
+ */
+function jsonOf(event: Event): string {
+  const json = JSON.stringify(event)
+  if (!json.includes("\\ud")) return json
+  return JSON.stringify(event, (_, value: unknown) => (typeof value === "string" ? value.toWellFormed() : value))
 }
 
 /** After a short write (a signal, a disk that fills up): the rest, or the error that stands in its way. */

@@ -77,6 +77,16 @@ test("recorder: a secret that strays into an event is not written", () => {
   assert.ok(!text.includes("hunter2") && text.includes("[secret]"))
 })
 
+test("recorder: half a surrogate pair does not make a line that other parsers refuse", async () => {
+  const { recorder } = record(fresh(), { facts: { client: "a\ud800b" } })
+  recorder.write({ kind: "cut", code: "killed", by: "\udfff", reason: "half \ud83d, whole \u{1f600}, spelt \\ud83d" })
+  const [first, second] = await linesOf(recorder.path)
+  assert.equal(first?.kind === "session" && first.client, "a\ufffdb")
+  assert(second?.kind === "cut")
+  assert.deepEqual([second.by, second.reason], ["\ufffd", "half \ufffd, whole \u{1f600}, spelt \\ud83d"])
+  assert.doesNotMatch(readFileSync(recorder.path, "utf8"), /[^\\]\\ud[89a-f]/i)
+})
+
 test("recorder: nothing but a session's id names a file", () => {
   const dir = fresh()
   for (const id of ["../../etc/cron.d/x", "s_0000000000000000/../x", "", "s_000000000000000\0", "S_0000000000000000"]) {
