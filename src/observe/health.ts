@@ -41,6 +41,8 @@ export async function startHealth({ listen, ready }: HealthOptions): Promise<Hea
   )
   server.maxConnections = limits.health_connections_max
   server.setTimeout(limits.health_request_ms_max)
+  // A client that could not be accepted (no memory, no descriptor) must not end the process; it tries again.
+  server.on("error", () => {})
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject)
     server.listen(listen.port, listen.host, () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { once } from "node:events"
 import { connect } from "node:net"
+import { Server } from "node:net"
 import { test } from "node:test"
 import { limits } from "../../../src/core/limits.ts"
 import { startHealth } from "../../../src/observe/health.ts"
@@ -39,4 +40,12 @@ test("health: a port in use is an error, not silence", async (t) => {
   const first = await startHealth({ listen: { host: "127.0.0.1", port: 0 }, ready: () => ({ ready: true, why: "" }) })
   t.after(() => first.close())
   await assert.rejects(startHealth({ listen: first.address, ready: () => ({ ready: true, why: "" }) }), { code: "EADDRINUSE" })
+})
+
+test("health: a client that could not be accepted does not end the process", async (t) => {
+  const listen = t.mock.method(Server.prototype, "listen")
+  const health = await startHealth({ listen: { host: "127.0.0.1", port: 0 }, ready: () => ({ ready: true, why: "" }) })
+  t.after(() => health.close())
+  const server = listen.mock.calls[0]!.this as Server
+  assert.doesNotThrow(() => server.emit("error", Object.assign(new Error("accept ENFILE"), { code: "ENFILE" })))
 })
