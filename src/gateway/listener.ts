@@ -57,7 +57,7 @@ export class Listener {
 
   #accept(socket: Socket): void {
     socket.on("error", () => {}) // whoever reads it sees it end
-    const from = socket.remoteAddress ?? "unknown"
+    const from = hostOf(socket)
     const refused = this.#refusal(from)
     if (refused) {
       metrics.refused(this.#options.protocol.name, refused)
@@ -67,7 +67,7 @@ export class Listener {
     socket.once("close", () => this.#clients.delete(socket))
     const settled = this.#handshake(socket, from)
     const { protocol, threshold } = this.#options
-    const address = `${from}:${socket.remotePort}`
+    const address = `${from.includes(":") ? `[${from}]` : from}:${socket.remotePort}`
     const log = this.#options.log.child({ client: address })
     const gate = new ClientGate({ threshold, protocol: protocol.name, address, log, onSettled: settled })
     this.#serve(socket, gate)
@@ -119,3 +119,6 @@ export class Listener {
     return settled
   }
 }
+
+/** An IPv4 client is its IPv4 address, also where an IPv6 socket took it. */
+const hostOf = ({ remoteAddress = "unknown" }: Socket): string => remoteAddress.replace(/^::ffff:(?=\d+\.)/, "")

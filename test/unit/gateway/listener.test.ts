@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { once } from "node:events"
 import { connect, type Socket } from "node:net"
+import { networkInterfaces } from "node:os"
 import { createSecureContext } from "node:tls"
 import { afterEach, describe, test } from "node:test"
 import { limits } from "../../../src/core/limits.ts"
@@ -12,11 +13,13 @@ import { createLog } from "../../../src/observe/log.ts"
 import { FakeClock } from "../../support/fake_clock.ts"
 import { eventually } from "../../support/wait.ts"
 
+const has_ipv6 = Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === "::1"))
+const withoutIpv6 = has_ipv6 || process.env["CI"] ? false : "NOT TESTED: this machine has no IPv6"
 const open: (() => void)[] = []
 afterEach(() => open.splice(0).forEach((close) => close()))
 
 /** A listener whose protocol echoes; its gate settles when the client sends "known". */
-async function setUp(serve?: Serve) {
+async function setUp(serve?: Serve, host = "127.0.0.1") {
   const clock = new FakeClock()
   const gates: Gate[] = []
   const echo: Serve = async (client, gate) => {
@@ -32,7 +35,7 @@ async function setUp(serve?: Serve) {
   const listener = new Listener({
     protocol,
     serve: serve ?? echo,
-    listen: { host: "127.0.0.1", port: 0 },
+    listen: { host, port: 0 },
     threshold,
     log: createLog("silent"),
   })
@@ -105,6 +108,15 @@ describe("a listener", () => {
     assert.equal(String((await once(inside, "data"))[0]), "still")
     listener.close()
     await once(inside, "close")
+  })
+
+  test("a client's address is written so that its port can be told from it, and IPv4 as IPv4", { skip: withoutIpv6 }, async () => {
+    const { address, gates } = await setUp(undefined, "::")
+    for (const host of ["127.0.0.1", "::1"]) await once(client({ host, port: address.port }), "connect")
+    await eventually("both inside", () => gates.length === 2)
+    const [first, second] = gates.map((gate) => gate.address).sort()
+    assert.match(first!, /^127\.0\.0\.1:\d+$/)
+    assert.match(second!, /^\[::1\]:\d+$/)
   })
 
   test("a port that is taken is the operator's to hear of", async () => {
