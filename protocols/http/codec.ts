@@ -57,8 +57,10 @@ function originForm(url: string, host: string): string {
 function parameterNames(search: string): string[] {
   const names: string[] = []
   for (const part of search.split("&", limits.http_query_names_max)) {
-    const name = part.split("=", 1)[0] ?? ""
-    if (name !== "") names.push(name.length > limits.http_query_name_chars_max ? "…" : name)
+    const end = part.indexOf("=")
+    // Without "=" it may be a value as well as a name, and a value may be a secret.
+    if (end > 0) names.push(end > limits.http_query_name_chars_max ? "…" : part.slice(0, end))
+    else if (end === -1 && part !== "") names.push("…")
   }
   return names
 }

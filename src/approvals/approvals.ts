@@ -76,6 +76,8 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
     await close()
     throw new Error(`the approval service cannot listen on ${host}:${port}: ${wordsOf(failure)}`, { cause: failure })
   }
+  // A connection that cannot be accepted (no descriptors left) is that one's loss; unheard, the error would end the process.
+  server.server.on("error", (err) => log.error({ err }, "the approval service's listener failed"))
   const bound = server.server.address()
   return { address: { host, port: typeof bound === "object" && bound ? bound.port : port }, close }
 }

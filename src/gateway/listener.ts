@@ -58,14 +58,14 @@ export class Listener {
   #accept(socket: Socket): void {
     socket.on("error", () => {}) // whoever reads it sees it end
     const from = hostOf(socket)
-    const refused = this.#refusal(from)
+    const refused = this.#refusal(networkOf(from))
     if (refused) {
       metrics.refused(this.#options.protocol.name, refused)
       return void socket.destroy()
     }
     this.#clients.add(socket)
     socket.once("close", () => this.#clients.delete(socket))
-    const settled = this.#handshake(socket, from)
+    const settled = this.#handshake(socket, networkOf(from))
     const { protocol, threshold } = this.#options
     const address = `${from.includes(":") ? `[${from}]` : from}:${socket.remotePort}`
     const log = this.#options.log.child({ client: address })
@@ -122,3 +122,17 @@ export class Listener {
 
 /** An IPv4 client is its IPv4 address, also where an IPv6 socket took it. */
 const hostOf = ({ remoteAddress = "unknown" }: Socket): string => remoteAddress.replace(/^::ffff:(?=\d+\.)/, "")
+
+/** Who may cost how much: an IPv4 address, or the 64 bits of an IPv6 network, of which one host has all the addresses. */
+function networkOf(host: string): string {
+  if (!host.includes(":")) return host
+  const [head = "", tail] = host.replace(/%.*$/, "").split("::")
+  const groups = head === "" ? [] : head.split(":")
+  const rest = tail === undefined || tail === "" ? 0 : tail.split(":").length
+  const zeros = tail === undefined ? 0 : 8 - groups.length - rest
+  const all = [...groups, ...Array.from({ length: zeros }, () => "0"), ...(tail ? tail.split(":") : [])]
+  return all
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(":")
+}
