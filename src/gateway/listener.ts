@@ -9,6 +9,7 @@ import type { Log } from "../observe/log.ts"
 import { metrics } from "../observe/metrics.ts"
 import type { Protocol, Serve } from "./contract.ts"
 import { ClientGate, type Threshold } from "./gate.ts"
+import { networkOf } from "./network.ts"
 
 export interface ListenerOptions {
   readonly protocol: Protocol
@@ -122,17 +123,3 @@ export class Listener {
 
 /** An IPv4 client is its IPv4 address, also where an IPv6 socket took it. */
 const hostOf = ({ remoteAddress = "unknown" }: Socket): string => remoteAddress.replace(/^::ffff:(?=\d+\.)/, "")
-
-/** Who may cost how much: an IPv4 address, or the 64 bits of an IPv6 network, of which one host has all the addresses. */
-function networkOf(host: string): string {
-  if (!host.includes(":")) return host
-  const [head = "", tail] = host.replace(/%.*$/, "").split("::")
-  const groups = head === "" ? [] : head.split(":")
-  const rest = tail === undefined || tail === "" ? 0 : tail.split(":").length
-  const zeros = tail === undefined ? 0 : 8 - groups.length - rest
-  const all = [...groups, ...Array.from({ length: zeros }, () => "0"), ...(tail ? tail.split(":") : [])]
-  return all
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(":")
-}
