@@ -13,6 +13,8 @@ import { mayPass, recordable } from "./environment.ts"
 import { RecordedStream } from "./recorded_stream.ts"
 
 const status_failed = 255 // what ssh itself exits with when the connection failed
+/** Of a command that was not allowed to run. */
+const status_denied = 1
 
 export interface RelayOptions {
   readonly channel: Channel
@@ -153,18 +155,30 @@ export class ChannelRelay {
   }
 
   /** `last`: nothing else can come on this channel, so it is said and the channel closed. */
-  #refuse(what: string, how: "note" | "last"): false {
+  #refuse(what: string, how: "note" | "last"): boolean {
     const error = new GatewayError("unsupported", { what, session: this.#options.session.id })
     this.#write({ kind: "refused", what })
-    if (how === "note") this.#notices.push(error.say)
-    else this.#deny(error)
+    if (how === "last") return this.#deny(error)
+    this.#notices.push(error.say)
     return false
   }
 
-  #deny(error: GatewayError): void {
+  /**
+   * Answers the request as if a program began, which says why not and fails: at a failed request OpenSSH's client leaves at once,
+   * now and then before it has printed what came ahead of it.
+   */
+  #deny(error: GatewayError): true {
     this.#started = true
+    setImmediate(() => void this.#leave(error))
+    return true
+  }
+
+  async #leave(error: GatewayError): Promise<void> {
+    if (this.#options.session.signal.aborted) return // those who cut say why, and close
     this.farewell(error.say)
-    setImmediate(() => this.#channel.closeNow()) // behind the failure that answers the request
+    await this.#close({ status: status_denied })
+    this.#channel.destroy()
+    this.#done.resolve()
   }
 
   #start(program: Program): boolean {
@@ -172,16 +186,12 @@ export class ChannelRelay {
     const { session } = this.#options
     const channel = this.#channel.id
     if (program.kind === "exec" && program.command.length > limits.ssh_command_bytes_max) {
-      this.#deny(new GatewayError("too_large", { session: session.id }))
-      return false
+      return this.#deny(new GatewayError("too_large", { session: session.id }))
     }
     const decision = session.decide(
       program.kind === "exec" ? { kind: "ssh.exec", channel, command: program.command.toString("utf8") } : { kind: "ssh.shell", channel },
     )
-    if (decision.verdict === "deny") {
-      this.#deny(decision.error)
-      return false
-    }
+    if (decision.verdict === "deny") return this.#deny(decision.error)
     this.#started = true
     void this.#run(program, decision.action)
     return true
