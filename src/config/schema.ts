@@ -140,7 +140,6 @@ export type GatewayFile = z.output<typeof gateway>
 export type ApprovalsFile = z.output<typeof approvals>
 export type TargetFile = z.output<typeof target>
 export type RuleFile = z.output<typeof accessRule>
-export type RecordingsFile = z.output<typeof recordings>
 
 // What the design has and this version does not.
 const later: Readonly<Record<string, string>> = {

@@ -37,5 +37,3 @@ export type Action =
       readonly query: readonly string[]
       readonly upgrade?: "websocket"
     }
-
-export type ActionKind = Action["kind"]

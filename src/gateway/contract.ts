@@ -47,7 +47,7 @@ export interface Host {
 
 export type { Keys } from "../core/keys.ts"
 
-/** Runs one verb for `identity`; answers its exit status. `input` is what the person pipes in. */
+/** Runs one verb for `identity`; answers its exit status. */
 export type Verbs = (
   identity: Identity,
   line: readonly string[],

@@ -165,7 +165,7 @@ export class Gateway {
     return {
       gateway: config.gateway.name,
       clock,
-      authenticator: createAuthenticator({ users: config.identity.users, verifier, clock }),
+      authenticator: createAuthenticator({ users: config.identity.users, verifier }),
       targets: new Map(config.targets.map((target) => [target.name, target])),
       cache: this.#cache,
       feed: this.#feed,

@@ -2,7 +2,6 @@
 // but belongs to none of them is nobody's.
 import { createHash } from "node:crypto"
 import type { User } from "../config/config.ts"
-import type { Clock } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import { mintIdentity, type Identity } from "../core/identity.ts"
 import type { Credential, SshPublicKey } from "./credential.ts"
@@ -19,7 +18,6 @@ export interface Authenticator {
 export interface AuthenticatorOptions {
   readonly users: readonly User[]
   readonly verifier: TokenVerifier
-  readonly clock: Clock
 }
 
 /** Throws with words for the operator when a configured key cannot be used, or is two people's. */

@@ -74,6 +74,3 @@ export type Event =
   | { readonly kind: "end"; readonly code: ErrorCode | "closed" | "interrupted"; readonly bytes_up: number; readonly bytes_down: number }
 
 export type Line = { readonly n: number; readonly t: Millis } & Event
-
-/** What a Postgres COPY or an HTTP body left in numbers is part of its outcome; nothing here carries a secret. */
-export type EventKind = Event["kind"]

@@ -65,7 +65,6 @@ export async function createHarness({ protocol, targets, serveTarget }: HarnessO
     authenticator: createAuthenticator({
       users: [{ name: alice.name, groups: alice.groups, ssh_keys: [parsePublicKey(alice.publicKey)] }],
       verifier: createTokenVerifier({ keys: createLocalJWKSet(issuer.jwks), clock }),
-      clock,
     }),
     targets: new Map(targets.map((target) => [target.name, target])),
     cache,

@@ -78,7 +78,7 @@ async function setting(...keys: readonly RealKey[]) {
     { name: "alice", groups: ["engineers"], ssh_keys: keys.map((real) => real.key) },
     { name: "bob", groups: ["oncall"], ssh_keys: [] },
   ]
-  return { clock, issuer, verifier, authenticator: createAuthenticator({ users, verifier, clock }) }
+  return { clock, issuer, verifier, authenticator: createAuthenticator({ users, verifier }) }
 }
 
 const refused = (authenticator: Authenticator, credential: Credential, why: RegExp): Promise<void> =>
@@ -185,11 +185,11 @@ describe("authenticator", { skip: needs("ssh-keygen") }, () => {
   })
 
   test("weak, unsupported and shared keys are refused at the start, by name", async () => {
-    const { verifier, clock } = await setting()
+    const { verifier } = await setting()
     const start =
       (...users: { name: string; groups: string[]; ssh_keys: SshPublicKey[] }[]) =>
       () =>
-        createAuthenticator({ users, verifier, clock })
+        createAuthenticator({ users, verifier })
     const alice = (key: SshPublicKey) => ({ name: "alice", groups: [], ssh_keys: [key] })
     assert.throws(start(alice(realKey("rsa", 1024).key)), /alice's ssh key SHA256:.*1024 bits is too weak/)
     assert.throws(start(alice({ type: "ssh-dss", blob: Buffer.from("x") })), /ssh-dss are not supported/)
