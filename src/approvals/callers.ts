@@ -32,7 +32,7 @@ export class Callers {
     const { subject } = await this.#verifier.verify(bearer(message), { use: "api" })
     const user = this.#config.identity.users.find(({ name }) => name === subject)
     if (!user) throw new GatewayError("unauthenticated")
-    return { person: personOf(user, this.#config.policy), from: addressOf(message) }
+    return { person: personOf(user, this.#config.policy), proof: null, from: addressOf(message) }
   }
 
   /** Throws `unauthenticated`. */

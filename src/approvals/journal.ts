@@ -1,11 +1,22 @@
 // The audit log's pen: every change of state writes its event here, inside the change that makes it. Who, when, from where, why,
 // by which rule, and what it left behind.
+import type { Millis } from "../core/clock.ts"
 import type { Change, EventRecord } from "./store.ts"
 import type { Person } from "./policy.ts"
+
+/** How fresh and how strong the login behind a call is: what a rule that asks for a fresh login looks at. */
+export interface Proof {
+  /** When the person last proved who they are (OpenID Connect's `auth_time`). */
+  readonly at: Millis
+  /** Authentication context class (OpenID Connect's `acr`); null when the login has none. */
+  readonly acr: string | null
+}
 
 /** A person at work through the API. */
 export interface Caller {
   readonly person: Person
+  /** Null: the credential behind the call says nothing of a login (a token fetched with an SSH key). */
+  readonly proof: Proof | null
   /** The network address the call came from. */
   readonly from: string
 }
