@@ -46,10 +46,12 @@ export function serveHandshake({ socket, keys, owner, log, clock, onConnection, 
     transport.offerCiphers(ciphersFor(header.versions.software))
     transport.announceSignatureAlgorithms()
     const connection = new Connection(transport, owner)
-    let attempts = 0
+    let [questions, attempts] = [0, 0]
     client.on("authentication", (attempt) => {
-      if (++attempts > limits.ssh_auth_attempts_max) {
-        return disconnect(transport, new GatewayError("unauthenticated", {}, new Error("too many attempts")))
+      // An agent asks about each of its keys before it signs with one: many of them are no attack, and guess nothing.
+      const asks = attempt.method === "publickey" && !attempt.signature
+      if (asks ? ++questions > limits.ssh_key_questions_max : ++attempts > limits.ssh_auth_attempts_max) {
+        return disconnect(transport, new GatewayError("too_many_keys"))
       }
       login(attempt).then(
         (answer) => {

@@ -41,6 +41,10 @@ const constant = (words: string) => () => words
 const table = {
   // who
   unauthenticated: { kind: "identity", say: constant("authentication failed") },
+  too_many_keys: {
+    kind: "identity",
+    say: constant("your ssh tried too many keys; name the right one: ssh -o IdentitiesOnly=yes -i <file> ..."),
+  },
   // may they
   no_grant: {
     kind: "access",

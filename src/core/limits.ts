@@ -109,7 +109,8 @@ export const limits = {
 
   // SSH.
   ssh_channels_max: 64, // at once, on one connection
-  ssh_auth_attempts_max: 12, // agents offer many keys
+  ssh_auth_attempts_max: 12, // of a login, signed or by another method
+  ssh_key_questions_max: 64, // "would this key do?", before a client signs: agents hold many keys
   ssh_env_vars_max: 32,
   ssh_command_bytes_max: 256 * KiB,
   ssh_window_bytes: 2 * MiB, // what one channel may have under way towards us; OpenSSH's own

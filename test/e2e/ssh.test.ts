@@ -322,6 +322,12 @@ suite("ssh", { skip: needs("ssh", "scp", "sftp", "sshd", "ssh-keygen"), concurre
       }
     })
 
+    test("thirty other keys may be offered before the right one, and too many get words that help", async () => {
+      const others = (count: number): string[] => Array.from({ length: count }, () => ["-i", keyPair("other").file]).flat()
+      assert.match((await ssh([...others(30), "gateway", "whoami"])).stdout, /alice@example\.com/)
+      assert.match((await ssh([...others(70), "gateway", "whoami"])).stderr, /tried too many keys; name the right one/)
+    })
+
     test("a stranger's key, a password and a host's word are refused", async () => {
       const stranger = keyPair("stranger")
       const ran = await run("ssh", [

@@ -73,15 +73,27 @@ suite("ssh: the handshake", () => {
     })
   }
 
-  test("attempts to log in are bounded", async () => {
-    let attempts = 0
-    const { socket } = serve({ login: () => (attempts++, Promise.resolve(["publickey"])) })
-    const key = keyPair("another")
-    const method = { type: "publickey" as const, username: "deploy", key: key.privateKey }
-    const { said } = await ssh2Client(socket, { authHandler: (_left, _partial, next) => next(method) })
-    assert.equal(attempts, limits.ssh_auth_attempts_max)
-    assert.match(said.join(), /authentication failed/)
-  })
+  for (const [what, bound, answer] of [
+    ["questions whether a key would do", limits.ssh_key_questions_max, false],
+    ["attempts to log in", limits.ssh_auth_attempts_max, true],
+  ] as const) {
+    test(`${what} are bounded`, async () => {
+      let [questions, attempts] = [0, 0]
+      const { socket } = serve({
+        login: (attempt) => {
+          const signed = attempt.method === "publickey" && attempt.signature !== undefined
+          if (signed) attempts++
+          else questions++
+          return Promise.resolve(!signed && answer ? true : ["publickey"])
+        },
+      })
+      const key = keyPair("another")
+      const method = { type: "publickey" as const, username: "deploy", key: key.privateKey }
+      const { said } = await ssh2Client(socket, { authHandler: (_left, _partial, next) => next(method) })
+      assert.equal(answer ? attempts : questions, bound)
+      assert.match(said.join(), /tried too many keys/)
+    })
+  }
 
   test("garbage is closed without an answer to it", async () => {
     const { socket } = serve()
