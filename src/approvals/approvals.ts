@@ -1,7 +1,5 @@
 // The approval service: the control plane in one value. It puts the parts together and owns their beginning and end; read
 // `requests.ts` for what it does.
-import { open, mkdir } from "node:fs/promises"
-import { dirname } from "node:path"
 import { setImmediate as nextTurn } from "node:timers/promises"
 import { createLocalJWKSet } from "jose"
 import type { Config } from "../config/config.ts"
@@ -21,7 +19,7 @@ import { personRoutes } from "./person_routes.ts"
 import { Requests } from "./requests.ts"
 import { createServer } from "./server.ts"
 import { Sessions } from "./sessions.ts"
-import { openSqliteStore } from "./sqlite_store.ts"
+import { openSqliteStore } from "./store/sqlite_store.ts"
 import type { Store } from "./store.ts"
 import { Waiters } from "./waiters.ts"
 
@@ -84,10 +82,7 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
 
 async function openStore(path: string, clock: Clock): Promise<Store> {
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-    // Made here so that it is ours alone from its first byte: SQLite would let others read it.
-    await (await open(path, "a", 0o600)).close()
-    return openSqliteStore(path, clock)
+    return await openSqliteStore(path, clock)
   } catch (failure) {
     throw new Error(`${path}: the store cannot be opened: ${wordsOf(failure)}`, { cause: failure })
   }

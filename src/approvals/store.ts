@@ -1,5 +1,5 @@
 // What the approval service remembers, as values, and the door to it. The rules are not here: a store keeps what it is given,
-// all of a change or nothing of it, and with each change the event that tells of it. `sqlite_store.ts` is the one there is.
+// all of a change or nothing of it, and with each change the event that tells of it. `store/` has the two there are.
 import type { GrantView, SessionView } from "../api/schema.ts"
 import type { Millis } from "../core/clock.ts"
 import type { GrantId, RequestId, SessionId } from "../core/ids.ts"
@@ -117,6 +117,8 @@ export interface Change extends Reader {
   endGrant(grant: GrantView): Promise<void>
   addSession(session: SessionView): Promise<void>
   endSession(id: SessionId, end: { readonly ended_at: Millis; readonly ended_why: string }): Promise<void>
+  /** Writes something that means nothing: to see that it can. */
+  probe(at: Millis): Promise<void>
 }
 
 export interface Store extends Reader {

@@ -55,7 +55,9 @@ export const limits = {
   live_grants_per_subject_max: 1_000, // that rules give by themselves; people stop at their own bound
   list_rows_max: 1_000, // of one list of the API, newest first
 
-  store_wait_ms_max: second, // for another process that holds the store; the service stands still meanwhile
+  store_wait_ms_max: second, // for another process that holds the embedded store; the service stands still meanwhile
+  store_turn_ms_max: 4 * second, // that a change waits for those before it; less than a caller of the API waits
+  store_statements_max: 500, // prepared and kept, of the embedded store
 
   // The approval service's own door.
   control_request_ms_max: 10 * second, // for the head and body of one request to arrive
@@ -146,3 +148,4 @@ assert(limits.tick_ms_max <= limits.timer_delay_ms_max)
 assert(limits.farewell_ms_max < limits.cancel_ms_max)
 assert(limits.ssh_stop_ms < limits.cancel_ms_max, "killing must still fit in")
 assert(limits.api_token_ms <= limits.token_ms)
+assert(limits.store_turn_ms_max < limits.control_call_ms_max, "a caller hears that it did not happen, and does not guess")

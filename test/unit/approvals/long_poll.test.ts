@@ -3,7 +3,7 @@ import assert from "node:assert/strict"
 import test from "node:test"
 import { limits } from "../../../src/core/limits.ts"
 import type { RequestId } from "../../../src/core/ids.ts"
-import { openSqliteStore } from "../../../src/approvals/sqlite_store.ts"
+import { openSqliteStore } from "../../../src/approvals/store/sqlite_store.ts"
 import { Waiters } from "../../../src/approvals/waiters.ts"
 import { FakeClock } from "../../support/fake_clock.ts"
 import { scratch } from "../../support/scratch.ts"
@@ -40,7 +40,7 @@ test("long poll: waiting for what one may not see is answered as missing, at onc
 
 test("long poll: one person's waits are bounded, a client that leaves frees its place, and nobody is left waiting at the end", async (t) => {
   const clock = new FakeClock()
-  const store = openSqliteStore(`${scratch("waiters")}/store.db`, clock)
+  const store = await openSqliteStore(`${scratch("waiters")}/store.db`, clock)
   t.after(() => store.close())
   const waiters = new Waiters({ store, clock })
   const request = 1 as RequestId

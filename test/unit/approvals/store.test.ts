@@ -7,8 +7,8 @@ import { statSync, writeFileSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import test from "node:test"
 import type { Millis } from "../../../src/core/clock.ts"
-import { openSqliteStore } from "../../../src/approvals/sqlite_store.ts"
-import { schema_version } from "../../../src/approvals/sqlite_schema.ts"
+import { openSqliteStore } from "../../../src/approvals/store/sqlite_store.ts"
+import { schema_version } from "../../../src/approvals/store/migrations.ts"
 import type { NewRequestRecord } from "../../../src/approvals/store.ts"
 import { note } from "../../../src/approvals/journal.ts"
 import { FakeClock } from "../../support/fake_clock.ts"
@@ -87,7 +87,7 @@ test("store: the audit log says who, when, from where, why and by which rule, wi
 })
 
 test("store: a change that fails leaves nothing behind, and the next one is not held up", async (t) => {
-  const store = openSqliteStore(newPath(), clock)
+  const store = await openSqliteStore(newPath(), clock)
   t.after(() => store.close())
   const told: number[] = []
   store.onCommit((events) => told.push(...events.map(({ sequence }) => sequence)))
@@ -107,7 +107,7 @@ test("store: a change that fails leaves nothing behind, and the next one is not 
 })
 
 test("store: a reader does not see the half of a change", async (t) => {
-  const store = openSqliteStore(newPath(), clock)
+  const store = await openSqliteStore(newPath(), clock)
   t.after(() => store.close())
   await store.change(async (change) => {
     const id = await change.addRequest(record())
@@ -118,7 +118,7 @@ test("store: a reader does not see the half of a change", async (t) => {
 
 test("store: two grants of one request, and a rewritten audit log, are refused by the store itself", async (t) => {
   const path = newPath()
-  const store = openSqliteStore(path, clock)
+  const store = await openSqliteStore(path, clock)
   t.after(() => store.close())
   const grant = (id: string, request: number) =>
     ({
@@ -156,9 +156,9 @@ test("store: two grants of one request, and a rewritten audit log, are refused b
 test("store: what was answered is there after SIGKILL", async (t) => {
   const path = newPath()
   const source = `
-    import { openSqliteStore } from ${JSON.stringify(import.meta.resolve("../../../src/approvals/sqlite_store.ts"))}
+    import { openSqliteStore } from ${JSON.stringify(import.meta.resolve("../../../src/approvals/store/sqlite_store.ts"))}
     import { systemClock } from ${JSON.stringify(import.meta.resolve("../../../src/core/clock.ts"))}
-    const store = openSqliteStore(${JSON.stringify(path)}, systemClock())
+    const store = await openSqliteStore(${JSON.stringify(path)}, systemClock())
     for (;;) console.log(await store.change((change) => change.addRequest(${JSON.stringify(record())})))
   `
   const child = spawn(process.execPath, ["--input-type=module", "--eval", source], { stdio: ["ignore", "pipe", "inherit"] })
@@ -169,7 +169,7 @@ test("store: what was answered is there after SIGKILL", async (t) => {
     if (answered >= 20) child.kill("SIGKILL")
   }
   if (child.exitCode === null && child.signalCode === null) await once(child, "exit")
-  const store = openSqliteStore(path, clock)
+  const store = await openSqliteStore(path, clock)
   t.after(() => store.close())
   assert(answered >= 20)
   assert((await store.request(answered as never)) !== undefined)
@@ -185,23 +185,23 @@ test("store: durable by its own settings, of a known version, and for its owner'
   assert.equal(statSync(service.config.approvals.store).mode & 0o077, 0)
 })
 
-test("store: a file of a newer version, and one that is no store, are refused with words and left as they are", (t) => {
+test("store: a file of a newer version, and one that is no store, are refused with words and left as they are", async (t) => {
   const newer = newPath()
   const db = new DatabaseSync(newer)
   db.exec(`pragma user_version = ${schema_version + 1}`)
   db.close()
-  assert.throws(() => openSqliteStore(newer, clock), /newer sluice/)
+  await assert.rejects(openSqliteStore(newer, clock), /newer sluice/)
   const reopened = new DatabaseSync(newer)
   t.after(() => reopened.close())
   assert.equal(reopened.prepare("pragma user_version").get()?.["user_version"], schema_version + 1)
   const text = newPath()
   writeFileSync(text, "this is a letter, and no database at all; ".repeat(100))
-  assert.throws(() => openSqliteStore(text, clock), /not a database/)
+  await assert.rejects(openSqliteStore(text, clock), /not a database/)
 })
 
 test("store: every question that is asked often finds its answer by an index", async (t) => {
   const path = newPath()
-  const store = openSqliteStore(path, clock)
+  const store = await openSqliteStore(path, clock)
   await store.close()
   const db = new DatabaseSync(path, { readOnly: true })
   t.after(() => db.close())

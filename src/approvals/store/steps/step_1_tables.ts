@@ -1,55 +1,55 @@
-// The tables of the embedded store, as numbered steps. A step that was released is never edited: the next one changes what it
-// made. `user_version` counts the steps a file has been through.
-import type { DatabaseSync } from "node:sqlite"
+// The first tables.
+import type { Step } from "../migrations.ts"
 
-const steps: readonly string[] = [
-  `
+export const tables: Step = {
+  up: ({ name, ddl: { int, counter, written, strict, json } }) => `
   create table requests (
-    id integer primary key autoincrement,
+    id ${counter},
     subject text not null,
-    groups text not null check (json_valid(groups)),
+    groups text not null check (${json("groups")}),
     target text not null,
-    accounts text check (accounts is null or json_valid(accounts)),
-    duration_ms integer not null check (duration_ms > 0),
-    starts_at integer,
+    accounts text check (accounts is null or ${json("accounts")}),
+    duration_ms ${int} not null check (duration_ms > 0),
+    starts_at ${int},
     reason text not null,
-    created_at integer not null,
-    lapses_at integer not null,
+    created_at ${int} not null,
+    lapses_at ${int} not null,
     state text not null check (state in ('pending', 'approved', 'denied', 'withdrawn')),
     rule text not null,
-    approve_by text not null check (json_valid(approve_by)),
-    approvals_needed integer not null
-  ) strict;
+    approve_by text not null check (${json("approve_by")}),
+    approvals_needed ${int} not null
+  ) ${strict};
   create index requests_pending on requests (lapses_at) where state = 'pending';
   create index requests_of_subject on requests (subject, target);
   create index requests_pending_of_subject on requests (subject) where state = 'pending';
 
   -- A person says each thing once about a request, whatever is sent again.
   create table decisions (
-    request integer not null references requests (id),
+    ${written}
+    request ${int} not null references requests (id),
     by_name text not null,
     actor text not null check (actor in ('person', 'policy')),
     verdict text not null check (verdict in ('approve', 'deny')),
     reason text not null,
-    at integer not null,
+    at ${int} not null,
     primary key (request, by_name, verdict)
-  ) strict;
+  ) ${strict};
 
   -- One request, one grant: two approvers that race cannot make two.
   create table grants (
     id text primary key,
-    request integer not null unique references requests (id),
+    request ${int} not null unique references requests (id),
     subject text not null,
     target text not null,
-    accounts text check (accounts is null or json_valid(accounts)),
-    starts_at integer not null,
-    ends_at integer not null check (ends_at > starts_at),
+    accounts text check (accounts is null or ${json("accounts")}),
+    starts_at ${int} not null,
+    ends_at ${int} not null check (ends_at > starts_at),
     status text not null check (status in ('active', 'revoked', 'dropped')),
-    revision integer not null,
+    revision ${int} not null,
     ended_by text,
     ended_reason text,
-    ended_at integer
-  ) strict;
+    ended_at ${int}
+  ) ${strict};
   create index grants_wanted on grants (subject, target, ends_at) where status = 'active';
   create index grants_live on grants (ends_at) where status = 'active';
   create index grants_of_subject on grants (subject, revision);
@@ -65,52 +65,51 @@ const steps: readonly string[] = [
     account text,
     grant_id text not null,
     client text not null,
-    started_at integer not null,
-    ended_at integer,
+    started_at ${int} not null,
+    ended_at ${int},
     ended_why text
-  ) strict;
+  ) ${strict};
   create index sessions_open on sessions (gateway) where ended_at is null;
   create index sessions_live on sessions (started_at) where ended_at is null;
   create index sessions_newest on sessions (started_at);
   create index sessions_of_subject on sessions (subject, started_at);
 
   create table events (
-    sequence integer primary key,
-    at integer not null,
+    sequence ${int} primary key,
+    at ${int} not null,
     kind text not null,
     actor text not null check (actor in ('person', 'policy', 'gateway')),
     by_name text not null,
     from_address text,
     reason text not null,
     rule text,
-    request integer,
+    request ${int},
     grant_id text,
     session_id text,
-    detail text not null check (json_valid(detail))
-  ) strict;
+    detail text not null check (${json("detail")})
+  ) ${strict};
   create index events_of_feed on events (sequence)
     where kind in ('grant.made', 'grant.revoked', 'grant.dropped', 'session.killed');
-  -- What happened is not rewritten.
-  create trigger events_stay before update on events begin select raise(abort, 'the audit log is not rewritten'); end;
+  ${stay[name]}
 
-  create table probe (id integer primary key check (id = 1), at integer not null) strict;
+  create table probe (id ${int} primary key check (id = 1), at ${int} not null) ${strict};
   `,
-]
+  down: ({ name }) => `
+  drop table probe;
+  drop table events;
+  ${name === "postgres" ? "drop function events_stay();" : ""}
+  drop table sessions;
+  drop table grants;
+  drop table decisions;
+  drop table requests;
+  `,
+}
 
-export const schema_version = steps.length
-
-/** Brings the file up to this program's version. Throws, with words for the operator, when it was made by a newer one. */
-export function migrate(db: DatabaseSync): void {
-  db.exec("begin exclusive")
-  try {
-    const { user_version: version } = db.prepare("pragma user_version").get() as { user_version: number }
-    if (version > schema_version)
-      throw new Error(`the store is of version ${version} and this program knows up to ${schema_version}: start a newer sluice`)
-    for (const step of steps.slice(version)) db.exec(step)
-    db.exec(`pragma user_version = ${schema_version}`)
-    db.exec("commit")
-  } catch (failure) {
-    db.exec("rollback")
-    throw failure
-  }
+/** What happened is not rewritten. */
+const stay = {
+  sqlite: `create trigger events_stay before update on events begin select raise(abort, 'the audit log is not rewritten'); end;`,
+  postgres: `
+  create function events_stay() returns trigger language plpgsql as $$ begin raise exception 'the audit log is not rewritten'; end $$;
+  create trigger events_stay before update on events for each row execute function events_stay();
+  `,
 }

@@ -1,0 +1,69 @@
+// Writes of the store, for use inside one change; the store itself begins and commits it.
+import { sql } from "kysely"
+import type { RequestId } from "../../core/ids.ts"
+import type { Change, EventRecord } from "../store.ts"
+import { type Door, lastSequence, reader } from "./reads.ts"
+import { listText, listTextOrNull } from "./rows.ts"
+
+/** The writes on one connection. What is appended to the audit log is also put into `appended`. */
+export function changer(door: Door, appended: EventRecord[]): Change {
+  const { db } = door
+  return {
+    ...reader(door),
+    async nextSequence() {
+      return (await lastSequence(db)) + 1
+    },
+    async append(event) {
+      const { by, from, grant, session, detail, ...rest } = event
+      await db
+        .insertInto("events")
+        .values({ ...rest, by_name: by, from_address: from, grant_id: grant, session_id: session, detail: JSON.stringify(detail) })
+        .execute()
+      appended.push(event)
+    },
+    async addRequest({ groups, as, approve_by, ...rest }) {
+      // One change after the other: the next number is free, and numbers have no gaps.
+      const next = sql<number>`(select coalesce(max(id), 0) + 1 from requests)`
+      const { id } = await db
+        .insertInto("requests")
+        .values({ ...rest, id: next, groups: listText(groups), accounts: listTextOrNull(as), approve_by: listText(approve_by) })
+        .returning("id")
+        .executeTakeFirstOrThrow()
+      return id as RequestId
+    },
+    async setRequestState(id, state) {
+      await db.updateTable("requests").set({ state }).where("id", "=", id).execute()
+    },
+    async addDecision(request, { by, ...rest }) {
+      await db
+        .insertInto("decisions")
+        .values({ ...rest, request, by_name: by })
+        .execute()
+    },
+    async addGrant({ as, ...rest }) {
+      await db
+        .insertInto("grants")
+        .values({ ...rest, accounts: listTextOrNull(as) })
+        .execute()
+    },
+    async endGrant({ id, status, revision, ended_by, ended_reason, ended_at }) {
+      await db.updateTable("grants").set({ status, revision, ended_by, ended_reason, ended_at }).where("id", "=", id).execute()
+    },
+    async addSession({ as, grant, ...rest }) {
+      await db
+        .insertInto("sessions")
+        .values({ ...rest, account: as, grant_id: grant })
+        .execute()
+    },
+    async endSession(id, { ended_at, ended_why }) {
+      await db.updateTable("sessions").set({ ended_at, ended_why }).where("id", "=", id).execute()
+    },
+    async probe(at) {
+      await db
+        .insertInto("probe")
+        .values({ id: 1, at })
+        .onConflict((conflict) => conflict.column("id").doUpdateSet({ at }))
+        .execute()
+    },
+  }
+}

@@ -1,0 +1,34 @@
+// The store's schema as numbered steps, each with its way back; the same steps for both databases. A step that was released is
+// never edited: the next one changes what it made. It owns the order and the count, not the connection.
+import type { Dialect } from "./dialect.ts"
+import { tables } from "./steps/step_1_tables.ts"
+
+export interface Step {
+  /** SQL, several statements. Foreign keys are checked when all steps are done, so that SQLite's way to change a table works. */
+  up(dialect: Dialect): string
+  /** Undoes `up`. What only the newer schema can hold is lost. */
+  down(dialect: Dialect): string
+}
+
+const steps: readonly Step[] = [tables]
+
+export const schema_version = steps.length
+
+/** A database inside a transaction of its own, in which nobody else migrates. */
+export interface Migrated {
+  readonly dialect: Dialect
+  /** How many steps it has been through; 0: it is empty. */
+  version(): Promise<number>
+  setVersion(version: number): Promise<void>
+  exec(sql: string): Promise<void>
+}
+
+/** Takes it to `to`. Throws, with words for the operator, when it was made by a newer program. */
+export async function migrate(database: Migrated, to = schema_version): Promise<void> {
+  const from = await database.version()
+  if (from > schema_version)
+    throw new Error(`the store is of version ${from} and this program knows up to ${schema_version}: start a newer sluice`)
+  for (const step of steps.slice(from, to)) await database.exec(step.up(database.dialect))
+  for (const step of steps.slice(to, from).reverse()) await database.exec(step.down(database.dialect))
+  if (from !== to) await database.setVersion(to)
+}

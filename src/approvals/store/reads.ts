@@ -1,0 +1,149 @@
+// Reads of the store. Each is one statement, so it sees one state: never the half of a change. The same reads run inside a change,
+// on its connection, and outside.
+import { type Kysely, sql } from "kysely"
+import type { SessionId } from "../../core/ids.ts"
+import { limits } from "../../core/limits.ts"
+import type { EventKind, FeedBatch, Reader, Store } from "../store.ts"
+import type { Dialect } from "./dialect.ts"
+import { listTextOrNull, toEvent, toGrant, toRequest, toSession } from "./rows.ts"
+import type { Tables } from "./tables.ts"
+
+/** A connection, or many, and how its database is spoken to. */
+export interface Door {
+  readonly db: Kysely<Tables>
+  readonly dialect: Dialect
+}
+
+const decision_columns = ["by_name", "actor", "verdict", "reason", "at"] as const
+/** Of `grants as g`. */
+export const grant_columns = [
+  "g.id",
+  "g.request",
+  "g.subject",
+  "g.target",
+  "g.accounts",
+  "g.starts_at",
+  "g.ends_at",
+  "g.status",
+  "g.revision",
+  "g.ended_by",
+  "g.ended_reason",
+  "g.ended_at",
+] as const
+
+/** Rows of `requests r`, each with what belongs to it. */
+export function wholeRequests({ db, dialect }: Door) {
+  return db
+    .selectFrom("requests as r")
+    .selectAll("r")
+    .select((eb) => [
+      dialect
+        .jsonArrayFrom(
+          eb.selectFrom("decisions as d").select(decision_columns).whereRef("d.request", "=", "r.id").orderBy("d.at").orderBy("d.rowid"),
+        )
+        .as("decisions_json"),
+      dialect.jsonObjectFrom(eb.selectFrom("grants as g").select(grant_columns).whereRef("g.request", "=", "r.id")).as("grant_json"),
+    ])
+}
+
+export function reader(door: Door): Reader {
+  const { db } = door
+  return {
+    async request(id) {
+      const row = await wholeRequests(door).where("r.id", "=", id).executeTakeFirst()
+      return row && toRequest(row)
+    },
+    async lastRequest(subject, target, as) {
+      const row = await wholeRequests(door)
+        .where("r.subject", "=", subject)
+        .where("r.target", "=", target)
+        .where((eb) => (as === null ? eb("r.accounts", "is", null) : eb("r.accounts", "=", listTextOrNull(as))))
+        .orderBy("r.id", "desc")
+        .limit(1)
+        .executeTakeFirst()
+      return row && toRequest(row)
+    },
+    async pendingCount(subject, now) {
+      const { count } = await db
+        .selectFrom("requests")
+        .select((eb) => eb.fn.countAll<number>().as("count"))
+        .where("subject", "=", subject)
+        .where("state", "=", "pending")
+        .where("lapses_at", ">", now)
+        .executeTakeFirstOrThrow()
+      return count
+    },
+    async grant(id) {
+      const row = await db.selectFrom("grants as g").select(grant_columns).where("g.id", "=", id).executeTakeFirst()
+      return row && toGrant(row)
+    },
+    async liveGrantCount(subject, now) {
+      const { count } = await db
+        .selectFrom("grants")
+        .select((eb) => eb.fn.countAll<number>().as("count"))
+        .where("subject", "=", subject)
+        .where("status", "=", "active")
+        .where("ends_at", ">", now)
+        .executeTakeFirstOrThrow()
+      return count
+    },
+    async session(id) {
+      const row = await db.selectFrom("sessions").selectAll().where("id", "=", id).executeTakeFirst()
+      return row && toSession(row)
+    },
+    async openSessions(gateway) {
+      const rows = await db.selectFrom("sessions").select("id").where("gateway", "=", gateway).where("ended_at", "is", null).execute()
+      return rows.map(({ id }) => id as SessionId)
+    },
+  }
+}
+
+const fed = ["grant.made", "grant.revoked", "grant.dropped", "session.killed"] as const satisfies readonly EventKind[]
+/** As the index on the feed says it, so that it is found. */
+const isFed = sql<boolean>`e.kind in (${sql.join(fed.map((kind) => sql.lit(kind)))})`
+
+export const lastSequence = (db: Kysely<Tables>): Promise<number> =>
+  db
+    .selectFrom("events")
+    .select(sql<number>`coalesce(max(sequence), 0)`.as("last"))
+    .executeTakeFirstOrThrow()
+    .then(({ last }) => last)
+
+/** What gateways ask for. Each answer comes with the sequence as of which it is so, read by the same statement. */
+export function feeds({ db }: Door): Pick<Store, "lookup" | "sequence" | "feed"> {
+  const present = db.selectFrom("events").select(sql<number>`coalesce(max(sequence), 0)`.as("last"))
+  return {
+    async lookup({ subject, target, now }) {
+      const rows = await db
+        .selectFrom(present.as("present"))
+        .leftJoin("grants as g", (join) =>
+          join.on("g.subject", "=", subject).on("g.target", "=", target).on("g.status", "=", sql.lit("active")).on("g.ends_at", ">", now),
+        )
+        .select("present.last")
+        .select(grant_columns)
+        .orderBy("g.ends_at", "desc")
+        .limit(limits.live_grants_per_subject_max)
+        .execute()
+      return {
+        sequence: rows[0]?.last ?? 0,
+        grants: rows.flatMap(({ last: _last, ...grant }) => (grant.id === null ? [] : [toGrant(grant as Parameters<typeof toGrant>[0])])),
+      }
+    },
+    sequence: () => lastSequence(db),
+    async feed(after, limit): Promise<FeedBatch> {
+      const rows = await db
+        .selectFrom(present.as("present"))
+        .leftJoin("events as e", (join) => join.on(isFed).on("e.sequence", ">", after))
+        .selectAll("e")
+        .select("present.last")
+        .orderBy("e.sequence")
+        .limit(limit)
+        .execute()
+      const events = rows.flatMap(({ last: _last, ...event }) =>
+        event.sequence === null ? [] : [toEvent(event as Parameters<typeof toEvent>[0])],
+      )
+      const through = events.length === limit ? events.at(-1)?.sequence : rows[0]?.last
+      return { events, through: through ?? 0 }
+    },
+  }
+}

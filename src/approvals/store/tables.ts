@@ -1,0 +1,84 @@
+// The tables as SQL has them, for typed queries; the steps in `steps/` make them. Lists and details are JSON in text on both
+// stores, so that equal ones are equal text; `as`, `by` and `from` are no names in SQL.
+import type { Generated } from "kysely"
+
+export interface RequestsTable {
+  id: number
+  subject: string
+  groups: string
+  target: string
+  accounts: string | null
+  duration_ms: number
+  starts_at: number | null
+  reason: string
+  created_at: number
+  lapses_at: number
+  state: string
+  rule: string
+  approve_by: string
+  approvals_needed: number
+}
+
+export interface DecisionsTable {
+  /** In the order of writing; SQLite has it by itself. */
+  rowid: Generated<number>
+  request: number
+  by_name: string
+  actor: string
+  verdict: string
+  reason: string
+  at: number
+}
+
+export interface GrantsTable {
+  id: string
+  request: number
+  subject: string
+  target: string
+  accounts: string | null
+  starts_at: number
+  ends_at: number
+  status: string
+  revision: number
+  ended_by: string | null
+  ended_reason: string | null
+  ended_at: number | null
+}
+
+export interface SessionsTable {
+  id: string
+  gateway: string
+  protocol: string
+  subject: string
+  target: string
+  account: string | null
+  grant_id: string
+  client: string
+  started_at: number
+  ended_at: number | null
+  ended_why: string | null
+}
+
+export interface EventsTable {
+  sequence: number
+  at: number
+  kind: string
+  actor: string
+  by_name: string
+  from_address: string | null
+  reason: string
+  rule: string | null
+  request: number | null
+  grant_id: string | null
+  session_id: string | null
+  detail: string
+}
+
+export interface Tables {
+  requests: RequestsTable
+  decisions: DecisionsTable
+  grants: GrantsTable
+  sessions: SessionsTable
+  events: EventsTable
+  probe: { id: number; at: number }
+}
