@@ -26,9 +26,12 @@ export type Action =
       readonly values_left_out?: number
       /** The name did not lead to a text for certain: `sql` is the best guess, or empty. */
       readonly unresolved?: true
+      /** These are not the very bytes that run: a password was taken out, or they are not UTF-8. */
+      readonly inexact?: true
     }
   | { readonly kind: "ssh.shell"; readonly channel: number }
-  | { readonly kind: "ssh.exec"; readonly channel: number; readonly command: string }
+  /** `inexact`: its bytes are not UTF-8, and these not the very ones that run. */
+  | { readonly kind: "ssh.exec"; readonly channel: number; readonly command: string; readonly inexact?: true }
   | {
       readonly kind: "http.request"
       readonly method: string

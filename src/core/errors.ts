@@ -50,7 +50,7 @@ const table = {
     kind: "access",
     say: (facts) => `you have no access to this target now.${facts.ask ? ` Ask for it: ${facts.ask}` : ""}`,
   },
-  action_denied: { kind: "access", say: constant("your grant does not cover this action") },
+  action_denied: { kind: "access", say: (facts) => `your grant does not cover this action${facts.what ? `: ${facts.what}` : ""}` },
   forbidden: { kind: "access", say: constant("you may not do that") },
   own_request: { kind: "access", say: constant("nobody approves their own request") },
   not_askable: { kind: "access", say: constant("no rule lets you ask for this") },
@@ -58,6 +58,7 @@ const table = {
   expired: { kind: "ended", say: ended("expired") },
   revoked: { kind: "ended", say: ended("revoked") },
   dropped: { kind: "ended", say: ended("dropped") },
+  spent: { kind: "ended", say: ended("all its uses are spent") },
   killed: { kind: "ended", say: (facts) => `this session was ended by a colleague${clockTime(facts.at)}` },
   recorder_failed: { kind: "ended", say: constant("this session can no longer be recorded, so it was ended") },
   shutdown: { kind: "ended", say: constant("the gateway is shutting down; connect again in a moment") },
@@ -81,6 +82,7 @@ const table = {
   invalid: { kind: "input", say: (facts) => facts.what ?? "the request is not valid" },
   too_long: { kind: "input", say: (facts) => facts.what ?? "longer than the rule allows" },
   decided: { kind: "conflict", say: constant("it was already decided") },
+  grant_over: { kind: "conflict", say: constant("the grant has ended, and nothing brings it back: ask for a new one") },
   over: { kind: "conflict", say: constant("it is already over") },
   not_found: { kind: "missing", say: constant("no such thing, or not yours to see") },
 } as const satisfies Record<string, Row>
@@ -89,7 +91,7 @@ export type ErrorCode = keyof typeof table
 export const errorCodes = Object.keys(table) as readonly ErrorCode[]
 
 /** Reasons that can end a live session from outside it. */
-export type CutCode = "expired" | "revoked" | "dropped" | "killed" | "recorder_failed" | "shutdown" | "idle"
+export type CutCode = "expired" | "revoked" | "dropped" | "spent" | "killed" | "recorder_failed" | "shutdown" | "idle"
 
 export class GatewayError extends Error {
   readonly code: ErrorCode

@@ -54,6 +54,11 @@ export const limits = {
   same_question_ms: minute, // a retry of a question that a rule answered finds that answer
   live_grants_per_subject_max: 1_000, // that rules give by themselves; people stop at their own bound
   list_rows_max: 1_000, // of one list of the API, newest first
+  grant_uses_max: 10_000, // actions that one grant may count; each is a change of the store
+  first_use_within_ms_max: 30 * 24 * 60 * minute, // how long a grant may wait for its first use
+  scope_actions_max: 32, // named in one request; somebody reads them all before approving
+  scope_action_chars_max: 4_000, // of one of them; a longer one is named by its digest
+  scope_pattern_text_chars_max: 8 * KiB, // of an action that a pattern is held against; a longer one is not covered
 
   store_wait_ms_max: second, // for another process that holds the embedded store; the service stands still meanwhile
   store_turn_ms_max: 4 * second, // that a change waits for those before it; less than a caller of the API waits
@@ -125,6 +130,7 @@ export const limits = {
   ssh_line_bytes_max: 16 * KiB, // of a verb's line
   ssh_line_words_max: 256, // words of a verb's line
   ssh_keepalive_ms: 30 * second, // a target that answers none of three in a row is gone
+  ssh_leave_ms: second, // for a client to leave by itself after its last program, before it is told to
   ssh_stop_ms: 600, // at a cut: between asking a process on the target to end and killing it
 
   // HTTP.

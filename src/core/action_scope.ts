@@ -1,0 +1,156 @@
+// Which single actions a grant covers, when it does not cover everything. People write them as text; here the text is checked and
+// brought into one canonical form, and an action is held against it. A grant keeps canonical texts, so that what an approver reads is
+// what is compared. Pure; how a `*` is read is `action_pattern.ts`.
+//
+//   SQL      SELECT count(*) FROM orders          exactly this text; white space and semicolons around it do not count
+//            pattern:DELETE FROM orders WHERE id = *   each * that stands by itself is one number, plain string, parameter or *
+//   command  systemctl restart nginx              exactly this command line
+//            systemctl restart *                  each * is within one word and has no meaning to a shell
+//   HTTP     GET,HEAD /api/*                      a * at the end is the rest of the path, elsewhere a part of one segment;
+//            WEBSOCKET /live                      `*` for the method is any but this one; query and body are not looked at
+//   any      exact:…  sha256:<hex>                exactly this text; the SHA-256 of an action's canonical text
+import { createHash } from "node:crypto"
+import type { Action } from "./action.ts"
+import { commandPattern, type Pattern, pathPattern, sqlPattern } from "./action_pattern.ts"
+import { GatewayError } from "./errors.ts"
+import { limits } from "./limits.ts"
+import type { ProtocolName } from "./target.ts"
+
+/** Canonical texts, sorted, each once; never empty. */
+export type ActionScope = readonly string[]
+
+/** Throws `invalid`, with words for the one who wrote them. */
+export function parseScope(protocol: ProtocolName, written: readonly string[]): ActionScope {
+  if (written.length === 0) throw invalid("at least one action must be named")
+  if (written.length > limits.scope_actions_max) throw invalid(`at most ${limits.scope_actions_max} actions can be named`)
+  return [...new Set(written.map((text) => read(protocol, text).text))].sort()
+}
+
+/** Whether an action is covered. A text that cannot be read (a newer service wrote it) covers nothing. */
+export function scopeMatcher(protocol: ProtocolName, scope: ActionScope): (action: Action) => boolean {
+  const forms = scope.flatMap((text) => {
+    try {
+      return [read(protocol, text)]
+    } catch {
+      return []
+    }
+  })
+  return (action) => {
+    const text = canonicalText(action)
+    return text !== undefined && forms.some((form) => form.covers(text))
+  }
+}
+
+/**
+ * What `asked` leaves of what a rule allows: the rule's own actions when nothing is named, else the named ones. Undefined when
+ * one of them is not the rule's to give: an exact text must be covered, a pattern or digest stand there as it is.
+ */
+export function narrowScope(protocol: ProtocolName, ruled: ActionScope | null, asked: ActionScope | null): ActionScope | null | undefined {
+  if (ruled === null || asked === null) return asked ?? ruled
+  const forms = ruled.map((text) => read(protocol, text))
+  const given = asked.every((text) => {
+    const { exact } = read(protocol, text)
+    return ruled.includes(text) || (exact !== undefined && forms.some((form) => form.covers(exact)))
+  })
+  return given ? asked : undefined
+}
+
+/**
+ * An action as it is compared and digested: SQL without what stands around it, a command as it is, "GET /path". Undefined for one
+ * that cannot be named, or of which we do not have the very bytes that would run.
+ */
+export function canonicalText(action: Action): string | undefined {
+  switch (action.kind) {
+    case "postgres.statement":
+      if (action.how === "function_call" || action.unresolved || action.inexact || action.sql_bytes !== undefined) return undefined
+      return canonicalSql(action.sql)
+    case "ssh.exec":
+      return action.inexact ? undefined : action.command
+    case "ssh.shell":
+      return undefined
+    case "http.request":
+      return `${action.upgrade === "websocket" ? websocket : action.method} ${action.path}`
+  }
+}
+
+/** "sha256:" and the hex digest of a canonical text in UTF-8. */
+export const digestOf = (canonical: string): string => `sha256:${createHash("sha256").update(canonical).digest("hex")}`
+
+interface Form {
+  /** Canonical. */
+  readonly text: string
+  /** The one action it covers, where it is one. */
+  readonly exact: string | undefined
+  covers(canonical: string): boolean
+}
+
+const websocket = "WEBSOCKET"
+const prefixed = /^(?:exact|pattern|sha256):/
+
+function read(protocol: ProtocolName, written: string): Form {
+  if (written.length > limits.scope_action_chars_max)
+    throw invalid(`an action is at most ${limits.scope_action_chars_max} characters: name a longer one by its sha256:`)
+  if (!written.isWellFormed() || written.includes("\0")) throw invalid("an action is text")
+  if (written.startsWith("sha256:")) return digestForm(written)
+  const [prefix = ""] = prefixed.exec(written) ?? []
+  const body = written.slice(prefix.length)
+  if (body.trim() === "") throw invalid("an action is not empty")
+  switch (protocol) {
+    case "http":
+      return httpForm(body, prefix)
+    case "ssh":
+      return prefix === "pattern:" || (prefix === "" && body.includes("*")) ? commandForm(body) : exactForm(body, body.includes("*"))
+    case "postgres": {
+      const sql = canonicalSql(body)
+      if (sql === "") throw invalid("an action is not empty")
+      return prefix === "pattern:" ? patternForm(`pattern:${sql}`, sql, sqlPattern(sql)) : exactForm(sql)
+    }
+  }
+}
+
+function digestForm(written: string): Form {
+  if (!/^sha256:[0-9a-f]{64}$/i.test(written)) throw invalid("after sha256: come 64 hexadecimal digits")
+  const text = written.toLowerCase()
+  return { text, exact: undefined, covers: (canonical) => digestOf(canonical) === text }
+}
+
+/** `marked`: without the prefix it would mean something else. */
+function exactForm(body: string, marked = false): Form {
+  const text = marked || prefixed.test(body) ? `exact:${body}` : body
+  return { text, exact: body, covers: (canonical) => canonical === body }
+}
+
+/** The text of a pattern is itself covered: somebody who runs exactly what was approved, with its `*`, runs what was read. */
+function patternForm(text: string, literal: string, pattern: Pattern): Form {
+  return { text, exact: undefined, covers: (canonical) => canonical === literal || pattern(canonical) }
+}
+
+function commandForm(body: string): Form {
+  if (!body.includes("*")) return exactForm(body)
+  return patternForm(prefixed.test(body) ? `pattern:${body}` : body, body, commandPattern(body))
+}
+
+function httpForm(body: string, prefix: string): Form {
+  const { methods, path } = /^(?<methods>\*|[A-Z]+(?:,[A-Z]+)*) +(?<path>\/[!-~\u0080-\u{10ffff}]*)$/u.exec(body)?.groups ?? {}
+  if (methods === undefined || path === undefined)
+    throw invalid('an HTTP action is a method and a path, such as "GET /api/orders", "GET,HEAD /api/*" or "* /api/*"')
+  if (/[?#]/.test(path)) throw invalid("an HTTP action is a method and a path: its query is not looked at")
+  const names = [...new Set(methods.split(","))].sort()
+  const text = `${names.join(",")} ${path}`
+  const [name] = names
+  if (prefix === "exact:" || (names.length === 1 && name !== "*" && !path.includes("*"))) {
+    if (names.length > 1) throw invalid("an exact HTTP action has one method")
+    return exactForm(text, text.includes("*"))
+  }
+  const pattern = pathPattern(path)
+  const covers = (canonical: string): boolean => {
+    const space = canonical.indexOf(" ")
+    const method = canonical.slice(0, space)
+    return (names.includes(method) || (name === "*" && method !== websocket)) && pattern(canonical.slice(space + 1))
+  }
+  return { text, exact: undefined, covers }
+}
+
+const canonicalSql = (sql: string): string => sql.replace(/^[ \t\n\r\f]+/, "").replace(/[ \t\n\r\f;]+$/, "")
+
+const invalid = (what: string): GatewayError => new GatewayError("invalid", { what })

@@ -1,0 +1,180 @@
+import assert from "node:assert/strict"
+import { describe, test } from "node:test"
+import type { Action } from "../../../src/core/action.ts"
+import { canonicalText, digestOf, narrowScope, parseScope, scopeMatcher } from "../../../src/core/action_scope.ts"
+import { GatewayError } from "../../../src/core/errors.ts"
+import { limits } from "../../../src/core/limits.ts"
+import type { ProtocolName } from "../../../src/core/target.ts"
+
+const sql = (text: string, more: object = {}): Action => ({ kind: "postgres.statement", how: "simple", sql: text, ...more })
+const exec = (command: string, more: object = {}): Action => ({ kind: "ssh.exec", channel: 0, command, ...more })
+const http = (line: string, upgrade?: "websocket"): Action => {
+  const [method = "", path = ""] = line.split(" ")
+  return { kind: "http.request", method, path, query: [], ...(upgrade ? { upgrade } : {}) }
+}
+const covers = (protocol: ProtocolName, written: string | readonly string[], action: Action): boolean =>
+  scopeMatcher(protocol, parseScope(protocol, [written].flat()))(action)
+
+/** Each text that a written action covers, and each that it does not. */
+function cases(protocol: ProtocolName, act: (text: string) => Action, rows: Record<string, { yes: string[]; no: string[] }>): void {
+  for (const [written, { yes, no }] of Object.entries(rows)) {
+    for (const text of yes) assert(covers(protocol, written, act(text)), `${written} must cover ${text}`)
+    for (const text of no) assert(!covers(protocol, written, act(text)), `${written} must not cover ${text}`)
+  }
+}
+
+describe("an action scope", () => {
+  test("SQL is covered as its exact text, whatever white space and semicolons stand around it", () => {
+    cases("postgres", sql, {
+      "SELECT * FROM orders": {
+        yes: ["SELECT * FROM orders", "  SELECT * FROM orders ;\n"],
+        no: ["select * from orders", "SELECT *  FROM orders", "SELECT * FROM orders; DROP TABLE orders", "SELECT 1 FROM orders", ""],
+      },
+    })
+  })
+
+  test("a * in an SQL pattern is one value and never code", () => {
+    cases("postgres", sql, {
+      "pattern:DELETE FROM orders WHERE id = * AND note = *": {
+        yes: [
+          "DELETE FROM orders WHERE id = 7 AND note = 'gone'",
+          "DELETE FROM orders WHERE id = -7.5 AND note = $2;",
+          "DELETE FROM orders WHERE id = $1 AND note = ''",
+        ],
+        no: [
+          "DELETE FROM orders WHERE id = id AND note = 'x'",
+          "DELETE FROM orders WHERE id = 1 OR true AND note = 'x'",
+          "DELETE FROM orders WHERE id = 1-- AND note = 'x'",
+          "DELETE FROM orders WHERE id = 1/**/ AND note = 'x'",
+          "DELETE FROM orders WHERE id = (SELECT 1) AND note = 'x'",
+          "DELETE FROM orders WHERE id = 'a' OR 'b' AND note = 'x'",
+          String.raw`DELETE FROM orders WHERE id = 'a\' AND note = ' OR true; --'`,
+          "DELETE FROM orders WHERE id = 'a'' OR true' AND note = 'x'",
+          "DELETE FROM orders WHERE id = 1 AND note = 'x'; DROP TABLE orders",
+          "DELETE FROM orders WHERE id =  AND note = 'x'",
+        ],
+      },
+      "pattern:SELECT * FROM t WHERE a LIKE '* %'": {
+        yes: ["SELECT * FROM t WHERE a LIKE '* %'", "SELECT 1 FROM t WHERE a LIKE '* %'"],
+        no: ["SELECT * FROM t WHERE a LIKE ' ' OR true OR ' %'", "SELECT * FROM t WHERE a LIKE '5 %'"],
+      },
+      "pattern:SELECT 1 -- ' *": { yes: ["SELECT 1 -- ' *"], no: ["SELECT 1 -- ' 5"] },
+      "pattern:SELECT t.*, t* FROM t": { yes: ["SELECT t.*, t* FROM t"], no: ["SELECT t.5, t* FROM t"] },
+    })
+  })
+
+  test("a command is covered as it stands, and a * within one word without meaning to a shell", () => {
+    cases("ssh", exec, {
+      "systemctl restart nginx": { yes: ["systemctl restart nginx"], no: ["systemctl restart nginx ", "systemctl restart nginx2"] },
+      "systemctl restart *": {
+        yes: ["systemctl restart nginx", "systemctl restart app@1.service", "systemctl restart *"],
+        no: [
+          "systemctl restart nginx; reboot",
+          "systemctl restart nginx mysql",
+          "systemctl restart $(reboot)",
+          "systemctl restart `reboot`",
+          "systemctl restart a\nreboot",
+          "systemctl restart a&reboot",
+          "systemctl restart a|sh",
+          "systemctl restart a>b",
+          "systemctl restart --all",
+          "systemctl restart ",
+          "systemctl restart nginx\0",
+        ],
+      },
+      "cat /var/log/*": { yes: ["cat /var/log/syslog"], no: ["cat /var/log/../shadow", "cat /var/log/..", "cat /var/log/a/b"] },
+      "ls app*.log": { yes: ["ls app.log", "ls app-1.log", "ls app*.log"], no: ["ls app/x.log", "ls app .log"] },
+      "exact:ls *": { yes: ["ls *"], no: ["ls a"] },
+    })
+  })
+
+  test("an HTTP action is a method and a path; a WebSocket is named as one", () => {
+    cases("http", http, {
+      "GET /api/orders": { yes: ["GET /api/orders"], no: ["POST /api/orders", "GET /api/orders/1", "HEAD /api/orders"] },
+      "HEAD,GET /api/*": { yes: ["GET /api/", "HEAD /api/a/b"], no: ["GET /api", "GET /apis", "DELETE /api/a"] },
+      "DELETE /api/*/tags": { yes: ["DELETE /api/7/tags"], no: ["DELETE /api/7/8/tags", "DELETE /api/7/tags/"] },
+      "* /api/*": { yes: ["PATCH /api/x"], no: ["GET /"] },
+    })
+    assert(!covers("http", "* /live", http("GET /live", "websocket")))
+    assert(!covers("http", "GET /live", http("GET /live", "websocket")))
+    assert(covers("http", "WEBSOCKET /live", http("GET /live", "websocket")))
+    assert(!covers("http", "WEBSOCKET /live", http("GET /live")))
+  })
+
+  test("a digest covers the one action with that canonical text", () => {
+    const statement = `SELECT '${"x".repeat(limits.scope_action_chars_max)}'`
+    const digest = digestOf(canonicalText(sql(`${statement};`))!)
+    assert(covers("postgres", digest.toUpperCase().replace("SHA", "sha"), sql(statement)))
+    assert(!covers("postgres", digest, sql(`${statement} `.replace("x", "y"))))
+    assert(!covers("postgres", digest, sql(digest)))
+  })
+
+  test("what cannot be named, or is not known to the byte, is not covered", () => {
+    assert(!covers("ssh", "*", { kind: "ssh.shell", channel: 0 }))
+    assert(!covers("ssh", "ls \ufffd", exec("ls \ufffd", { inexact: true })))
+    for (const more of [{ inexact: true }, { unresolved: true }, { sql_bytes: 9_000_000 }, { how: "function_call" }])
+      assert(!covers("postgres", "SELECT 1", sql("SELECT 1", more)), JSON.stringify(more))
+  })
+
+  test("is canonical: the same actions in another order or another dress are the same scope", () => {
+    assert.deepEqual(parseScope("http", ["POST /b", "HEAD,GET,GET  /a", "POST /b"]), ["GET,HEAD /a", "POST /b"])
+    assert.deepEqual(parseScope("postgres", ["exact: SELECT 1;", "SELECT 1"]), ["SELECT 1"])
+    assert.deepEqual(parseScope("ssh", ["pattern:ls", "exact:ls *", "ls *"]), ["exact:ls *", "ls", "ls *"])
+    for (const [protocol, written] of [
+      ["postgres", "exact:pattern:x"],
+      ["ssh", "pattern:exact:*"],
+      ["http", "exact:GET /a*"],
+    ] as const) {
+      const scope = parseScope(protocol, [written])
+      assert.deepEqual(parseScope(protocol, scope), scope)
+    }
+  })
+
+  test("what is no action says why", () => {
+    const wrong: [ProtocolName, string[], RegExp][] = [
+      ["ssh", [], /at least one/],
+      ["ssh", ["  "], /not empty/],
+      ["postgres", [" ; "], /not empty/],
+      ["http", ["/api"], /a method and a path/],
+      ["http", ["get /api"], /a method and a path/],
+      ["http", ["GET /api?x=1"], /query/],
+      ["http", ["exact:GET,POST /a"], /one method/],
+      ["postgres", ["sha256:abc"], /64 hexadecimal/],
+      ["ssh", ["x".repeat(limits.scope_action_chars_max + 1)], /sha256/],
+      ["ssh", ["a\0b"], /text/],
+      ["ssh", ["\ud800"], /text/],
+      ["ssh", Array.from({ length: limits.scope_actions_max + 1 }, (_, at) => `c${at}`), /at most/],
+    ]
+    for (const [protocol, written, words] of wrong)
+      assert.throws(
+        () => parseScope(protocol, written),
+        (failure) => failure instanceof GatewayError && failure.code === "invalid" && words.test(failure.message),
+        written.join(),
+      )
+  })
+
+  test("a text that this version cannot read covers nothing, and the others still cover theirs", () => {
+    const matches = scopeMatcher("http", ["sha1024:x", "GET /a"])
+    assert(matches(http("GET /a")))
+    assert(!matches(http("GET /b")))
+  })
+
+  test("within a rule's actions only those may be asked for", () => {
+    const ruled = parseScope("ssh", ["systemctl restart *", "uptime"])
+    const narrow = (...asked: string[]) => narrowScope("ssh", ruled, parseScope("ssh", asked))
+    assert.deepEqual(narrow("systemctl restart nginx", "uptime"), ["systemctl restart nginx", "uptime"])
+    assert.deepEqual(narrow("systemctl restart *"), ["systemctl restart *"])
+    assert.equal(narrow("systemctl restart a*"), undefined)
+    assert.equal(narrow("reboot", "uptime"), undefined)
+    assert.equal(narrow(digestOf("uptime")), undefined)
+    assert.deepEqual(narrowScope("ssh", ruled, null), ruled)
+    assert.equal(narrowScope("ssh", null, null), null)
+  })
+
+  test("a pattern takes no longer for what looks almost right", () => {
+    const steps = limits.scope_pattern_text_chars_max / 2
+    const almost = `${"a".repeat(steps)}!`
+    assert(!covers("ssh", `${"*a".repeat(40)}*b`, exec(almost)), "would take for ever if it went back")
+    assert(!covers("ssh", "a*", exec("a".repeat(limits.scope_pattern_text_chars_max + 1))))
+  })
+})
