@@ -133,8 +133,7 @@ class Downstream {
     if (admission && admission.token === token && admission.target === route.target && now < admission.until && !admission.http.over) {
       const identity = admission.http.identity(now)
       if (identity !== undefined) {
-        new Exchange(incoming, admission.http).begin(identity)
-        return undefined
+        return new Exchange(incoming, admission.http).begin(identity)
       }
     }
     return this.#admit(arrival, { incoming, token, target: route.target })
@@ -150,7 +149,7 @@ class Downstream {
     connection.admission = admission
     const identity = admission.http.identity(gate.clock.now())
     // It was signed a moment ago, so only a session that has ended since has none.
-    new Exchange(incoming, admission.http).begin(identity ?? "")
+    await new Exchange(incoming, admission.http).begin(identity ?? "")
   }
 
   /** What the gateway's own name serves: the keys that verify `Sluice-Identity`, and a word for who comes by the wrong name. */

@@ -23,6 +23,8 @@ export interface InFlight {
 export interface Clients {
   readonly inFlight: Set<InFlight>
   readonly connections: Set<Duplex>
+  /** Called when the last one in flight has left. */
+  readonly onIdle: Set<() => void>
 }
 
 export class HttpSession {
@@ -75,6 +77,9 @@ export class HttpSession {
   leave(exchange: InFlight): void {
     this.#clients.inFlight.delete(exchange)
     this.#used_at = this.#clock.now()
+    if (this.#clients.inFlight.size > 0) return
+    for (const tell of this.#clients.onIdle) tell()
+    this.#clients.onIdle.clear()
   }
 
   /** From now on `connection` ends with this session. */

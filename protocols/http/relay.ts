@@ -6,7 +6,7 @@ import type { Dispatcher } from "undici"
 import type { Action } from "../../src/core/action.ts"
 import type { Millis } from "../../src/core/clock.ts"
 import { GatewayError } from "../../src/core/errors.ts"
-import type { Gate, Session } from "../../src/gateway/contract.ts"
+import type { Decided, Gate, Session } from "../../src/gateway/contract.ts"
 import type { Outcome } from "../../src/record/events.ts"
 import type { RequestLine } from "./codec.ts"
 import { responseHeaders, type RequestHeaders } from "./headers.ts"
@@ -56,19 +56,28 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
     this.#session = http.session
   }
 
-  /** Throws what the client is to be told when it may not happen. */
-  begin(identity: string): void {
-    const { line, response, expects, upgrade } = this.#in
+  /** Throws, or rejects with, what the client is to be told when it may not happen. A promise: while that is being decided. */
+  begin(identity: string): Promise<void> | undefined {
+    const { line, response, upgrade } = this.#in
     this.#http.enter(this)
     response.once("close", () => this.#clientDone())
     const decision = this.#session.decide(actionOf(line, upgrade !== undefined))
-    if (decision.verdict === "deny") {
+    if (decision.verdict === "hold") return decision.decided.then((decided) => this.#send(decided, identity))
+    this.#send(decision, identity)
+    return undefined
+  }
+
+  #send(decided: Decided, identity: string): void {
+    if (decided.verdict === "deny") {
       // A recording that failed has cut the session: the farewell says so.
       if (this.#over) return
       this.#over = true
-      throw decision.error
+      throw decided.error
     }
-    this.#action = decision.action
+    // The client has left meanwhile.
+    if (this.#over) return this.#session.outcome({ action: decided.action, status: "cancelled" })
+    const { line, response, expects, upgrade } = this.#in
+    this.#action = decided.action
     if (expects) response.writeContinue()
     const { upstream } = this.#http
     upstream.dispatch(

@@ -71,7 +71,7 @@ export class HttpSessions {
 
   async #open({ gate, identity, target, key }: { gate: Gate; identity: Identity; target: string; key: string }): Promise<HttpSession> {
     this.#makeRoom()
-    const clients: Clients = { inFlight: new Set(), connections: new Set() }
+    const clients: Clients = { inFlight: new Set(), connections: new Set(), onIdle: new Set() }
     const session = await gate.open({
       identity,
       target,
@@ -82,6 +82,9 @@ export class HttpSessions {
         },
       },
       idle: () => clients.inFlight.size === 0,
+      async finished() {
+        if (clients.inFlight.size > 0) await new Promise<void>((resolve) => clients.onIdle.add(resolve))
+      },
       async farewell(reason) {
         await Promise.all([...clients.inFlight].map((exchange) => exchange.farewell(reason)))
       },

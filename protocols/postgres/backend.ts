@@ -48,7 +48,8 @@ export class Backend implements MessageReader {
     const { pending } = this.#talk
     if (seen.type === ready) {
       const fate = this.#ready(seen)
-      this.#talk.quiet = pending.size === 0
+      if (pending.size === 0) this.#talk.rest()
+      else this.#talk.quiet = false
       return fate
     }
     // Something runs, whatever we think. An error may also come by itself, as the last thing the server says.

@@ -18,6 +18,9 @@ export class Conversation {
   skipping = false
   /** The server's last word was ReadyForQuery, to the last question, and nothing that it would answer went to it since. */
   quiet = true
+  /** The client's next message waits for a decision. */
+  held = false
+  #waiting: (() => void)[] = []
 
   constructor(session: Session, clock: Clock) {
     this.session = session
@@ -27,6 +30,18 @@ export class Conversation {
   /** Whether something may run on the target; true also after `close`. Kept apart from `pending`, which may be out of step. */
   get busy(): boolean {
     return !this.quiet
+  }
+
+  /** Settles when nothing runs on the target any more and nothing waits to. */
+  finished(): Promise<void> {
+    if (this.quiet && !this.held) return Promise.resolve()
+    return new Promise((resolve) => this.#waiting.push(resolve))
+  }
+
+  /** The server has answered to the last question. */
+  rest(): void {
+    this.quiet = true
+    if (!this.held) for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
   /** Memory that texts and values may still take. */

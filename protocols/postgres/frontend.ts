@@ -3,11 +3,16 @@
 //
 // A denied query is replaced by a Sync, and the refusal goes in before the ReadyForQuery that answers it: the server keeps its
 // turn and says truly where the transaction stands. A denied Execute is replaced by one of a portal that cannot exist: the
-// server itself fails there, skips to Sync and rolls back, and its error is replaced by the refusal.
+// server itself fails there, skips to Sync and rolls back, and its error is replaced by the refusal. A grant for certain actions
+// is held against the text of a Parse too, so that the server never prepares another; it is refused as an Execute is. What
+// follows in such a series is dropped up to its Sync, as the server itself would.
 // Source: "Protocol Flow", "Message Formats".
+import { isUtf8 } from "node:buffer"
 import { randomBytes } from "node:crypto"
+import type { Action } from "../../src/core/action.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
+import type { Decided } from "../../src/gateway/contract.ts"
 import { byteOf, cutAt, endOfString, int32, message, sync, text } from "./codec.ts"
 import type { Conversation } from "./conversation.ts"
 import { redact } from "./redaction.ts"
@@ -36,6 +41,8 @@ const copyFail = byteOf("f")
 /** What the server understands while it takes in a COPY; and the client may always leave. */
 const during_copy: ReadonlySet<number> = new Set([copyData, copyDone, copyFail, H, S, X])
 
+const nothing: Fate = Buffer.alloc(0)
+
 const wants = new Int32Array(256).fill(unknown_type)
 for (const type of [S, H, X, copyData, copyDone, copyFail]) wants[type] = 0
 for (const type of [D, E, C]) wants[type] = name_bytes_max
@@ -47,10 +54,17 @@ wants[F] = limits.recorded_values_bytes_max
 export class Frontend implements MessageReader {
   readonly wants = wants
   readonly #talk: Conversation
+  readonly #readOn: () => void
   #terminated = false
+  /** About the message that waited, which is the next one to be read. */
+  #decided: Decided | undefined
+  /** Something in a series was refused: what comes before its Sync is as if it had not been sent. */
+  #refusedSeries = false
 
-  constructor(conversation: Conversation) {
+  /** `readOn`: a message that waited for a decision can be read again. */
+  constructor(conversation: Conversation, readOn: () => void) {
     this.#talk = conversation
+    this.#readOn = readOn
   }
 
   /** Whether the client has said goodbye. */
@@ -60,6 +74,8 @@ export class Frontend implements MessageReader {
 
   read(seen: Seen): Fate {
     const talk = this.#talk
+    if (talk.held && !this.#decided) return "wait"
+    if (this.#refusedSeries && seen.type !== S && seen.type !== X) return nothing
     // The server would end the COPY over it without having looked at it; newer ones end the connection.
     if (talk.copying && !during_copy.has(seen.type)) throw broken("a message that has no place in a COPY")
     if (talk.pending.size >= limits.postgres_pending_max) {
@@ -82,6 +98,7 @@ export class Frontend implements MessageReader {
         return this.#close(seen)
       case S:
         if (!talk.copying) talk.askSync()
+        this.#refusedSeries = false
         return "pass"
       case F:
         return this.#functionCall(seen)
@@ -103,13 +120,34 @@ export class Frontend implements MessageReader {
     }
   }
 
+  /** Undefined: a decision is being made, and the message is to be read again when `readOn` says so. */
+  #decide(action: Action): Decided | undefined {
+    const talk = this.#talk
+    const made = this.#decided
+    if (made) {
+      this.#decided = undefined
+      talk.held = false
+      return made
+    }
+    const decision = talk.session.decide(action)
+    if (decision.verdict !== "hold") return decision
+    talk.held = true
+    void decision.decided.then((decided) => {
+      this.#decided = decided
+      this.#readOn()
+    })
+    return undefined
+  }
+
   #query(seen: Seen): Fate {
     const talk = this.#talk
-    const { sql, sql_bytes } = sqlAt(seen, seen.start)
-    const whole = sql_bytes === undefined
-    const decision = talk.session.decide(
-      whole ? { kind: "postgres.statement", how: "simple", sql } : { kind: "postgres.statement", how: "simple", sql, sql_bytes },
+    const { sql, sql_bytes, inexact } = sqlAt(seen, seen.start)
+    const decision = this.#decide(
+      sql_bytes === undefined && !inexact
+        ? { kind: "postgres.statement", how: "simple", sql }
+        : { kind: "postgres.statement", how: "simple", sql, ...doubts(sql_bytes, inexact) },
     )
+    if (!decision) return "wait"
     if (decision.verdict === "deny") return this.#denyWithSync(decision.error)
     talk.askToRun("query", decision.action, mayRename(sql) ? sql : undefined)
     return "pass"
@@ -118,15 +156,29 @@ export class Frontend implements MessageReader {
   #parse(seen: Seen): Fate {
     const { bytes, start, end } = seen
     const nameEnd = endOfString(bytes, start, end)
-    const { sql, sql_bytes, after } = sqlAt(seen, nameEnd + 1)
+    const { sql, sql_bytes, inexact, after } = sqlAt(seen, nameEnd + 1)
     const oids: number[] = []
     if (sql_bytes === undefined && after + 2 <= end) {
       const count = bytes.readUInt16BE(after)
       for (let at = after + 2; at + 4 <= end && oids.length < count; at += 4) oids.push(bytes.readUInt32BE(at))
     }
-    const statement: Statement = { sql, sql_bytes, oids, renames: mayRename(sql) }
+    const statement: Statement = { sql, sql_bytes, inexact, oids, renames: mayRename(sql) }
     if (sql.length > this.#talk.room) throw new GatewayError("too_large")
-    this.#talk.ask("parse", { name: nameKey(bytes, start, nameEnd), statement })
+    const name = nameKey(bytes, start, nameEnd)
+    const { session } = this.#talk
+    if (session.grant.actions !== null) {
+      const action: Action = {
+        kind: "postgres.statement",
+        how: "execute",
+        sql,
+        ...(name ? { statement: printable(name) } : {}),
+        ...doubts(sql_bytes, inexact),
+      }
+      // What is covered is decided about when it runs.
+      const decision = session.covers(action) ? undefined : session.decide(action)
+      if (decision?.verdict === "deny") return this.#denyInSeries(decision.error)
+    }
+    this.#talk.ask("parse", { name, statement })
     return "pass"
   }
 
@@ -156,22 +208,19 @@ export class Frontend implements MessageReader {
     const portal = found.value
     const certain = found.certain && portal?.certain === true
     const { statement, values, statementName, leftOut } = portal ?? {}
-    const decision = talk.session.decide({
+    const decision = this.#decide({
       kind: "postgres.statement",
       how: "execute",
       sql: statement?.sql ?? "",
-      ...(statement?.sql_bytes === undefined ? {} : { sql_bytes: statement.sql_bytes }),
+      ...(statement === undefined ? {} : doubts(statement.sql_bytes, statement.inexact)),
       ...(statementName ? { statement: printable(statementName) } : {}),
       ...(name ? { portal: printable(name) } : {}),
       ...(values?.length ? { values } : {}),
       ...(leftOut ? { values_left_out: leftOut } : {}),
       ...(certain ? {} : { unresolved: true }),
     })
-    if (decision.verdict === "deny") {
-      if (talk.session.signal.aborted) return Buffer.alloc(0)
-      talk.ask("execute", { denial: denial(decision.error) })
-      return message("E", `sluice denied ${randomBytes(16).toString("hex")}`, int32(0))
-    }
+    if (!decision) return "wait"
+    if (decision.verdict === "deny") return this.#denyInSeries(decision.error)
     // Without a text we do not know, so it may.
     const renaming = statement === undefined || !certain ? (statement?.sql ?? "") : statement.renames ? statement.sql : undefined
     talk.askToRun("execute", decision.action, renaming)
@@ -190,21 +239,30 @@ export class Frontend implements MessageReader {
     if (start + 4 > end) throw broken("a FunctionCall without its function")
     const partial = size - header_bytes > end - start
     const { values, leftOut } = readValues({ bytes, start: start + 4, end, partial, oids: [], room: limits.recorded_values_bytes_max })
-    const decision = talk.session.decide({
+    const decision = this.#decide({
       kind: "postgres.statement",
       how: "function_call",
       sql: `function ${bytes.readUInt32BE(start)}`,
       values,
       ...(leftOut > 0 ? { values_left_out: leftOut } : {}),
     })
+    if (!decision) return "wait"
     if (decision.verdict === "deny") return this.#denyWithSync(decision.error)
     talk.askToRun("call", decision.action, undefined)
     return "pass"
   }
 
+  #denyInSeries(error: GatewayError): Fate {
+    const talk = this.#talk
+    if (talk.session.signal.aborted) return nothing
+    this.#refusedSeries = true
+    talk.ask("execute", { denial: denial(error) })
+    return message("E", `sluice denied ${randomBytes(16).toString("hex")}`, int32(0))
+  }
+
   #denyWithSync(error: GatewayError): Fate {
     const { pending, session, skipping } = this.#talk
-    if (session.signal.aborted) return Buffer.alloc(0)
+    if (session.signal.aborted) return nothing
     // In the middle of an unfinished series a Sync of ours would end what the client has not ended: no client mixes the two.
     if (skipping || (pending.last && pending.last.kind !== "sync" && pending.last.kind !== "query" && pending.last.kind !== "call"))
       throw error
@@ -213,14 +271,35 @@ export class Frontend implements MessageReader {
   }
 }
 
-/** The NUL-terminated SQL at `start`, as it is recorded. `sql_bytes`: its size, when it goes on beyond what was seen. */
-function sqlAt({ bytes, start: body, end, size }: Seen, start: number): { sql: string; sql_bytes: number | undefined; after: number } {
-  const nul = bytes.indexOf(0, start)
-  if (nul >= 0 && nul < end) return { sql: redact(text(bytes, start, nul)), sql_bytes: undefined, after: nul + 1 }
-  const whole = size - header_bytes - (start - body)
-  if (whole <= end - start) throw broken("SQL without its end")
-  return { sql: redact(text(bytes, start, cutAt(bytes, start, end))), sql_bytes: whole - 1, after: end }
+interface Sql {
+  /** As it is recorded. */
+  readonly sql: string
+  /** Its size, when it goes on beyond what was seen. */
+  readonly sql_bytes: number | undefined
+  /** Whether it is not the very bytes that run. */
+  readonly inexact: boolean
+  /** Where what follows it starts. */
+  readonly after: number
 }
+
+/** The NUL-terminated SQL at `start`. */
+function sqlAt({ bytes, start: body, end, size }: Seen, start: number): Sql {
+  const nul = bytes.indexOf(0, start)
+  const whole = size - header_bytes - (start - body)
+  const ends = nul >= 0 && nul < end
+  if (!ends && whole <= end - start) throw broken("SQL without its end")
+  const until = ends ? nul : cutAt(bytes, start, end)
+  const said = text(bytes, start, until)
+  const sql = redact(said)
+  const inexact = sql !== said || (/[^\0-\x7f]/.test(said) && !isUtf8(bytes.subarray(start, until)))
+  return { sql, sql_bytes: ends ? undefined : whole - 1, inexact, after: ends ? nul + 1 : end }
+}
+
+/** What keeps a text from being all that runs. */
+const doubts = (sql_bytes: number | undefined, inexact: boolean): { sql_bytes?: number; inexact?: true } => ({
+  ...(sql_bytes === undefined ? {} : { sql_bytes }),
+  ...(inexact ? { inexact } : {}),
+})
 
 /** A name from the wire, one character a byte, for the record. */
 const printable = (name: string): string => Buffer.from(name, "latin1").toString()

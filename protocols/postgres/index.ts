@@ -99,12 +99,13 @@ class Visit {
     return this.#relay?.between ?? true
   }
 
-  opening(): Pick<Opening, "client" | "cancel" | "farewell" | "warn"> {
+  opening(): Pick<Opening, "client" | "cancel" | "farewell" | "finished" | "warn"> {
     const { client } = this.#side
     return {
       client,
       cancel: (dial) => this.#stop(dial),
       farewell: (reason) => (this.between ? farewell(client, fatal(reason), this.#gate.clock) : undefined),
+      finished: async () => this.#relay?.finished(),
       warn: (warning) => this.#relay?.say(report({ severity: "NOTICE", sqlstate: "00000", message: warning.say })),
     }
   }

@@ -31,7 +31,7 @@ export class Relay {
   constructor(sides: Sides) {
     this.#sides = sides
     this.#talk = new Conversation(sides.session, sides.clock)
-    this.#frontend = new Frontend(this.#talk)
+    this.#frontend = new Frontend(this.#talk, () => this.#readOn())
     this.#backend = new Backend(this.#talk)
     this.#up = new Scanner(this.#frontend)
     this.#down = new Scanner(this.#backend)
@@ -45,6 +45,12 @@ export class Relay {
   /** Whether words of ours can be read by the client now: the last message it got is whole. */
   get between(): boolean {
     return this.#down.between
+  }
+
+  /** Settles when nothing runs on the target any more and the client has the answers. */
+  async finished(): Promise<void> {
+    await this.#talk.finished()
+    await new Promise((resolve) => this.#sides.client.write(Buffer.alloc(0), resolve))
   }
 
   /** A notice, now or after the message that is on its way. */
@@ -91,14 +97,18 @@ export class Relay {
 
   #passDown(chunk: Buffer): Buffer | Buffer[] | null {
     const parts = this.#down.pass(chunk)
-    if (this.#waits) {
-      this.#waits = false
-      setImmediate(() => this.#sides.client.resume())
-    }
+    this.#readOn()
     if (this.#unsaid.length === 0 || !this.between) return parts
     const said = this.#unsaid
     this.#unsaid = []
     return [...(parts === null ? [] : Buffer.isBuffer(parts) ? [parts] : parts), ...said]
+  }
+
+  /** What waited is looked at again. */
+  #readOn(): void {
+    if (!this.#waits) return
+    this.#waits = false
+    setImmediate(() => this.#sides.client.resume())
   }
 
   /** A socket that fails is a client that left; only what it wrote can be against the protocol. */

@@ -11,6 +11,8 @@ export interface Statement {
   /** As it is recorded: cut, passwords taken out. */
   readonly sql: string
   readonly sql_bytes: number | undefined
+  /** Whether `sql` is not the very bytes that run. */
+  readonly inexact: boolean
   /** Parameter types as the client gave them; missing ones are 0. */
   readonly oids: readonly number[]
   /** Whether running it may change what names stand for. */
@@ -109,7 +111,7 @@ export class Statements {
       case "PREPARE": {
         const name = nameIn(sql, /^\s*prepare\s+(?<name>"(?:[^"]|"")+"|[a-z_][\w$]*)\s*(?:\(|as\b)[^;]*;?\s*$/i)
         if (name === undefined || sql === undefined) return this.forget()
-        return this.parsed(name, { sql, sql_bytes: undefined, oids: [], renames: mayRename(sql.replace(/prepare/i, "")) })
+        return this.parsed(name, { sql, sql_bytes: undefined, inexact: false, oids: [], renames: mayRename(sql.replace(/prepare/i, "")) })
       }
       case "COMMIT":
       case "ROLLBACK":

@@ -1,9 +1,11 @@
 // One session channel between a client and a target: the requests that prepare a program, the decision, the program's streams
 // with what must be on record, and how it ended. The connections on both sides are somebody else's.
+import { isUtf8 } from "node:buffer"
 import type { Clock } from "../../src/core/clock.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
-import type { Session } from "../../src/gateway/contract.ts"
+import type { Action } from "../../src/core/action.ts"
+import type { Decided, Session } from "../../src/gateway/contract.ts"
 import { pump } from "../../src/gateway/pump.ts"
 import type { Event, Outcome, Stream } from "../../src/record/events.ts"
 import type { Channel } from "./channel.ts"
@@ -188,13 +190,17 @@ export class ChannelRelay {
     if (program.kind === "exec" && program.command.length > limits.ssh_command_bytes_max) {
       return this.#deny(new GatewayError("too_large", { session: session.id }))
     }
-    const decision = session.decide(
-      program.kind === "exec" ? { kind: "ssh.exec", channel, command: program.command.toString("utf8") } : { kind: "ssh.shell", channel },
-    )
-    if (decision.verdict === "deny") return this.#deny(decision.error)
+    const decision = session.decide(program.kind === "exec" ? execOf(channel, program.command) : { kind: "ssh.shell", channel })
     this.#started = true
-    void this.#run(program, decision.action)
+    // The client is told that it runs: what it sends meanwhile waits in the channel's window.
+    if (decision.verdict === "hold") void decision.decided.then((decided) => this.#begin(program, decided))
+    else this.#begin(program, decision)
     return true
+  }
+
+  #begin(program: Program, decided: Decided): void {
+    if (decided.verdict === "deny") this.#deny(decided.error)
+    else void this.#run(program, decided.action)
   }
 
   async #run(program: Program, action: number): Promise<void> {
@@ -306,5 +312,12 @@ interface Streams {
   readonly stdout: RecordedStream
   readonly stderr: RecordedStream
 }
+
+const execOf = (channel: number, command: Buffer): Action => ({
+  kind: "ssh.exec",
+  channel,
+  command: command.toString("utf8"),
+  ...(isUtf8(command) ? {} : { inexact: true }),
+})
 
 const signal = (up: Channel, name: string): void => void up.request("signal", pack(name), false)

@@ -46,6 +46,7 @@ export class TargetSession implements ConnectionOwner {
       client: { destroy: () => this.#client?.transport.socket.destroy() },
       cancel: () => this.#cancel(),
       farewell: (reason) => this.#farewell(reason),
+      finished: () => this.#finished(),
       warn: (warning) => this.#warn(warning),
     })
     this.#session = session
@@ -135,6 +136,17 @@ export class TargetSession implements ConnectionOwner {
     } catch (err) {
       this.#gate.log.warn({ err, session: session?.id }, "what runs on the target could not be ended")
     }
+  }
+
+  /** A client whose last program is over leaves by itself; words of ours on its way out would be taken for a failure. */
+  async #finished(): Promise<void> {
+    const client = this.#client
+    if (!client) return
+    while (this.#relays.size > 0) await Promise.all([...this.#relays].map((relay) => relay.ended))
+    const bound = Promise.withResolvers<void>()
+    const timer = this.#host.clock.after(limits.ssh_leave_ms, bound.resolve)
+    await Promise.race([client.closed, bound.promise])
+    timer.cancel()
   }
 
   /** Settles when the client has read it and left; how long that may take is the core's bound. */

@@ -39,12 +39,20 @@ export const routes = {
     who: "person",
     summary: "Grants: mine, and those I may revoke (?all=true: also those that are over)",
   },
+  extend: {
+    method: "POST",
+    path: "/v1/grants/:id/extend",
+    who: "person",
+    summary: "Ask for a later end of one's own grant, under the rule that gave it; the same question while one is pending answers that one",
+  },
   revoke: { method: "POST", path: "/v1/grants/:id/revoke", who: "person", summary: "End somebody's grant now" },
   drop: { method: "POST", path: "/v1/grants/:id/drop", who: "person", summary: "End one's own grant early" },
   sessions: { method: "GET", path: "/v1/sessions", who: "person", summary: "Sessions: mine, and those I may kill (?live=true)" },
   kill: { method: "POST", path: "/v1/sessions/:id/kill", who: "person", summary: "End one session now; the grant stays" },
   token: { method: "POST", path: "/v1/gateway/token", who: "gateway", summary: "A token for somebody the gateway has identified" },
   lookup: { method: "GET", path: "/v1/gateway/grants", who: "gateway", summary: "Grants of ?subject= on ?target=" },
+  begin: { method: "POST", path: "/v1/gateway/grants/:id/begin", who: "gateway", summary: "Begin a grant that waits for its first use" },
+  use: { method: "POST", path: "/v1/gateway/grants/:id/use", who: "gateway", summary: "Take one use of a grant that counts them" },
   report: { method: "POST", path: "/v1/gateway/sessions", who: "gateway", summary: "Sessions that started and ended" },
   feed: {
     method: "GET",
@@ -68,11 +76,14 @@ export interface Shapes {
   deny: { id: number; body: z.input<typeof schema.reason>; answer: schema.RequestView }
   withdraw: { id: number; body: Record<string, never>; answer: schema.RequestView }
   grants: { query: { all?: boolean }; answer: { grants: schema.GrantView[] } }
+  extend: { id: string; body: z.input<typeof schema.extension>; answer: schema.RequestView }
   revoke: { id: string; body: z.input<typeof schema.reason>; answer: schema.GrantView }
   drop: { id: string; body: Record<string, never>; answer: schema.GrantView }
   sessions: { query: { live?: boolean }; answer: { sessions: schema.SessionView[] } }
   kill: { id: string; body: z.input<typeof schema.reason>; answer: schema.SessionView }
   token: { body: schema.TokenWanted; answer: schema.TokenAnswer }
   lookup: { query: { subject: string; target: string }; answer: schema.GrantsAnswer }
+  begin: { id: string; body: z.input<typeof schema.beginning>; answer: schema.GrantView }
+  use: { id: string; body: z.input<typeof schema.claim>; answer: schema.GrantView }
   report: { body: schema.SessionReports; answer: Record<string, never> }
 }

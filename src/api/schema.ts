@@ -27,8 +27,16 @@ export const grant = z
     as: z.array(name).nullable(),
     starts_at: millis,
     ends_at: millis,
-    status: z.enum(["active", "revoked", "dropped"]),
+    status: z.enum(["active", "revoked", "dropped", "spent"]),
     revision: z.int(),
+    // Left out by a service of an earlier version, and in the feed's events of its time.
+    /** Begins at its first use and lasts this long from then; until that, `ends_at` is the deadline for it. Null: it has begun, or begins by itself. */
+    first_use_ms: z.int().positive().nullable().default(null),
+    /** The actions it covers, in canonical form; null: all that its accounts may do. */
+    actions: z.array(z.string()).nullable().default(null),
+    /** How many actions it covered at first, and how many more it covers now; null: any number. */
+    uses_max: z.int().positive().nullable().default(null),
+    uses_left: z.int().nonnegative().nullable().default(null),
     /** Who ended it early, and why. */
     ended_by: name.nullable(),
     ended_reason: z.string().nullable(),
@@ -57,7 +65,17 @@ export const request = z
     /** How many distinct people must approve; 0: a rule did. */
     approvals_needed: z.int(),
     decisions: z.array(decision),
+    /** What it made, or what it extends. */
     grant: grant.nullable(),
+    /** The actions it asks for, in canonical form; null: all that the accounts may do. */
+    actions: z.array(z.string()).nullable(),
+    /** How many actions; null: any number. */
+    uses: z.int().nullable(),
+    /** The grant begins at its first use, which must come within this long of when it could; null: it begins by itself. */
+    first_use_within_ms: z.int().nullable(),
+    /** The grant that is to end at `extends_to` instead; both null: it asks for a new one. */
+    extends_grant: grantId.nullable(),
+    extends_to: millis.nullable(),
     /** Whether the one who asks may decide about it. */
     may_decide: z.boolean(),
   })
@@ -89,7 +107,15 @@ export const newRequest = z.strictObject({
   reason: words.default(""),
   /** A later start; the end is `starts_at + duration_ms`. Left out: the moment of the decision. */
   starts_at: millis.optional(),
+  /** Only these actions, as `core/action_scope.ts` describes them. Left out: all that the accounts may do. */
+  actions: z.array(z.string().min(1).max(limits.scope_action_chars_max)).min(1).max(limits.scope_actions_max).optional(),
+  /** Only so many actions. */
+  uses: z.int().min(1).max(limits.grant_uses_max).optional(),
+  /** It begins at its first use and lasts `duration_ms` from then; not used within this long of when it could be, it is over. */
+  first_use_within_ms: z.int().min(limits.grant_ms_min).max(limits.first_use_within_ms_max).optional(),
 })
+/** The end moves later by `duration_ms`, from where it is when this is asked. */
+export const extension = z.strictObject({ duration_ms: newRequest.shape.duration_ms, reason: words.default("") })
 export const reason = z.strictObject({ reason: words.default("") })
 export const askable = z
   .object({
@@ -119,6 +145,16 @@ export const sessionReport = z.discriminatedUnion("event", [
   z.strictObject({ event: z.literal("started"), session: session.omit({ ended_at: true, ended_why: true }) }),
   z.strictObject({ event: z.literal("ended"), id: sessionId, ended_at: millis, ended_why: z.string() }),
 ])
+export const beginning = z.strictObject({ gateway: name })
+export const claim = z.strictObject({
+  gateway: name,
+  session: sessionId,
+  /** The action's digest, where it has one. */
+  action: z
+    .string()
+    .regex(/^sha256:[0-9a-f]{64}$/)
+    .optional(),
+})
 /** `live`: sent once after a gateway started: sessions of it that are not listed are marked "interrupted". */
 export const sessionReports = z.strictObject({
   gateway: name,

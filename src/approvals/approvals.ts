@@ -13,6 +13,7 @@ import type { Log } from "../observe/log.ts"
 import { Callers } from "./callers.ts"
 import { Feed } from "./feed.ts"
 import { gatewayRoutes } from "./gateway_routes.ts"
+import { GrantUses } from "./grant_uses.ts"
 import { Grants } from "./grants.ts"
 import { openApi } from "./openapi.ts"
 import { personRoutes } from "./person_routes.ts"
@@ -53,7 +54,7 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
   const server = createServer({
     callers: new Callers({ config, verifier, gatewayKey }),
     person: personRoutes({ config, requests, grants, sessions, waiters }),
-    gateway: gatewayRoutes({ config, grants, sessions, issuer, log }),
+    gateway: gatewayRoutes({ config, grants, uses: new GrantUses({ store, clock }), sessions, issuer, log }),
     feed,
     jwks: issuer.jwks,
     openApi: openApi(config.approvals.public_url),

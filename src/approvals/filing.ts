@@ -5,6 +5,8 @@ import type { Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import type { RequestId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
+import type { ActionScope } from "../core/action_scope.ts"
+import type { Extension } from "./extensions.ts"
 import { type Actor, note } from "./journal.ts"
 import type { Person, Ruling } from "./policy.ts"
 import type { Change, NewRequestRecord } from "./store.ts"
@@ -36,14 +38,18 @@ export interface Filing {
   readonly person: Person
   readonly asked: Asked
   readonly as: readonly string[] | null
+  readonly actions: ActionScope | null
+  /** What it extends, where it is not for a new grant. */
+  readonly extension?: Extension
   readonly ruling: Ruling
   readonly now: Millis
 }
 
-export function newRecord({ person, asked, as, ruling, now }: Filing): NewRequestRecord {
+export function newRecord({ person, asked, as, actions, extension, ruling, now }: Filing): NewRequestRecord {
   const { approve } = ruling.rule
   const starts_at = asked.starts_at ?? null
-  const over_at = starts_at === null ? Infinity : starts_at + asked.duration_ms
+  const first_use_within_ms = asked.first_use_within_ms ?? null
+  const over_at = starts_at === null ? Infinity : starts_at + (first_use_within_ms ?? asked.duration_ms)
   return {
     subject: person.name,
     groups: person.groups,
@@ -53,11 +59,16 @@ export function newRecord({ person, asked, as, ruling, now }: Filing): NewReques
     starts_at,
     reason: asked.reason,
     created_at: now,
-    lapses_at: Math.min(now + limits.pending_ms, over_at),
+    lapses_at: Math.min(now + limits.pending_ms, over_at, extension?.grant.ends_at ?? Infinity),
     state: "pending",
     rule: ruling.name,
     approve_by: approve === "auto" ? [] : approve.by,
     approvals_needed: approve === "auto" ? 0 : approve.count,
+    actions,
+    uses: asked.uses ?? null,
+    first_use_within_ms,
+    extends_grant: extension?.grant.id ?? null,
+    extends_to: extension?.ends_at ?? null,
   }
 }
 

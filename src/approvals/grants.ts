@@ -1,24 +1,29 @@
-// Grants: made by a decision, ended early by people, over by time alone. Once made, its start and end never move.
+// Grants: made by a decision, ended early by people, over by time alone. What one covers never changes; its end moves only by a
+// decision (`extensions.ts`) or its first use (`grant_uses.ts`).
 import assert from "node:assert/strict"
 import type { GrantsAnswer, GrantView } from "../api/schema.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import { type GrantId, newGrantId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
+import { closeExtensions } from "./extensions.ts"
 import { type Actor, byPerson, type Caller, note } from "./journal.ts"
 import { mayEnd, maySee, type Person, seenBy, type Subjected } from "./policy.ts"
 import type { Change, EventKind, RequestRecord, Store } from "./store.ts"
 
-/** The end is absolute from here on: the later start that was asked for, or this moment, and the duration. */
+/**
+ * The end is absolute from here on: the later start that was asked for, or this moment, and the duration. One that waits for its
+ * first use has the deadline for it as its end.
+ */
 export async function makeGrant(
   change: Change,
   request: RequestRecord,
   { actor, now }: { readonly actor: Actor; readonly now: Millis },
 ): Promise<GrantView> {
   const starts_at = request.starts_at ?? now
-  const ends_at = starts_at + request.duration_ms
+  const { subject, target, as, rule, actions, uses, first_use_within_ms, duration_ms } = request
+  const ends_at = first_use_within_ms === null ? starts_at + duration_ms : Math.max(now, starts_at) + first_use_within_ms
   assert(now < ends_at, "a request lapses when the time it asks for is over")
-  const { subject, target, as, rule } = request
   const grant: GrantView = {
     id: newGrantId(),
     request: request.id,
@@ -29,6 +34,10 @@ export async function makeGrant(
     ends_at,
     status: "active",
     revision: await change.nextSequence(),
+    first_use_ms: first_use_within_ms === null ? null : duration_ms,
+    actions: actions === null ? null : [...actions],
+    uses_max: uses,
+    uses_left: uses,
     ended_by: null,
     ended_reason: null,
     ended_at: null,
@@ -88,8 +97,10 @@ export class Grants {
         ended_at: now,
       }
       const kind: EventKind = `grant.${status}`
-      await note(change, { at: now, kind, actor: byPerson(caller), reason, request: request.id, grant: id, detail: ended })
-      await change.endGrant(ended)
+      const actor = byPerson(caller)
+      await note(change, { at: now, kind, actor, reason, request: request.id, grant: id, detail: ended })
+      await change.changeGrant(ended)
+      await closeExtensions(change, id, { actor, now })
       return ended
     })
   }

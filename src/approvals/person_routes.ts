@@ -50,6 +50,7 @@ export function personRoutes({ config, requests, grants, sessions, waiters }: Do
     deny: ({ caller, params, body }) => requests.deny(caller, params.id, body.reason),
     withdraw: ({ caller, params }) => requests.withdraw(caller, params.id),
     grants: async ({ caller, query }) => ({ grants: [...(await grants.list(caller.person, { all: query.all ?? false }))] }),
+    extend: ({ caller, params, body }) => requests.extend(caller, params.id, body),
     revoke: ({ caller, params, body }) => grants.revoke(caller, params.id, body.reason),
     drop: ({ caller, params }) => grants.drop(caller, params.id),
     sessions: async ({ caller, query }) => ({ sessions: [...(await sessions.list(caller.person, { live: query.live ?? false }))] }),

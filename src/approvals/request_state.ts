@@ -6,7 +6,7 @@ import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
 import type { Target } from "../core/target.ts"
 import { checkAsked, isOneOf, mayDecide, type Person, type Ruling, rulingFor } from "./policy.ts"
-import type { RequestRecord } from "./store.ts"
+import type { NewRequestRecord, RequestRecord } from "./store.ts"
 
 /** As `person` sees it at `now`. */
 export function viewOf(record: RequestRecord, person: Person, now: Millis): RequestView {
@@ -24,6 +24,11 @@ export function viewOf(record: RequestRecord, person: Person, now: Millis): Requ
     status,
     rule: record.rule,
     approvals_needed: record.approvals_needed,
+    actions: record.actions === null ? null : [...record.actions],
+    uses: record.uses,
+    first_use_within_ms: record.first_use_within_ms,
+    extends_grant: record.extends_grant,
+    extends_to: record.extends_to,
     decisions: record.decisions.map(({ by, verdict, reason, at }) => ({ by, verdict, reason, at })),
     grant: record.grant,
     may_decide: status === "pending" && mayDecide(person, record),
@@ -36,12 +41,12 @@ export function approvals({ decisions }: RequestRecord): number {
 }
 
 /**
- * Whether asking again would only repeat `last`, which has the same subject, target and `as`: it is still pending, or a rule
+ * Whether asking again would only repeat `last`, which asks the same question: it is still pending, or a rule
  * answered exactly this a moment ago (a client that retries) and its grant stands.
  */
 export function sameQuestion(
   last: RequestRecord,
-  asked: { readonly duration_ms: number; readonly starts_at?: Millis | undefined },
+  asked: Pick<NewRequestRecord, "duration_ms" | "starts_at" | "uses" | "first_use_within_ms">,
   now: Millis,
 ): boolean {
   if (last.state === "pending") return now < last.lapses_at
@@ -49,7 +54,9 @@ export function sameQuestion(
     last.approvals_needed === 0 &&
     now - last.created_at <= limits.same_question_ms &&
     last.duration_ms === asked.duration_ms &&
-    last.starts_at === (asked.starts_at ?? null) &&
+    last.starts_at === asked.starts_at &&
+    last.uses === asked.uses &&
+    last.first_use_within_ms === asked.first_use_within_ms &&
     last.grant?.status === "active" &&
     now < last.grant.ends_at
   )

@@ -1,23 +1,35 @@
 // Asking and deciding. Everything that matters happens inside one change of the store, after reading what is there: two who
 // decide at once come one after the other, and the second finds what the first has done.
+import type { z } from "zod"
 import type { RequestView } from "../api/schema.ts"
+import type * as schema from "../api/schema.ts"
 import type { Config } from "../config/config.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
-import type { RequestId } from "../core/ids.ts"
+import { parseScope } from "../core/action_scope.ts"
+import type { GrantId, RequestId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
 import { metrics } from "../observe/metrics.ts"
+import { checkReach, checkStands, extendGrant, extensionOf } from "./extensions.ts"
 import { makeGrant } from "./grants.ts"
 import { type Asked, checkBounds, checkStart, file, newRecord } from "./filing.ts"
 import { type Actor, byPerson, byRule, type Caller, note } from "./journal.ts"
 import { checkAsked, mayDecide, maySee, type Person, type Ruling, rulingFor, seenBy } from "./policy.ts"
 import { approvals, sameQuestion, stillRuledBy, viewOf } from "./request_state.ts"
-import type { Change, DecisionRecord, RequestRecord, Store } from "./store.ts"
+import type { Change, DecisionRecord, NewRequestRecord, RequestRecord, Store } from "./store.ts"
 
 export interface RequestsOptions {
   readonly store: Store
   readonly config: Config
   readonly clock: Clock
+}
+
+interface Filed {
+  readonly caller: Caller
+  readonly ruling: Ruling
+  readonly record: NewRequestRecord
+  /** What must hold for a new one, and need not for one that is found again. */
+  check?(): void
 }
 
 export class Requests {
@@ -41,15 +53,47 @@ export class Requests {
       if (!target || !ruling) throw new GatewayError("not_askable")
       const as = checkAsked(ruling, target, asked)
       checkStart(asked, now)
-      const last = await change.lastRequest(person.name, target.name, as)
-      if (last && sameQuestion(last, asked, now)) return viewOf(last, person, now)
-
-      await checkBounds(change, { subject: person.name, ruling, now })
-      const id = await file(change, newRecord({ person, asked, as, ruling, now }), byPerson(caller))
-      metrics.requested()
-      if (ruling.rule.approve === "auto") await this.#decideByRule(change, id, { ruling, now })
-      return this.#view(change, id, { person, now })
+      const actions = asked.actions === undefined ? null : parseScope(target.protocol, asked.actions)
+      return this.#file(change, { caller, ruling, record: newRecord({ person, asked, as, actions, ruling, now }) })
     })
+  }
+
+  /**
+   * Files a request for a later end of the caller's own grant, under the rule that would give it now; or finds the one that asks
+   * for that. Throws `grant_over`, `forbidden`, `not_found`, and as `ask` does.
+   */
+  extend(caller: Caller, id: GrantId, { duration_ms, reason }: z.output<typeof schema.extension>): Promise<RequestView> {
+    return this.#store.change(async (change) => {
+      const now = this.#clock.now()
+      const { person } = caller
+      const grant = await change.grant(id)
+      const made = grant && (await change.request(grant.request))
+      if (!grant || !made || !maySee(person, made)) throw new GatewayError("not_found")
+      if (grant.subject !== person.name) throw new GatewayError("forbidden")
+      const extension = extensionOf(grant, duration_ms, now)
+      const target = this.#config.targets.find(({ name }) => name === grant.target)
+      const ruling = target && rulingFor(this.#config.policy, person, target)
+      if (!target || !ruling) throw new GatewayError("not_askable")
+      const { as, actions } = grant
+      const asked = { target: target.name, duration_ms, reason, ...(as === null ? {} : { as }) }
+      // All accounts were given, and the rule now gives only some: it would get longer for more than can be asked for.
+      if (checkAsked(ruling, target, asked) !== null && as === null) throw new GatewayError("not_askable")
+      const record = newRecord({ person, asked, as, actions, extension, ruling, now })
+      return this.#file(change, { caller, ruling, record, check: () => checkReach(extension, ruling.rule.max_ms, now) })
+    })
+  }
+
+  async #file(change: Change, { caller, ruling, record, check }: Filed): Promise<RequestView> {
+    const { person } = caller
+    const now = record.created_at
+    const last = await change.lastRequest(record)
+    if (last && sameQuestion(last, record, now)) return viewOf(last, person, now)
+    check?.()
+    await checkBounds(change, { subject: person.name, ruling, now })
+    const id = await file(change, record, byPerson(caller))
+    metrics.requested()
+    if (ruling.rule.approve === "auto") await this.#decideByRule(change, id, { ruling, now })
+    return this.#view(change, id, { person, now })
   }
 
   /** One more person approves; enough of them make the grant. Throws `own_request`, `forbidden`, `decided`, `over`, `not_found`. */
@@ -99,6 +143,7 @@ export class Requests {
         (earlier) => earlier.actor === "person" && earlier.by === person.name && earlier.verdict === verdict,
       )
       if (said) return viewOf(request, person, now) // sent again: nothing changes, whatever has become of it
+      if (verdict === "approve" && request.extends_grant !== null) checkStands(request.grant, now)
       checkPending(request, now)
       const ruling = verdict === "approve" ? stillRuledBy(this.#config, request, person) : undefined
 
@@ -156,5 +201,5 @@ async function settle(change: Change, request: RequestRecord, { state, actor, re
   const { id, rule } = request
   await change.setRequestState(id, state)
   await note(change, { at: now, kind: `request.${state}`, actor, reason, rule, request: id, detail: { state } })
-  if (state === "approved") await makeGrant(change, request, { actor, now })
+  if (state === "approved") await (request.extends_grant === null ? makeGrant : extendGrant)(change, request, { actor, now })
 }

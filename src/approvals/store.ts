@@ -34,11 +34,21 @@ export interface NewRequestRecord {
   /** Who may decide about it: groups and names, as the rule said when it was asked. Empty: the rule decides by itself. */
   readonly approve_by: readonly string[]
   readonly approvals_needed: number
+  /** Canonical (`core/action_scope.ts`); null: all that the accounts may do. */
+  readonly actions: readonly string[] | null
+  /** How many actions; null: any number. */
+  readonly uses: number | null
+  /** The grant begins at its first use, which must come within this long of when it could; null: it begins by itself. */
+  readonly first_use_within_ms: number | null
+  /** The grant that is to end at `extends_to` instead; both null: it is for a new one. */
+  readonly extends_grant: GrantId | null
+  readonly extends_to: Millis | null
 }
 
 export interface RequestRecord extends NewRequestRecord {
   readonly id: RequestId
   readonly decisions: readonly DecisionRecord[]
+  /** What it made, or what it extends. */
   readonly grant: GrantView | null
 }
 
@@ -49,6 +59,10 @@ export type EventKind =
   | "request.denied"
   | "request.withdrawn"
   | "grant.made"
+  | "grant.begun"
+  | "grant.used"
+  | "grant.extended"
+  | "grant.spent"
   | "grant.revoked"
   | "grant.dropped"
   | "session.started"
@@ -85,17 +99,22 @@ export interface List {
 }
 
 export interface FeedBatch {
-  /** `grant.*` and `session.killed` events, in order. */
+  /** `session.killed` and `grant.*` events, but for `grant.used`, in order. */
   readonly events: readonly EventRecord[]
   /** Every event up to this one was looked at. */
   readonly through: number
 }
 
+/** What makes two requests ask the same thing. */
+export type Question = Pick<NewRequestRecord, "subject" | "target" | "as" | "actions" | "extends_grant">
+
 /** Reads. Outside a change they see what is committed. */
 export interface Reader {
   request(id: RequestId): Promise<RequestRecord | undefined>
-  /** The newest request with this subject, target and `as`. */
-  lastRequest(subject: string, target: string, as: readonly string[] | null): Promise<RequestRecord | undefined>
+  /** The newest request that asks this. */
+  lastRequest(question: Question): Promise<RequestRecord | undefined>
+  /** Requests to extend a grant that nobody has decided. */
+  pendingExtensions(grant: GrantId): Promise<readonly RequestId[]>
   pendingCount(subject: string, now: Millis): Promise<number>
   grant(id: GrantId): Promise<GrantView | undefined>
   liveGrantCount(subject: string, now: Millis): Promise<number>
@@ -113,8 +132,8 @@ export interface Change extends Reader {
   setRequestState(id: RequestId, state: RequestState): Promise<void>
   addDecision(request: RequestId, decision: DecisionRecord): Promise<void>
   addGrant(grant: GrantView): Promise<void>
-  /** Its status, revision and how it ended; its times never change. */
-  endGrant(grant: GrantView): Promise<void>
+  /** A new revision: its end, its status, what is left of it, how it ended. What it covers never changes. */
+  changeGrant(grant: GrantView): Promise<void>
   addSession(session: SessionView): Promise<void>
   endSession(id: SessionId, end: { readonly ended_at: Millis; readonly ended_why: string }): Promise<void>
   /** Writes something that means nothing: to see that it can. */

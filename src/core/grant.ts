@@ -1,10 +1,12 @@
 // The result of a decision, as a value. Nothing about using a grant changes it; only the approval service makes a new
 // revision (revoked, dropped, extended), and a higher revision always wins.
+import type { ActionScope } from "./action_scope.ts"
 import type { Millis } from "./clock.ts"
 import type { GrantId, RequestId } from "./ids.ts"
 import { limits } from "./limits.ts"
 
-export type GrantStatus = "active" | "revoked" | "dropped"
+/** "spent": the last of its uses was claimed. */
+export type GrantStatus = "active" | "revoked" | "dropped" | "spent"
 
 export interface Grant {
   readonly id: GrantId
@@ -16,6 +18,12 @@ export interface Grant {
   readonly starts_at: Millis
   /** Absolute. Opening late, reconnecting or approving twice does not move it. */
   readonly ends_at: Millis
+  /** Begins at its first use and lasts this long from then; until that, `ends_at` is the deadline for it. Null: it has begun, or begins by itself. */
+  readonly first_use_ms: number | null
+  /** The actions it covers; null: all that its account may do. */
+  readonly actions: ActionScope | null
+  /** How many more actions it covers; null: any number. */
+  readonly uses_left: number | null
   readonly status: GrantStatus
   /** The feed sequence of the change that made this revision. */
   readonly revision: number
@@ -39,9 +47,21 @@ export function covers(grant: Grant, wanted: Wanted, now: Millis): boolean {
   )
 }
 
-/** Among those that cover it, the grant that lasts longest. */
+/**
+ * Among those that cover it: one that covers every action before one that names some or counts them, one that has begun before one
+ * that would begin now, and then the one that lasts longest.
+ */
 export function bestGrant(grants: readonly Grant[], wanted: Wanted, now: Millis): Grant | undefined {
   return grants
     .filter((grant) => covers(grant, wanted, now))
-    .reduce<Grant | undefined>((best, grant) => (best && best.ends_at >= grant.ends_at ? best : grant), undefined)
+    .reduce<Grant | undefined>((best, grant) => (best && !better(grant, best) ? best : grant), undefined)
 }
+
+function better(one: Grant, other: Grant): boolean {
+  if (isLimited(one) !== isLimited(other)) return isLimited(other)
+  if ((one.first_use_ms === null) !== (other.first_use_ms === null)) return one.first_use_ms === null
+  return one.ends_at > other.ends_at
+}
+
+/** Whether single actions are decided about. */
+export const isLimited = ({ actions, uses_left }: Grant): boolean => actions !== null || uses_left !== null

@@ -90,6 +90,8 @@ export interface Opening {
   farewell(reason: GatewayError): void | Promise<void>
   /** Whether nothing is under way, so that a shutdown need not wait for it; never, unless told. */
   idle?(): boolean
+  /** Settles when nothing is under way any more and the client has the last of it; at once, unless told. */
+  finished?(): Promise<void>
   /** Five minutes and one minute before the end. */
   warn?(warning: Warning): void
 }
@@ -97,7 +99,7 @@ export interface Opening {
 export interface Warning {
   readonly left_ms: number
   readonly ends_at: Millis
-  /** "sluice: your access to prod-host ends in 5m (14:30:00 UTC)" */
+  /** "sluice: your access to prod-host ends in 5m (14:30:00 UTC). Extend: …" */
   readonly say: string
 }
 
@@ -115,6 +117,8 @@ export interface Session {
   readonly recorder: Recorder
   /** Decides about one action and puts it on record, in that order, before it may happen. */
   decide(action: Action): Decision
+  /** Whether the grant is for such an action at all: for what only prepares one. One that is not is still to be decided about. */
+  covers(action: Action): boolean
   /** What became of an allowed action. */
   outcome(outcome: Outcome): void
   /** A connection to the target's address, and to nothing else. Throws `target_unreachable`, or the cut's reason. */
@@ -136,6 +140,10 @@ export interface UpstreamTls {
   readonly alpn?: readonly string[]
 }
 
-export type Decision =
+/** A decision that takes no more time. */
+export type Decided =
   /** On record as event `action`; it may happen. */
   { readonly verdict: "allow"; readonly action: number } | { readonly verdict: "deny"; readonly error: GatewayError }
+
+/** "hold": until `decided` settles, which it does even at a cut, the action waits, and so does what follows it on its channel. */
+export type Decision = Decided | { readonly verdict: "hold"; readonly decided: Promise<Decided> }

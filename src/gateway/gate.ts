@@ -5,7 +5,7 @@ import type { Clock } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import { bestGrant, type Grant } from "../core/grant.ts"
 import { assertMinted, type Identity } from "../core/identity.ts"
-import { newSessionId } from "../core/ids.ts"
+import { type GrantId, newSessionId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
 import { accountsOf, type ProtocolName, type Target } from "../core/target.ts"
 import type { Authenticator } from "../identity/authenticator.ts"
@@ -18,6 +18,7 @@ import type { Connect } from "./dial.ts"
 import type { Gate, Opening, Session } from "./contract.ts"
 import type { Feed } from "./feed.ts"
 import type { GrantCache } from "./grant_cache.ts"
+import type { GrantService } from "./grant_service.ts"
 import type { LeaseBook } from "./lease_book.ts"
 import { asSession, LiveSession } from "./session.ts"
 import type { SessionRegister } from "./session_register.ts"
@@ -37,7 +38,10 @@ export interface Threshold {
   readonly sessions: SessionRegister
   readonly recordings: { readonly dir: string; readonly on_failure: "cut" | "allow" }
   readonly connect: Connect
+  readonly service: GrantService
   ask(target: string): string
+  /** A line that would extend a grant. */
+  extend(grant: GrantId): string
   secureContext(): SecureContext
 }
 
@@ -88,9 +92,12 @@ export class ClientGate implements Gate {
     const { identity, target: name, as } = opening
     const threshold = this.#threshold
     await this.#load(identity, name)
+    await this.#begin(identity, name, as)
     // From here to the session there is no await: the grant that was checked is the grant that is lent.
     if (threshold.sessions.closing) throw new GatewayError("shutdown")
     const granted = this.#grantFor(identity, name, as)
+    // Another one that waits has come between: the next try begins it.
+    if (granted && granted.grant.first_use_ms !== null) throw new GatewayError("stale")
     if (!granted) {
       metrics.decided("deny")
       throw new GatewayError("no_grant", { ask: threshold.ask(name) })
@@ -137,7 +144,9 @@ export class ClientGate implements Gate {
       clock: this.clock,
       log,
       connect: threshold.connect,
+      service: threshold.service,
       ask: threshold.ask,
+      extend: threshold.extend,
       onEnded: (ended, why) => threshold.sessions.remove(ended, why),
     })
     threshold.sessions.add(session, header, this.clock.now())
@@ -175,6 +184,20 @@ export class ClientGate implements Gate {
     await cache.load(subject, target).catch((failure: unknown) => {
       throw new GatewayError("stale", {}, failure)
     })
+  }
+
+  /** A grant that waits for its first use begins here, by the approval service's clock and once, whichever gateway asks first. */
+  async #begin(identity: Identity, name: string, as: string | undefined): Promise<void> {
+    const { service, ask } = this.#threshold
+    const waiting = this.#grantFor(identity, name, as)?.grant
+    if (!waiting || waiting.first_use_ms === null) return
+    try {
+      await service.begin(waiting.id)
+    } catch (failure) {
+      // Ended meanwhile: what the feed has said or will say about it decides, not this.
+      if (failure instanceof GatewayError && failure.code === "over") throw new GatewayError("no_grant", { ask: ask(name) })
+      throw new GatewayError("stale", {}, failure)
+    }
   }
 
   #grantFor(identity: Identity, name: string, as: string | undefined): { target: Target; grant: Grant } | undefined {

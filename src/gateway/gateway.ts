@@ -18,6 +18,7 @@ import { connectTcp } from "./dial.ts"
 import { Feed } from "./feed.ts"
 import type { Threshold } from "./gate.ts"
 import { GrantCache } from "./grant_cache.ts"
+import { grantService } from "./grant_service.ts"
 import { LeaseBook } from "./lease_book.ts"
 import { Listener } from "./listener.ts"
 import { Reporter } from "./reporter.ts"
@@ -173,7 +174,12 @@ export class Gateway {
       sessions: this.#sessions,
       recordings: config.recordings,
       connect: connectTcp,
+      service: grantService(config.gateway.name, this.#api, (grant) => {
+        this.#cache.apply(grant)
+        this.#sessions.update(grant, {})
+      }),
       ask: (target) => askLine(config, target),
+      extend: (grant) => `${config.gateway.ask_with} extend ${grant} --for 30m --reason "..."`,
       secureContext: () => certificates.context(),
     }
   }

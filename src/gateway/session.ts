@@ -11,11 +11,12 @@ import type { Duplex } from "node:stream"
 import { setImmediate as nextTurn } from "node:timers/promises"
 import { trace, type Span } from "@opentelemetry/api"
 import type { Action } from "../core/action.ts"
+import { canonicalText, digestOf, scopeMatcher } from "../core/action_scope.ts"
 import type { Clock } from "../core/clock.ts"
 import { GatewayError, type CutCode, type ErrorCode } from "../core/errors.ts"
 import { formatDuration } from "../core/duration.ts"
 import type { Grant } from "../core/grant.ts"
-import { type SessionId } from "../core/ids.ts"
+import type { GrantId, SessionId } from "../core/ids.ts"
 import type { Identity } from "../core/identity.ts"
 import { limits } from "../core/limits.ts"
 import type { Target } from "../core/target.ts"
@@ -25,8 +26,9 @@ import type { DiskRecorder } from "../record/disk_recorder.ts"
 import type { Outcome } from "../record/events.ts"
 import type { Recorder } from "../record/recorder.ts"
 import { boundedBy } from "./bounded.ts"
-import type { Decision, Opening, Session, UpstreamTls } from "./contract.ts"
+import type { Decided, Decision, Opening, Session, UpstreamTls } from "./contract.ts"
 import { Dialer, type Connect } from "./dial.ts"
+import type { GrantService } from "./grant_service.ts"
 import type { Lease, LeaseBook } from "./lease_book.ts"
 
 /** Who ended it and in what words: for the record and the log, never for the client. */
@@ -54,7 +56,9 @@ export interface SessionOptions {
   readonly clock: Clock
   readonly log: Log
   readonly connect: Connect
+  readonly service: Pick<GrantService, "use">
   ask(target: string): string
+  extend(grant: GrantId): string
   onEnded(session: LiveSession, why: ErrorCode | "closed"): void
 }
 
@@ -74,6 +78,12 @@ export class LiveSession implements Omit<Session, symbol> {
   #bytes = { up: 0, down: 0 }
   /** Dialled after the end, to cancel: they may still be secured. */
   readonly #cancelling = new WeakSet<Duplex>()
+  /** Undefined: the grant names no actions, so it covers all. */
+  readonly #named: ((action: Action) => boolean) | undefined
+  /** Claims of a use that were not answered yet. */
+  readonly #claims = new Set<Promise<Decided>>()
+  /** No action may begin any more; those that have may finish. */
+  #spent = false
   #over = false
   #settle!: () => void
 
@@ -87,6 +97,7 @@ export class LiveSession implements Omit<Session, symbol> {
     this.#dialer = new Dialer(options.target.address, options.connect)
     this.ended = new Promise((resolve) => (this.#settle = resolve))
     const { id, grant, target, opening } = options
+    this.#named = grant.actions === null ? undefined : scopeMatcher(target.protocol, grant.actions)
     this.#span = trace.getTracer("sluice").startSpan("sluice.session", {
       attributes: { "sluice.session": id, "sluice.grant": grant.id, "sluice.target": target.name, "enduser.id": opening.identity.subject },
     })
@@ -117,12 +128,49 @@ export class LiveSession implements Omit<Session, symbol> {
     // The timer may be late: the process was busy, or the clock has jumped.
     if (this.#options.clock.now() >= this.#grant.ends_at) this.cut("expired")
     if (this.#over) return { verdict: "deny", error: this.#ending }
+    if (!this.covers(action)) return this.#deny(action, new GatewayError("action_denied", { session: this.id, ...shellWords(action) }))
+    if (this.#spent) return this.#deny(action, this.#reason("spent"))
+    if (this.#grant.uses_left !== null) return { verdict: "hold", decided: this.#claim(action) }
+    return this.#allow(action)
+  }
+
+  covers(action: Action): boolean {
+    return this.#named === undefined || this.#named(action)
+  }
+
+  #allow(action: Action): Decided {
     const number = this.#recorder.next
     if (!this.#recorder.write({ kind: "action", verdict: "allow", action })) {
       return { verdict: "deny", error: this.#reason("recorder_failed") }
     }
     metrics.decided("allow")
     return { verdict: "allow", action: number }
+  }
+
+  #deny(action: Action, error: GatewayError): Decided {
+    if (!this.#recorder.write({ kind: "action", verdict: "deny", action }))
+      return { verdict: "deny", error: this.#reason("recorder_failed") }
+    metrics.decided("deny")
+    return { verdict: "deny", error }
+  }
+
+  /** Takes one of the grant's uses before the action may happen. Without an answer it does not happen, and the use may be lost. */
+  #claim(action: Action): Promise<Decided> {
+    const text = canonicalText(action)
+    const claim = this.#options.service
+      .use(this.#grant.id, { session: this.id, action: text === undefined ? undefined : digestOf(text) })
+      .then(
+        () => undefined,
+        (failure: unknown) => GatewayError.from(failure, "stale"),
+      )
+      .then((refused): Decided => {
+        this.#claims.delete(claim)
+        if (this.#over) return { verdict: "deny", error: this.#ending }
+        if (refused === undefined) return this.#allow(action)
+        return this.#deny(action, refused.code === "over" ? this.#reason("spent") : refused.with({ session: this.id }))
+      })
+    this.#claims.add(claim)
+    return claim
   }
 
   outcome(outcome: Outcome): void {
@@ -156,10 +204,21 @@ export class LiveSession implements Omit<Session, symbol> {
     if (grant.revision <= this.#grant.revision) return
     const moved = grant.ends_at !== this.#grant.ends_at
     this.#grant = grant
+    if (grant.status === "spent") return void this.#finishSpent()
     if (grant.status !== "active") return this.cut(grant.status, detail)
     if (!moved) return
     this.#recorder.write({ kind: "extended", ends_at: grant.ends_at })
     this.#lease.renew(grant.ends_at)
+  }
+
+  /** The last use was taken: what has begun may finish, and then it is over. */
+  async #finishSpent(): Promise<void> {
+    if (this.#spent) return
+    this.#spent = true
+    const { opening, log } = this.#options
+    await Promise.all(this.#claims)
+    await opening.finished?.().catch((err: unknown) => log.warn({ err }, "could not wait for the last action"))
+    this.cut("spent")
   }
 
   /** The approval service counts its revisions anew (a restored store): whatever comes next is newer. */
@@ -206,7 +265,7 @@ export class LiveSession implements Omit<Session, symbol> {
     const ends_at = this.#grant.ends_at
     const time = new Date(ends_at).toISOString().slice(11, 19)
     this.#recorder.write({ kind: "warning", left_ms })
-    const say = `sluice: your access to ${this.target.name} ends in ${formatDuration(left_ms)} (${time} UTC)`
+    const say = `sluice: your access to ${this.target.name} ends in ${formatDuration(left_ms)} (${time} UTC). Extend: ${this.#options.extend(this.#grant.id)}`
     try {
       this.#options.opening.warn?.({ left_ms, ends_at, say })
     } catch (err) {
@@ -256,6 +315,10 @@ export class LiveSession implements Omit<Session, symbol> {
     this.#settle()
   }
 }
+
+/** A shell is more than one action, so no scope names it: said to the one who wonders. */
+const shellWords = ({ kind }: Action): { what?: string } =>
+  kind === "ssh.shell" ? { what: "it is for single commands, and a shell cannot be held to them" } : {}
 
 /** The brand is only ever given here, to a session that has been opened with a grant that covers it. */
 export function asSession(session: LiveSession): Session {

@@ -14,6 +14,10 @@ export interface Driver {
   enter(harness: Harness, client: Duplex, target: string): Promise<Visit | Refused>
   /** Bytes that are no message of this protocol. */
   readonly garbage: Buffer
+  /** How a grant names one action, by the word that `act` takes. */
+  named(action: string): string
+  /** The action, in that form, that entering itself does, where it does one. */
+  readonly entering?: string
   /** Whether the client's tool shows a warning while the connection is idle. */
   readonly warns: boolean
 }

@@ -7,8 +7,9 @@ import type { Duplex } from "node:stream"
 import { createLocalJWKSet } from "jose"
 import { generateKeyPairSync } from "node:crypto"
 import { createSecureContext } from "node:tls"
+import { GatewayError } from "../../src/core/errors.ts"
 import type { Grant } from "../../src/core/grant.ts"
-import { newGrantId, type RequestId, type SessionId } from "../../src/core/ids.ts"
+import { type GrantId, newGrantId, type RequestId, type SessionId } from "../../src/core/ids.ts"
 import { Secret } from "../../src/core/secret.ts"
 import type { Target } from "../../src/core/target.ts"
 import { openState } from "../../src/config/state.ts"
@@ -49,6 +50,8 @@ export async function createHarness({ protocol, targets, serveTarget }: HarnessO
   const log = createLog((process.env["SLUICE_TEST_LOG"] ?? "silent") as "silent")
   const reports: SessionReport[] = []
   const feed = { fresh: true }
+  /** `onUse`: called as a use is asked for, before the answer. */
+  const service = { away: false, begun: 0, used: 0, onUse: () => {} }
   /** What the approval service would answer. */
   const truth = new Map<string, Grant>()
   const cache = new GrantCache({
@@ -80,7 +83,21 @@ export async function createHarness({ protocol, targets, serveTarget }: HarnessO
       serveTarget(far, target)
       return { socket: near, connected: Promise.resolve() }
     },
+    service: {
+      begin: (id) =>
+        answer(id, (grant) => {
+          service.begun++
+          return grant.first_use_ms === null ? {} : { ends_at: clock.now() + grant.first_use_ms, first_use_ms: null }
+        }),
+      use: (id) =>
+        answer(id, ({ uses_left }) => {
+          service.used++
+          service.onUse()
+          return { uses_left: (uses_left ?? 0) - 1, status: uses_left === 1 ? "spent" : "active" }
+        }),
+    },
     ask,
+    extend: (grant) => `ssh gateway extend ${grant}`,
     secureContext: () => createSecureContext(),
   }
   const host: Host = {
@@ -96,6 +113,18 @@ export async function createHarness({ protocol, targets, serveTarget }: HarnessO
   }
   const serve: Serve = protocol.configure(host)
   let revision = 0
+  /** As the approval service answers a gateway: later, from what is true by then, and so that it stays true. */
+  async function answer(id: GrantId, change: (grant: Grant) => Partial<Grant>): Promise<Grant> {
+    await new Promise(setImmediate)
+    const grant = truth.get(id)
+    if (service.away || !grant) throw new GatewayError("stale")
+    if (grant.status !== "active" || clock.now() >= grant.ends_at) throw new GatewayError("over")
+    const changed = { ...grant, ...change(grant), revision: ++revision }
+    truth.set(id, changed)
+    cache.apply(changed)
+    sessions.update(changed, {})
+    return changed
+  }
 
   const recordings = join(folder, "recordings")
   /** While it is written, and after it was closed. */
@@ -112,6 +141,7 @@ export async function createHarness({ protocol, targets, serveTarget }: HarnessO
     issuer,
     host,
     feed,
+    service,
     sessions,
     reports,
     dialled,
@@ -135,6 +165,9 @@ export async function createHarness({ protocol, targets, serveTarget }: HarnessO
         ends_at: clock.now() + 3_600_000,
         status: "active",
         revision: ++revision,
+        first_use_ms: null,
+        actions: null,
+        uses_left: null,
         ...changes,
       }
       truth.set(grant.id, grant)

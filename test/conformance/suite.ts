@@ -5,11 +5,18 @@ import { afterEach, describe, test } from "node:test"
 import type { CutCode } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
 import { eventually } from "../support/wait.ts"
-import { FakeTarget, type Driver, type Visit } from "./driver.ts"
+import { FakeTarget, type Driver, type Refused, type Visit } from "./driver.ts"
+import { grantPromises } from "./grants.ts"
 import { createHarness, type Harness } from "./harness.ts"
 
 const hour = 3_600_000
 const until = (condition: () => boolean): Promise<true> => eventually(String(condition), condition, 10_000)
+
+async function inside(enter: () => Promise<{ visit: Visit | Refused }>): Promise<Visit> {
+  const { visit } = await enter()
+  assert(visit.in, `refused: ${visit.in ? "" : visit.words}`)
+  return visit
+}
 
 export function conformance(driver: Driver): void {
   const name = driver.protocol.name
@@ -36,12 +43,6 @@ export function conformance(driver: Driver): void {
     return { target, harness, enter }
   }
 
-  async function inside(enter: () => Promise<{ visit: Visit | { in: false; words: string } }>): Promise<Visit> {
-    const { visit } = await enter()
-    assert(visit.in, `refused: ${visit.in ? "" : visit.words}`)
-    return visit
-  }
-
   /** Starts what the target does not finish, and waits until the target has it. */
   async function begin(visit: Visit, target: FakeTarget): Promise<void> {
     await visit.begin("endless")
@@ -49,7 +50,10 @@ export function conformance(driver: Driver): void {
   }
 
   /** Every way a live session can be cut, and the code that the words must come from. */
-  const cuts: Record<Exclude<CutCode, "recorder_failed" | "idle">, (harness: Harness, grant: ReturnType<Harness["grant"]>) => void> = {
+  const cuts: Record<
+    Exclude<CutCode, "recorder_failed" | "idle" | "spent">,
+    (harness: Harness, grant: ReturnType<Harness["grant"]>) => void
+  > = {
     expired: (harness) => harness.clock.advance(hour),
     revoked: (harness, grant) => void harness.change(grant, { status: "revoked" }),
     dropped: (harness, grant) => void harness.change(grant, { status: "dropped" }),
@@ -269,9 +273,12 @@ export function conformance(driver: Driver): void {
         const visit = await inside(enter)
         harness.clock.advance(hour - 5 * 60_000)
         await until(() => visit.words().includes("ends in 5m"))
+        assert.match(visit.words(), /Extend: ssh gateway extend g_\w{16}/)
         harness.clock.advance(4 * 60_000)
         await until(() => visit.words().includes("ends in 1m"))
       })
     }
+
+    grantPromises(driver, setUp)
   })
 }

@@ -21,12 +21,19 @@ export function changer(door: Door, appended: EventRecord[]): Change {
         .execute()
       appended.push(event)
     },
-    async addRequest({ groups, as, approve_by, ...rest }) {
+    async addRequest({ groups, as, approve_by, actions, ...rest }) {
       // One change after the other: the next number is free, and numbers have no gaps.
       const next = sql<number>`(select coalesce(max(id), 0) + 1 from requests)`
       const { id } = await db
         .insertInto("requests")
-        .values({ ...rest, id: next, groups: listText(groups), accounts: listTextOrNull(as), approve_by: listText(approve_by) })
+        .values({
+          ...rest,
+          id: next,
+          groups: listText(groups),
+          accounts: listTextOrNull(as),
+          approve_by: listText(approve_by),
+          actions: listTextOrNull(actions),
+        })
         .returning("id")
         .executeTakeFirstOrThrow()
       return id as RequestId
@@ -40,14 +47,18 @@ export function changer(door: Door, appended: EventRecord[]): Change {
         .values({ ...rest, request, by_name: by })
         .execute()
     },
-    async addGrant({ as, ...rest }) {
+    async addGrant({ as, actions, ...rest }) {
       await db
         .insertInto("grants")
-        .values({ ...rest, accounts: listTextOrNull(as) })
+        .values({ ...rest, accounts: listTextOrNull(as), actions: listTextOrNull(actions) })
         .execute()
     },
-    async endGrant({ id, status, revision, ended_by, ended_reason, ended_at }) {
-      await db.updateTable("grants").set({ status, revision, ended_by, ended_reason, ended_at }).where("id", "=", id).execute()
+    async changeGrant({ id, ends_at, status, revision, first_use_ms, uses_left, ended_by, ended_reason, ended_at }) {
+      await db
+        .updateTable("grants")
+        .set({ ends_at, status, revision, first_use_ms, uses_left, ended_by, ended_reason, ended_at })
+        .where("id", "=", id)
+        .execute()
     },
     async addSession({ as, grant, ...rest }) {
       await db

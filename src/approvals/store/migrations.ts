@@ -1,6 +1,7 @@
 // The store's schema as numbered steps, each with its way back; the same steps for both databases. A step that was released is
 // never edited: the next one changes what it made. It owns the order and the count, not the connection.
 import type { Dialect } from "./dialect.ts"
+import { grants } from "./steps/step_2_grants.ts"
 import { tables } from "./steps/step_1_tables.ts"
 
 export interface Step {
@@ -10,7 +11,7 @@ export interface Step {
   down(dialect: Dialect): string
 }
 
-const steps: readonly Step[] = [tables]
+const steps: readonly Step[] = [tables, grants]
 
 export const schema_version = steps.length
 

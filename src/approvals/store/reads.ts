@@ -1,7 +1,7 @@
 // Reads of the store. Each is one statement, so it sees one state: never the half of a change. The same reads run inside a change,
 // on its connection, and outside.
-import { type Kysely, sql } from "kysely"
-import type { SessionId } from "../../core/ids.ts"
+import { type Kysely, type RawBuilder, sql, type SqlBool } from "kysely"
+import type { RequestId, SessionId } from "../../core/ids.ts"
 import { limits } from "../../core/limits.ts"
 import type { EventKind, FeedBatch, Reader, Store } from "../store.ts"
 import type { Dialect } from "./dialect.ts"
@@ -26,6 +26,10 @@ export const grant_columns = [
   "g.ends_at",
   "g.status",
   "g.revision",
+  "g.first_use_ms",
+  "g.actions",
+  "g.uses_max",
+  "g.uses_left",
   "g.ended_by",
   "g.ended_reason",
   "g.ended_at",
@@ -42,7 +46,14 @@ export function wholeRequests({ db, dialect }: Door) {
           eb.selectFrom("decisions as d").select(decision_columns).whereRef("d.request", "=", "r.id").orderBy("d.at").orderBy("d.rowid"),
         )
         .as("decisions_json"),
-      dialect.jsonObjectFrom(eb.selectFrom("grants as g").select(grant_columns).whereRef("g.request", "=", "r.id")).as("grant_json"),
+      dialect
+        .jsonObjectFrom(
+          eb
+            .selectFrom("grants as g")
+            .select(grant_columns)
+            .where((on) => on.or([on("g.request", "=", on.ref("r.id")), on("g.id", "=", on.ref("r.extends_grant"))])),
+        )
+        .as("grant_json"),
     ])
 }
 
@@ -53,15 +64,21 @@ export function reader(door: Door): Reader {
       const row = await wholeRequests(door).where("r.id", "=", id).executeTakeFirst()
       return row && toRequest(row)
     },
-    async lastRequest(subject, target, as) {
+    async lastRequest({ subject, target, as, actions, extends_grant }) {
       const row = await wholeRequests(door)
         .where("r.subject", "=", subject)
         .where("r.target", "=", target)
-        .where((eb) => (as === null ? eb("r.accounts", "is", null) : eb("r.accounts", "=", listTextOrNull(as))))
+        .where(same("r.accounts", listTextOrNull(as)))
+        .where(same("r.actions", listTextOrNull(actions)))
+        .where(same("r.extends_grant", extends_grant))
         .orderBy("r.id", "desc")
         .limit(1)
         .executeTakeFirst()
       return row && toRequest(row)
+    },
+    async pendingExtensions(grant) {
+      const rows = await db.selectFrom("requests").select("id").where("extends_grant", "=", grant).where("state", "=", "pending").execute()
+      return rows.map(({ id }) => id as RequestId)
     },
     async pendingCount(subject, now) {
       const { count } = await db
@@ -98,7 +115,19 @@ export function reader(door: Door): Reader {
   }
 }
 
-const fed = ["grant.made", "grant.revoked", "grant.dropped", "session.killed"] as const satisfies readonly EventKind[]
+/** Equal, or both nothing. */
+const same = (column: string, value: string | null): RawBuilder<SqlBool> =>
+  value === null ? sql`${sql.ref(column)} is null` : sql`${sql.ref(column)} = ${value}`
+
+const fed = [
+  "grant.made",
+  "grant.begun",
+  "grant.extended",
+  "grant.spent",
+  "grant.revoked",
+  "grant.dropped",
+  "session.killed",
+] as const satisfies readonly EventKind[]
 /** As the index on the feed says it, so that it is found. */
 const isFed = sql<boolean>`e.kind in (${sql.join(fed.map((kind) => sql.lit(kind)))})`
 

@@ -21,13 +21,14 @@ const parsed = <T>(json: T | string): T => (typeof json === "string" ? (JSON.par
 export const listText = (names: readonly string[]): string => JSON.stringify(names)
 export const listTextOrNull = (names: readonly string[] | null): string | null => (names === null ? null : listText(names))
 
-export function toRequest({ groups, accounts, approve_by, decisions_json, grant_json, ...rest }: RequestRow): RequestRecord {
+export function toRequest({ groups, accounts, approve_by, actions, decisions_json, grant_json, ...rest }: RequestRow): RequestRecord {
   const grant = parsed(grant_json)
   return {
-    ...(rest as unknown as Omit<RequestRecord, "groups" | "as" | "approve_by" | "decisions" | "grant">),
+    ...(rest as unknown as Omit<RequestRecord, "groups" | "as" | "approve_by" | "actions" | "decisions" | "grant">),
     groups: list(groups),
     as: listOrNull(accounts),
     approve_by: list(approve_by),
+    actions: listOrNull(actions),
     decisions: parsed(decisions_json).map(toDecision),
     grant: grant && toGrant(grant),
   }
@@ -37,8 +38,8 @@ function toDecision({ by_name, actor, verdict, reason, at }: DecisionRow): Decis
   return { by: by_name, actor, verdict, reason, at } as DecisionRecord
 }
 
-export function toGrant({ accounts, ...rest }: GrantRow): GrantView {
-  return { ...(rest as unknown as Omit<GrantView, "as">), as: listOrNull(accounts) }
+export function toGrant({ accounts, actions, ...rest }: GrantRow): GrantView {
+  return { ...(rest as unknown as Omit<GrantView, "as" | "actions">), as: listOrNull(accounts), actions: listOrNull(actions) }
 }
 
 export function toSession({ account, grant_id, ...rest }: Selectable<SessionsTable>): SessionView {

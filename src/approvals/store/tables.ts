@@ -17,6 +17,11 @@ export interface RequestsTable {
   rule: string
   approve_by: string
   approvals_needed: number
+  actions: string | null
+  uses: number | null
+  first_use_within_ms: number | null
+  extends_grant: string | null
+  extends_to: number | null
 }
 
 export interface DecisionsTable {
@@ -40,6 +45,10 @@ export interface GrantsTable {
   ends_at: number
   status: string
   revision: number
+  first_use_ms: number | null
+  actions: string | null
+  uses_max: number | null
+  uses_left: number | null
   ended_by: string | null
   ended_reason: string | null
   ended_at: number | null

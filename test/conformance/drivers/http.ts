@@ -52,6 +52,8 @@ export const driver: Driver = {
   }),
   serveTarget,
   garbage: Buffer.from("\x16\x03\x01 not a request\r\n\r\n"),
+  named: (action) => `GET /${encodeURIComponent(action)}`,
+  entering: `GET /${knock}`,
   warns: false,
   async enter({ issuer, alice }, socket, target) {
     const said: string[] = []

@@ -27,6 +27,7 @@ function serveTarget(socket: Duplex, target: FakeTarget): void {
   let loggedIn = false
   const onMessage = (type: string, body: Buffer): void => {
     if (type === "X") return void socket.end()
+    if (type === "S") return void socket.write(ready)
     if (type !== "Q") return
     const sql = body.toString("utf8", 0, body.length - 1)
     if (sql === "endless") {
@@ -84,6 +85,7 @@ export const driver: Driver = {
   }),
   serveTarget,
   garbage: Buffer.from("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+  named: (action) => action,
   warns: true,
   async enter({ issuer, alice }, client, target) {
     const { token } = await issuer.issue({ subject: alice.name, via: "test", use: "targets" })

@@ -23,12 +23,15 @@ const table: Record<RouteName, readonly number[]> = {
   deny: [401, 404, 403, 200, 403, 401],
   withdraw: [401, 404, 200, 403, 403, 401],
   grants: [401, 200, 200, 200, 200, 401],
+  extend: [401, 404, 200, 403, 403, 401],
   revoke: [401, 404, 403, 200, 200, 401],
   drop: [401, 404, 200, 403, 403, 401],
   sessions: [401, 200, 200, 200, 200, 401],
   kill: [401, 404, 403, 200, 200, 401],
   token: [401, 401, 401, 401, 401, 200],
   lookup: [401, 401, 401, 401, 401, 200],
+  begin: [401, 401, 401, 401, 401, 200],
+  use: [401, 401, 401, 401, 401, 200],
   report: [401, 401, 401, 401, 401, 200],
   feed: [401, 401, 401, 401, 401, 200],
   jwks: [200, 200, 200, 200, 200, 200],
@@ -36,13 +39,16 @@ const table: Record<RouteName, readonly number[]> = {
 
 const bodies: Partial<Record<RouteName, object>> = {
   ask: { target: "prod-host", duration_ms: hour, reason: "why" },
+  extend: { duration_ms: hour, reason: "why" },
+  begin: { gateway: "gw" },
+  use: { gateway: "gw", session: "s_0000000000000000" },
   token: { subject: "alice@example.com", use: "api", via: "test" },
   report: { gateway: "gw", reports: [] },
 }
 
 /** A pending request, a grant and a live session of alice's, all new. */
 async function scene(service: Service): Promise<{ request: string; grant: string; session: string }> {
-  const { body: first } = await service.ask({ as: ["root"] })
+  const { body: first } = await service.ask({ as: ["root"], uses: 9 })
   const { body: approved } = await service.call("bob", `POST /v1/requests/${first.id}/approve`, {})
   const { body: pending } = await service.ask()
   assert(approved.grant)

@@ -87,6 +87,12 @@ export interface Body {
   readonly rule: string
   readonly reason: string
   readonly ended_by: string
+  readonly ends_at: number
+  readonly first_use_ms: number | null
+  readonly uses_left: number | null
+  readonly actions: readonly string[] | null
+  readonly extends_grant: string | null
+  readonly extends_to: number | null
   readonly requests: readonly RequestView[]
   readonly grants: readonly GrantView[]
   readonly sessions: readonly SessionView[]

@@ -31,6 +31,11 @@ const record = (change: Partial<NewRequestRecord> = {}): NewRequestRecord => ({
   rule: "policy.access[0]",
   approve_by: ["oncall"],
   approvals_needed: 1,
+  actions: null,
+  uses: null,
+  first_use_within_ms: null,
+  extends_grant: null,
+  extends_to: null,
   ...change,
 })
 const event = (at: Millis) =>
@@ -131,6 +136,10 @@ test("store: two grants of one request, and a rewritten audit log, are refused b
       ends_at: 2,
       status: "active",
       revision: 1,
+      first_use_ms: null,
+      actions: null,
+      uses_max: null,
+      uses_left: null,
       ended_by: null,
       ended_reason: null,
       ended_at: null,

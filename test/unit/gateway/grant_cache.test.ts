@@ -14,6 +14,9 @@ const grant = (revision: number, changes: Partial<Grant> = {}): Grant => ({
   ends_at: 1_000,
   status: "active",
   revision,
+  first_use_ms: null,
+  actions: null,
+  uses_left: null,
   ...changes,
 })
 

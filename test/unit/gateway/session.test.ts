@@ -71,7 +71,9 @@ function setUp(opening: Partial<Opening> = {}) {
       clock,
       log,
       connect,
+      service: { use: () => Promise.reject(new Error("nothing here is counted")) },
       ask: () => "",
+      extend: () => "",
       onEnded: (ended, why) => register.remove(ended, why),
     })
     register.add(session, header, clock.now())
@@ -87,6 +89,9 @@ function setUp(opening: Partial<Opening> = {}) {
     ends_at: clock.now() + hour,
     status: "active",
     revision: 100,
+    first_use_ms: null,
+    actions: null,
+    uses_left: null,
   }
   return { clock, leases, register, dialled, open, grant }
 }

@@ -6,11 +6,16 @@ import { Frontend } from "../../../protocols/postgres/frontend.ts"
 import { Scanner } from "../../../protocols/postgres/scanner.ts"
 import type { Action } from "../../../src/core/action.ts"
 import type { GatewayError } from "../../../src/core/errors.ts"
-import type { Session } from "../../../src/gateway/contract.ts"
+import type { Decided, Decision, Session } from "../../../src/gateway/contract.ts"
 import type { Outcome } from "../../../src/record/events.ts"
 import { FakeClock } from "../../support/fake_clock.ts"
 
 export type Statement = Extract<Action, { kind: "postgres.statement" }>
+
+export interface DialogueOptions {
+  readonly scoped?: boolean
+  readonly hold?: (sql: string) => Promise<void> | undefined
+}
 
 export class Dialogue {
   readonly actions: Statement[] = []
@@ -22,18 +27,27 @@ export class Dialogue {
   readonly #down: Scanner
   #unread: Buffer | undefined
 
-  constructor(deny?: (sql: string) => GatewayError | undefined) {
+  /** How often the client's side was told that it can be read again. */
+  readOns = 0
+
+  /** `scoped`: the grant names actions. `hold`: settles before a decision is made, if there is one to wait for. */
+  constructor(deny?: (sql: string) => GatewayError | undefined, { scoped = false, hold }: DialogueOptions = {}) {
+    const decided = (action: Statement): Decided => {
+      const error = deny?.(action.sql)
+      return error ? { verdict: "deny", error } : { verdict: "allow", action: this.actions.push(action) - 1 }
+    }
     const session = {
       signal: new AbortController().signal,
-      decide: (action: Statement) => {
-        const error = deny?.(action.sql)
-        if (error) return { verdict: "deny", error }
-        return { verdict: "allow", action: this.actions.push(action) - 1 }
+      grant: { actions: scoped ? ["named"] : null },
+      covers: ({ sql }: Statement) => !deny?.(sql),
+      decide: (action: Statement): Decision => {
+        const waiting = hold?.(action.sql)
+        return waiting ? { verdict: "hold", decided: waiting.then(() => decided(action)) } : decided(action)
       },
       outcome: (outcome: Outcome) => void this.outcomes.push(outcome),
     }
     this.conversation = new Conversation(session as unknown as Session, new FakeClock())
-    this.#up = new Scanner(new Frontend(this.conversation))
+    this.#up = new Scanner(new Frontend(this.conversation, () => this.readOns++))
     this.#down = new Scanner(new Backend(this.conversation))
   }
 

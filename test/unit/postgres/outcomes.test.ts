@@ -204,19 +204,72 @@ test("denied: a query is refused when it is its turn, with the server's own word
   )
 })
 
-test("denied: an Execute fails on the server, which skips to Sync, and its error is ours", () => {
+test("denied: an Execute fails on the server, which skips to Sync as we do, and its error is ours", () => {
   const talk = new Dialogue((sql) => (sql.startsWith("DROP") ? new GatewayError("action_denied") : undefined))
   const passed = talk.client(...round("SELECT 1"), ...round("DROP TABLE items"), ...round("SELECT 2"), sync())
   assert.match(passed.toString("latin1"), /E.{4}sluice denied [0-9a-f]{32}\0/s)
-  assert.equal(passed.length, Buffer.concat([...round("SELECT 1"), ...round("DROP TABLE items"), ...round("SELECT 2"), sync()]).length + 46)
+  assert.equal(passed.length, Buffer.concat([...round("SELECT 1"), ...round("DROP TABLE items"), sync()]).length + 46)
   const said = talk.server(parsed(), bound(), complete("SELECT 1"), parsed(), bound(), failed("34000"), ready())
   assert.match(said.toString("latin1"), /2.{4}E.{4}SERROR\0VERROR\0C42501\0Msluice: your grant.*\0\0Z.{4}I$/s)
   assert.ok(!said.toString("latin1").includes("34000"))
   assert.deepEqual(
     talk.outcomes.map(({ action, status }) => [talk.sql[action], status]),
-    [
-      ["SELECT 1", "ok"],
-      ["SELECT 2", "error"],
-    ],
+    [["SELECT 1", "ok"]],
   )
+  assert.deepEqual(talk.client(...round("SELECT 3"), sync()), Buffer.concat([...round("SELECT 3"), sync()]), "the next series is whole")
+})
+
+test("denied: under a grant for certain actions the server does not get to parse another, and the connection goes on", () => {
+  const talk = new Dialogue((sql) => (sql.startsWith("DROP") ? new GatewayError("action_denied") : undefined), { scoped: true })
+  const passed = talk.client(...round("SELECT 1"), ...round("DROP TABLE items"), query("SELECT 2"), sync(), ...round("SELECT 3"), sync())
+  const bogus = /E.{4}sluice denied [0-9a-f]{32}\0.{4}/s.exec(passed.toString("latin1"))?.[0]
+  assert(bogus)
+  const expected = [...round("SELECT 1"), Buffer.from(bogus, "latin1"), sync(), ...round("SELECT 3"), sync()]
+  assert.deepEqual(passed, Buffer.concat(expected))
+  const said = talk.server(
+    parsed(),
+    bound(),
+    complete("SELECT 1"),
+    failed("34000"),
+    ready(),
+    parsed(),
+    bound(),
+    complete("SELECT 1"),
+    ready(),
+  )
+  assert.match(
+    said.toString("latin1"),
+    /^1.{4}2.{4}C.{4}SELECT 1\0E.{4}SERROR\0VERROR\0C42501\0M[^\0]*\0\0Z.{4}I1.{4}2.{4}C.{4}SELECT 1\0Z.{4}I$/s,
+  )
+  assert.deepEqual(talk.sql, ["SELECT 1", "SELECT 3"])
+})
+
+test("held: what is being decided about waits, with all that follows it, and is decided about once", async () => {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  let asked = 0
+  const talk = new Dialogue(undefined, { hold: (sql) => (sql === "SELECT 2" ? (asked++, promise) : undefined) })
+  assert.deepEqual(talk.client(query("SELECT 1"), query("SELECT 2"), query("SELECT 3")), query("SELECT 1"))
+  talk.server(complete("SELECT 1"), ready())
+  assert.equal(talk.again().length, 0, "the server's word does not let it pass")
+  let finished = false
+  void talk.conversation.finished().then(() => (finished = true))
+  await new Promise(setImmediate)
+  assert.equal(finished, false, "what waits is not over")
+  resolve()
+  await new Promise(setImmediate)
+  assert.equal(talk.readOns, 1)
+  assert.deepEqual(talk.again(), Buffer.concat([query("SELECT 2"), query("SELECT 3")]))
+  assert.deepEqual([talk.sql, asked], [["SELECT 1", "SELECT 2", "SELECT 3"], 1])
+  talk.server(complete("SELECT 1"), ready(), complete("SELECT 1"), ready())
+  await new Promise(setImmediate)
+  assert(finished)
+})
+
+test("held: an Execute that is then refused fails in its place", async () => {
+  const talk = new Dialogue((sql) => (sql === "SELECT 2" ? new GatewayError("stale") : undefined), { hold: () => Promise.resolve() })
+  const passed = [talk.client(...round("SELECT 2"), ...round("SELECT 3"), sync())]
+  await new Promise(setImmediate)
+  passed.push(talk.again())
+  assert.match(Buffer.concat(passed).toString("latin1"), /^P.*B.*E.{4}sluice denied [0-9a-f]{32}\0.{4}S.{4}$/s)
+  assert.match(talk.server(parsed(), bound(), failed("34000"), ready()).toString("latin1"), /C57P03\0M.*cannot be checked.*Z.{4}I$/s)
 })
