@@ -15,7 +15,7 @@ export async function keyLogin(attempt: AuthContext, gate: Gate): Promise<Identi
   if (attempt.method !== "publickey") return undefined // never hostbased (ssh2 checks nothing there), never a password
   const { key, hashAlgo, signature, blob } = attempt as PublicKeyAuthContext & { readonly hashAlgo?: "sha256" | "sha512" }
   const shown = { type: new Reader(key.data).text(), blob: Buffer.from(key.data) }
-  if (!signature || !blob) return gate.recognises(shown) ? "asked" : undefined
+  if (!signature || !blob) return (await gate.recognises(shown)) ? "asked" : undefined
   try {
     return await gate.identify({
       kind: "ssh_key",

@@ -8,7 +8,7 @@ export interface Config {
   readonly state: string
   readonly gateway: GatewayConfig
   readonly approvals: ApprovalsConfig
-  readonly identity: { readonly users: readonly User[] }
+  readonly identity: IdentityConfig
   readonly targets: readonly Target[]
   readonly policy: Policy
   readonly recordings: RecordingsConfig
@@ -39,6 +39,18 @@ export interface ApprovalsConfig {
   readonly store: string
   /** What a gateway shows the service. Left out: made once in the state folder (one machine, one folder). */
   readonly gateway_key: Secret | undefined
+}
+
+export interface IdentityConfig {
+  readonly users: readonly User[]
+  readonly ssh_cas: readonly SshCa[]
+}
+
+/** An SSH CA of the company's own: its user certificates say who somebody is. */
+export interface SshCa {
+  readonly key: SshPublicKey
+  /** A principal `alice` is the user `alice@<domain>`; undefined: a principal is the user's whole name. */
+  readonly domain: string | undefined
 }
 
 export interface User {

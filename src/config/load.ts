@@ -11,6 +11,7 @@ import { readBounded } from "./references.ts"
 import { readPolicy } from "./rules.ts"
 import { part } from "./schema.ts"
 import { readYaml } from "./source.ts"
+import { readSshCas } from "./ssh_cas.ts"
 import { readTargets } from "./targets.ts"
 
 export type { Problem } from "./reading.ts"
@@ -41,11 +42,12 @@ function readConfig(reading: Reading, folder: string): Config | undefined {
   const approvals = readApprovals(reading, folder, state)
   checkListeners(reading, gateway, approvals)
   const users = readUsers(reading)
+  const ssh_cas = readSshCas(reading, users)
   const { targets, names } = readTargets(reading)
   const policy = readPolicy(reading, { users, targets, names })
   const recordings = readRecordings(reading, folder, state)
   if (!gateway || !approvals || !recordings) return undefined
-  return { state, gateway, approvals, identity: { users }, targets, policy, recordings }
+  return { state, gateway, approvals, identity: { users, ssh_cas }, targets, policy, recordings }
 }
 
 function readRecordings(reading: Reading, folder: string, state: string): RecordingsConfig | undefined {

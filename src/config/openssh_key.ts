@@ -7,20 +7,23 @@ import ssh2 from "ssh2"
 import { limits } from "../core/limits.ts"
 import { Secret } from "../core/secret.ts"
 import type { SshPublicKey } from "../identity/credential.ts"
+import { verifyingKey } from "../identity/ssh_verifying_key.ts"
 
 const made_type = "ssh-ed25519"
 const magic = Buffer.from("openssh-key-v1\0")
 const block_bytes = 8 // the padding unit when there is no cipher
+/** On a security token: what these sign, somebody has touched. */
+const token_types = ["sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"]
 const accepted = ["ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa"]
 
-/** One line as in a `.pub` file: type, base64, comment. */
-export function parsePublicKey(line: string): SshPublicKey {
+/** One line as in a `.pub` file: type, base64, comment. `tokens`: also a key on a security token, which people have and hosts do not. */
+export function parsePublicKey(line: string, { tokens = false }: { readonly tokens?: boolean } = {}): SshPublicKey {
   const trimmed = line.trim()
   if (/PRIVATE KEY/.test(trimmed)) throw new Error("this is a private key; write the public one (the .pub file)")
   if (/[\r\n]/.test(trimmed)) throw new Error("one public key is expected, not several lines")
   const [type = "", base64 = ""] = trimmed.split(/\s+/)
   if (/-cert-v0\d@openssh\.com$/.test(type)) throw new Error("this is a certificate; write the plain public key")
-  if (type.startsWith("sk-")) throw new Error("keys on a security token (sk-) are not supported yet")
+  if (tokens && token_types.includes(type)) return parseTokenKey(type, base64)
   if (!accepted.includes(type)) throw new Error(`not an OpenSSH public key of a kind that is accepted: ${accepted.join(", ")}`)
   const parsed = ssh2.utils.parseKey(`${type} ${base64}`)
   if (parsed instanceof Error) throw new Error("this SSH public key cannot be read; is it complete?")
@@ -29,6 +32,17 @@ export function parsePublicKey(line: string): SshPublicKey {
   if (type === "ssh-rsa" && rsaBits(blob) < limits.rsa_bits_min)
     throw new Error(`this RSA key has ${rsaBits(blob)} bits; ${limits.rsa_bits_min} is the least, and ssh-ed25519 is better`)
   return { type, blob }
+}
+
+/** ssh2 does not know these. */
+function parseTokenKey(type: string, base64: string): SshPublicKey {
+  const blob = Buffer.from(base64, "base64")
+  try {
+    if (verifyingKey(blob).type === type) return { type, blob }
+  } catch {
+    // the words below are for the one who wrote the line
+  }
+  throw new Error("this SSH public key cannot be read; is it complete?")
 }
 
 /** OpenSSH or PEM, without a passphrase: nobody is there to type it. */

@@ -42,7 +42,7 @@ function readUser(reading: Reading, path: Path): Placed | undefined {
   const keys = file.ssh_keys.flatMap((line, index) => {
     const at = [...path, "ssh_keys", index]
     try {
-      return [{ key: parsePublicKey(line), path: at }]
+      return [{ key: parsePublicKey(line, { tokens: true }), path: at }]
     } catch (failure) {
       reading.problem(at, (failure as Error).message)
       return []

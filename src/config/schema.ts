@@ -41,6 +41,13 @@ const user = z.strictObject({
   ssh_keys: z.array(text).default([]).describe("One OpenSSH public key each, as in a .pub file"),
 })
 
+const sshCa = z.strictObject({
+  key: text.describe("The CA's public key, as in a .pub file"),
+  principal: z.literal("name").default("name").describe("What a certificate's principal is: the name of a user"),
+  domain: text.optional().describe("What follows a principal in the name: alice is alice@<domain>"),
+})
+const ssh_cas = z.array(sshCa).default([]).describe("SSH CAs whose user certificates say who somebody is")
+
 const target = z.strictObject({
   name: text.describe("Lower case letters, digits and -: it becomes part of a host name"),
   labels: z.record(z.string(), z.string()).default({}),
@@ -100,7 +107,7 @@ export const configFile = z.strictObject({
   state,
   gateway,
   approvals: approvals.prefault({}),
-  identity: z.strictObject({ users: z.array(user).min(1) }),
+  identity: z.strictObject({ users: z.array(user).min(1), ssh_cas }),
   targets: z.array(target).default([]),
   policy: z
     .strictObject({
@@ -127,8 +134,9 @@ export const part = {
   }),
   gateway,
   approvals: configFile.shape.approvals,
-  identity: z.strictObject({ users: list.min(1) }),
+  identity: z.strictObject({ users: list.min(1), ssh_cas: list.default([]) }),
   user,
+  ssh_ca: sshCa,
   targets: list.default([]),
   target,
   policy: z.strictObject({ access: list.default([]), admins }).prefault({}),

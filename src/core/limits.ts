@@ -77,6 +77,10 @@ export const limits = {
   token_bytes_max: 8 * KiB,
   token_clock_skew_ms_max: 5 * second, // between the clocks of the service that issues and the gateway that verifies
 
+  // Certificates as credentials.
+  user_certificate_bytes_max: 16 * KiB, // an SSH certificate as a client shows it
+  user_certificate_principals_max: 256, // OpenSSH's own
+
   // Being seen from outside.
   log_text_chars_max: 4_096, // of one field: a peer may have chosen it
   log_items_max: 64, // of one list or object in a field
@@ -90,6 +94,7 @@ export const limits = {
   config_value_bytes_max: 64 * KiB, // of what env:, file: or exec: gives
   config_command_ms_max: 10 * second, // for an exec: to answer
   rsa_bits_min: 2_048,
+  rsa_bits_max: 16_384, // OpenSSH's own; a larger one only costs time
   gateway_key_chars_min: 32,
 
   // Recording.

@@ -59,8 +59,8 @@ export interface Gate {
   readonly address: string
   readonly clock: Clock
   readonly log: Log
-  /** Whether some user has this key. Not a login: it only answers a client that asks before it signs. */
-  recognises(key: SshPublicKey): boolean
+  /** Whether some user has this key, or could have this certificate. Not a login: it only answers a client that asks before it signs. */
+  recognises(key: SshPublicKey): Promise<boolean>
   /** Throws `unauthenticated`. */
   identify(credential: Credential): Promise<Identity>
   /** The handshake is over: its deadline no longer applies. `open` does this too. */

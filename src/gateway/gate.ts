@@ -70,12 +70,12 @@ export class ClientGate implements Gate {
     this.#onSettled = onSettled
   }
 
-  recognises(key: SshPublicKey): boolean {
+  recognises(key: SshPublicKey): Promise<boolean> {
     return this.#threshold.authenticator.recognises(key)
   }
 
   identify(credential: Credential): Promise<Identity> {
-    return this.#threshold.authenticator.identify(credential)
+    return this.#threshold.authenticator.identify(credential, this.address)
   }
 
   settled(): void {

@@ -8,6 +8,7 @@ import { limits } from "../core/limits.ts"
 import type { Secret } from "../core/secret.ts"
 import type { Address, ProtocolName } from "../core/target.ts"
 import { createAuthenticator } from "../identity/authenticator.ts"
+import { configuredAuthorities } from "../identity/ssh_authorities.ts"
 import { createTokenVerifier, jwksKeys } from "../identity/tokens.ts"
 import type { Log } from "../observe/log.ts"
 import { recoverRecordings } from "../record/recover.ts"
@@ -163,10 +164,12 @@ export class Gateway {
   #threshold(certificates: Certificates): Threshold {
     const { config, clock, approvals } = this.#options
     const verifier = createTokenVerifier({ keys: jwksKeys(approvals.url), clock })
+    const { users, ssh_cas } = config.identity
+    const configured = configuredAuthorities(ssh_cas)
     return {
       gateway: config.gateway.name,
       clock,
-      authenticator: createAuthenticator({ users: config.identity.users, verifier }),
+      authenticator: createAuthenticator({ users, verifier, certificates: { authorities: async (blob) => configured(blob), clock } }),
       targets: new Map(config.targets.map((target) => [target.name, target])),
       cache: this.#cache,
       feed: this.#feed,

@@ -1,39 +1,64 @@
 // From a credential to an identity: the one place that mints identities. Knows the configured users; a credential that is sound
 // but belongs to none of them is nobody's.
-import { createHash } from "node:crypto"
 import type { User } from "../config/config.ts"
+import type { Clock } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import { mintIdentity, type Identity } from "../core/identity.ts"
+import { certificateLogin, type FindAuthority, recognisesCertificate } from "./certificate_login.ts"
 import type { Credential, SshPublicKey } from "./credential.ts"
+import { isCertificateName } from "./ssh_certificate.ts"
+import { fingerprint } from "./ssh_fingerprint.ts"
 import { loginKey, type LoginKey } from "./ssh_signature.ts"
 import type { TokenVerifier } from "./tokens.ts"
 
 export interface Authenticator {
-  /** Whether `key` is some user's. Not a login: it only answers a client that asks before it signs. */
-  recognises(key: SshPublicKey): boolean
-  /** Throws `unauthenticated`, with the reason as its cause; `stale` when a token's keys cannot be had. */
-  identify(credential: Credential): Promise<Identity>
+  /** Whether `key` is some user's, or a certificate that could be. Not a login: it only answers a client that asks before it signs. */
+  recognises(key: SshPublicKey): Promise<boolean>
+  /**
+   * Throws `unauthenticated`, with the reason as its cause; `stale` when a token's keys cannot be had. `from`: the client's
+   * address and port; without it, a certificate that is good from some addresses only is not good.
+   */
+  identify(credential: Credential, from?: string): Promise<Identity>
 }
 
 export interface AuthenticatorOptions {
   readonly users: readonly User[]
   readonly verifier: TokenVerifier
+  /** Left out: no certificate is good. */
+  readonly certificates?: { readonly authorities: FindAuthority; readonly clock: Clock }
 }
 
 /** Throws with words for the operator when a configured key cannot be used, or is two people's. */
-export function createAuthenticator({ users, verifier }: AuthenticatorOptions): Authenticator {
+export function createAuthenticator({ users, verifier, certificates }: AuthenticatorOptions): Authenticator {
   const byName = new Map(users.map((user) => [user.name, user]))
   const byKey = keysOf(users)
+  const byCertificate = async (credential: SshKeyCredential, from: string | undefined): Promise<Identity> => {
+    if (!certificates) throw unauthenticated("certificates are not taken here")
+    const { authorities, clock } = certificates
+    try {
+      const { subjects, via, until } = await certificateLogin({ credential, from, now: clock.now() }, authorities)
+      const known = subjects.flatMap((subject) => byName.get(subject) ?? [])
+      const [user] = known
+      if (!user || known.length > 1) throw new Error(`the certificate names ${known.length} people of this place; it takes one`)
+      return identityOf(user, via, until)
+    } catch (failure) {
+      throw GatewayError.from(failure, "unauthenticated")
+    }
+  }
   return {
-    recognises: (key) => byKey.has(nameOf(key)),
-    async identify(credential) {
+    async recognises(key) {
+      if (!isCertificateName(key.type)) return byKey.has(nameOf(key))
+      return certificates !== undefined && recognisesCertificate(key.blob, certificates.clock.now(), certificates.authorities)
+    },
+    async identify(credential, from) {
       switch (credential.kind) {
         case "ssh_key": {
+          if (isCertificateName(credential.key.type)) return byCertificate(credential, from)
           const owned = byKey.get(nameOf(credential.key))
-          if (!owned) throw unauthenticated(`nobody has the key ${fingerprint(credential.key)}`)
+          if (!owned) throw unauthenticated(`nobody has the key ${fingerprint(credential.key.blob)}`)
           const refusal = owned.key.refuses(credential)
-          if (refusal !== undefined) throw unauthenticated(`${fingerprint(credential.key)}: ${refusal}`)
-          return identityOf(owned.user, `ssh-key ${fingerprint(credential.key)}`, Infinity)
+          if (refusal !== undefined) throw unauthenticated(`${fingerprint(credential.key.blob)}: ${refusal}`)
+          return identityOf(owned.user, `ssh-key ${fingerprint(credential.key.blob)}`, Infinity)
         }
         case "token": {
           const { subject, via, expires_at } = await verifier.verify(credential.token.reveal(), {
@@ -49,6 +74,8 @@ export function createAuthenticator({ users, verifier }: AuthenticatorOptions): 
   }
 }
 
+type SshKeyCredential = Extract<Credential, { kind: "ssh_key" }>
+
 interface OwnedKey {
   readonly user: User
   readonly key: LoginKey
@@ -59,11 +86,11 @@ function keysOf(users: readonly User[]): ReadonlyMap<string, OwnedKey> {
   for (const user of users) {
     for (const key of user.ssh_keys) {
       const other = keys.get(nameOf(key))?.user
-      if (other && other !== user) throw new Error(`${other.name} and ${user.name} have the same ssh key ${fingerprint(key)}`)
+      if (other && other !== user) throw new Error(`${other.name} and ${user.name} have the same ssh key ${fingerprint(key.blob)}`)
       try {
         keys.set(nameOf(key), { user, key: loginKey(key) })
       } catch (failure) {
-        throw new Error(`${user.name}'s ssh key ${fingerprint(key)}: ${(failure as Error).message}`, { cause: failure })
+        throw new Error(`${user.name}'s ssh key ${fingerprint(key.blob)}: ${(failure as Error).message}`, { cause: failure })
       }
     }
   }
@@ -72,9 +99,6 @@ function keysOf(users: readonly User[]): ReadonlyMap<string, OwnedKey> {
 
 /** The type is part of it: a blob offered under another type's name is another key. */
 const nameOf = (key: SshPublicKey): string => `${key.type} ${key.blob.toString("base64")}`
-
-/** As ssh-keygen -l prints it. */
-const fingerprint = (key: SshPublicKey): string => `SHA256:${createHash("sha256").update(key.blob).digest("base64").replace(/=+$/, "")}`
 
 const identityOf = (user: User, via: string, until: number): Identity =>
   mintIdentity({ subject: user.name, groups: user.groups, via, until })

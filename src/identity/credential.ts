@@ -10,7 +10,8 @@ export interface SshPublicKey {
 
 export type Credential =
   /** A publickey login that was signed (RFC 4252, section 7): `signed` is the data, `algorithm` the one it names,
-   * `signature` the bare signature over it (ECDSA as ASN.1 DER, which is what ssh2 hands over). */
+   * `signature` the bare signature over it (ECDSA as ASN.1 DER, which is what ssh2 hands over). For a certificate `key` is the
+   * certificate and the signature is in wire form, its algorithm before it. */
   | {
       readonly kind: "ssh_key"
       readonly key: SshPublicKey

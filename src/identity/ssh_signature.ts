@@ -5,7 +5,9 @@ import { createPublicKey, type KeyObject } from "node:crypto"
 import ssh2 from "ssh2"
 import { limits } from "../core/limits.ts"
 import type { SshPublicKey } from "./credential.ts"
+import { verifyingKey } from "./ssh_verifying_key.ts"
 import { WireReader } from "./wire_reader.ts"
+import { packWire } from "./wire_writer.ts"
 
 /** Algorithms a key type may sign with, and their hashes. Nothing with SHA-1: "ssh-rsa" names a key here, never a signature. */
 const algorithms: ReadonlyMap<string, ReadonlyMap<string, string | undefined>> = new Map([
@@ -22,6 +24,9 @@ const algorithms: ReadonlyMap<string, ReadonlyMap<string, string | undefined>> =
   ["ecdsa-sha2-nistp256", new Map([["ecdsa-sha2-nistp256", "sha256"]])],
   ["ecdsa-sha2-nistp384", new Map([["ecdsa-sha2-nistp384", "sha384"]])],
   ["ecdsa-sha2-nistp521", new Map([["ecdsa-sha2-nistp521", "sha512"]])],
+  // openssh-portable, PROTOCOL.u2f
+  ["sk-ssh-ed25519@openssh.com", new Map<string, string | undefined>([["sk-ssh-ed25519@openssh.com", undefined]])],
+  ["sk-ecdsa-sha2-nistp256@openssh.com", new Map([["sk-ecdsa-sha2-nistp256@openssh.com", "sha256"]])],
 ])
 const userauth_request = 50
 
@@ -41,6 +46,7 @@ export function loginKey(key: SshPublicKey): LoginKey {
   const allowed = algorithms.get(key.type)
   if (!allowed) throw new Error(`keys of type ${key.type} are not supported`)
   if (new WireReader(key.blob).text() !== key.type) throw new Error("the key does not have the type it names")
+  if (key.type.startsWith("sk-")) return tokenKey(key)
   const parsed = ssh2.utils.parseKey(key.blob)
   if (parsed instanceof Error) throw new Error("the key cannot be read", { cause: parsed })
   const size = bits(createPublicKey(parsed.getPublicPEM()))
@@ -56,11 +62,26 @@ export function loginKey(key: SshPublicKey): LoginKey {
   }
 }
 
+/** A key on a security token. ssh2 does not know them, and hands over all that follows the algorithm's name and a length. */
+function tokenKey(key: SshPublicKey): LoginKey {
+  const verifying = verifyingKey(key.blob)
+  return {
+    refuses({ algorithm, signed, signature }) {
+      if (algorithm !== key.type) return `a ${key.type} key does not sign with ${algorithm}`
+      if (!isLoginWith(signed, algorithm, key.blob)) return "what was signed is not a login with this key"
+      const trailer = Math.max(0, signature.length - token_trailer_bytes)
+      return verifying.refuses(signed, Buffer.concat([packWire(algorithm, signature.subarray(0, trailer)), signature.subarray(trailer)]))
+    },
+  }
+}
+
+const token_trailer_bytes = 5 // flags and a counter
+
 /** Infinity where the type fixes it. */
 const bits = (key: KeyObject): number => (key.asymmetricKeyType === "rsa" ? (key.asymmetricKeyDetails?.modulusLength ?? 0) : Infinity)
 
 /** Whether `signed` is the data of a publickey login that names exactly `algorithm` and `blob`: a signature for another key is no proof. */
-function isLoginWith(signed: Buffer, algorithm: string, blob: Buffer): boolean {
+export function isLoginWith(signed: Buffer, algorithm: string, blob: Buffer): boolean {
   const reader = new WireReader(signed)
   const session = reader.bytes()
   const message = reader.byte()

@@ -12,8 +12,21 @@ export class WireReader {
     return this.#at === this.#data.length
   }
 
+  /** How many bytes were read so far; Infinity after something that was not there. */
+  get position(): number {
+    return this.#at
+  }
+
   byte(): number | undefined {
     return this.#at < this.#data.length ? this.#data[this.#at++] : this.#fail()
+  }
+
+  uint32(): number | undefined {
+    return this.#fixed(4)?.readUInt32BE()
+  }
+
+  uint64(): bigint | undefined {
+    return this.#fixed(8)?.readBigUInt64BE()
   }
 
   /** A `string`: a length of four bytes, then as many. */
@@ -28,6 +41,12 @@ export class WireReader {
 
   text(): string | undefined {
     return this.bytes()?.toString("latin1")
+  }
+
+  #fixed(count: number): Buffer | undefined {
+    if (this.#at + count > this.#data.length) return this.#fail()
+    this.#at += count
+    return this.#data.subarray(this.#at - count, this.#at)
   }
 
   #fail(): undefined {

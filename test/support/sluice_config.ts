@@ -19,6 +19,8 @@ export interface SluiceSetup {
   readonly gateway?: Section
   readonly approvals?: Section
   readonly recordings?: Section
+  /** Beside the users. */
+  readonly identity?: Section
   /** The temporary folder; kept between two starts, it is a restart. */
   readonly folder: string
 }
@@ -49,7 +51,10 @@ export function writeConfig(setup: SluiceSetup): string {
       ...setup.gateway,
     },
     approvals: { listen, gateway_key: "file:gateway_key", ...setup.approvals },
-    identity: { users: setup.users.map(({ name, groups, publicKey }) => ({ name, groups, ssh_keys: [publicKey] })) },
+    identity: {
+      users: setup.users.map(({ name, groups, publicKey }) => ({ name, groups, ssh_keys: [publicKey] })),
+      ...setup.identity,
+    },
     targets: setup.targets,
     policy: setup.policy ?? usualPolicy(setup.users, targets),
     ...(setup.recordings ? { recordings: setup.recordings } : {}),

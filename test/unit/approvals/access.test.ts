@@ -125,9 +125,13 @@ test("access: a token for targets does not open the API, an old one neither, nor
   assert.equal(await whoami(body.token), 401)
   const token = await service.token("alice")
   assert.equal(await whoami(token), 200)
-  await service.restart({ identity: { users: service.config.identity.users.filter(({ name }) => name !== "alice@example.com") } })
+  await service.restart({
+    identity: { ...service.config.identity, users: service.config.identity.users.filter(({ name }) => name !== "alice@example.com") },
+  })
   assert.equal(await whoami(token), 401)
-  await service.restart({ identity: { users: [{ name: "alice@example.com", groups: ["oncall"], ssh_keys: [] }] } })
+  await service.restart({
+    identity: { ...service.config.identity, users: [{ name: "alice@example.com", groups: ["oncall"], ssh_keys: [] }] },
+  })
   assert.equal(await whoami(token), 200)
   service.clock.advance(limits.api_token_ms + 1000)
   assert.equal(await whoami(token), 401)
@@ -138,7 +142,7 @@ test("access: groups are the config's now, not the token's of then", async (t) =
   await service.ask()
   const token = await service.token("bob")
   const users = service.config.identity.users.map((user) => (user.name === "bob@example.com" ? { ...user, groups: [] } : user))
-  await service.restart({ identity: { users } })
+  await service.restart({ identity: { ...service.config.identity, users } })
   const response = await fetch(`${service.url}/v1/requests/1/approve`, {
     method: "POST",
     headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },

@@ -65,6 +65,7 @@ export function testConfig(folder: string, change: Partial<Config> = {}): Config
         user("dana", "admins"),
         user("frank"),
       ],
+      ssh_cas: [],
     },
     targets,
     policy: { access, admins: ["admins"] },

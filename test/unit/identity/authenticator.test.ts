@@ -13,6 +13,7 @@ import { createAuthenticator, type Authenticator } from "../../../src/identity/a
 import type { Credential, SshPublicKey } from "../../../src/identity/credential.ts"
 import { createTokenIssuer, createTokenVerifier } from "../../../src/identity/tokens.ts"
 import { FakeClock } from "../../support/fake_clock.ts"
+import { tokenKey } from "../../support/ssh_certificates.ts"
 import { needs } from "../../support/tools.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "sluice-keys-"))
@@ -107,7 +108,7 @@ describe("authenticator", { skip: needs("ssh-keygen") }, () => {
       [p521, login(p521, "ecdsa-sha2-nistp521")],
     ] as const
     for (const [real, credential] of logins) {
-      assert.ok(authenticator.recognises(real.key))
+      assert.ok(await authenticator.recognises(real.key))
       const identity = await authenticator.identify(credential)
       assert.equal(identity.subject, "alice")
       assert.deepEqual(identity.groups, ["engineers"])
@@ -115,12 +116,31 @@ describe("authenticator", { skip: needs("ssh-keygen") }, () => {
     }
   })
 
+  for (const kind of ["ed25519", "ecdsa"] as const) {
+    test(`a user's ${kind} key on a security token gets in with a touch, and not without one`, async () => {
+      const token = tokenKey(kind)
+      const type = token.blob.toString("latin1", 4, 4 + token.blob.readUInt32BE())
+      const { verifier } = await setting()
+      const key = { type, blob: token.blob }
+      const authenticator = createAuthenticator({ users: [{ name: "alice", groups: [], ssh_keys: [key] }], verifier })
+      const signed = loginData(type, token.blob)
+      // ssh2 leaves out the algorithm's name and the length after it.
+      const by = (flags: number): Credential => {
+        const signature = token.sign(signed, flags).subarray(4 + type.length + 4)
+        return { kind: "ssh_key", key, algorithm: type, signed, signature }
+      }
+      assert.equal((await authenticator.identify(by(1))).subject, "alice")
+      await refused(authenticator, by(0), /nobody touched/)
+      await refused(authenticator, { ...(by(1) as object), signature: Buffer.alloc(3) } as Credential, /cut short/)
+    })
+  }
+
   test("nobody's key is nobody, and is not recognised", async () => {
     const { authenticator } = await setting(ed25519)
-    assert.ok(!authenticator.recognises(otherEd25519.key))
+    assert.ok(!(await authenticator.recognises(otherEd25519.key)))
     await refused(authenticator, login(otherEd25519, "ssh-ed25519"), /nobody has the key SHA256:/)
     const disguised = { ...ed25519.key, type: "ssh-rsa" }
-    assert.ok(!authenticator.recognises(disguised))
+    assert.ok(!(await authenticator.recognises(disguised)))
     await refused(authenticator, { ...login(ed25519, "ssh-ed25519"), key: disguised }, /nobody has the key/)
   })
 
