@@ -15,6 +15,8 @@ import { Feed } from "./feed.ts"
 import { gatewayRoutes } from "./gateway_routes.ts"
 import { GrantUses } from "./grant_uses.ts"
 import { Grants } from "./grants.ts"
+import { Notifier } from "./notifications/notifier.ts"
+import { SlackAnswers } from "./notifications/slack_answers.ts"
 import { openApi } from "./openapi.ts"
 import { personRoutes } from "./person_routes.ts"
 import { Requests } from "./requests.ts"
@@ -51,11 +53,14 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
   const requests = new Requests({ store, config, clock })
   const waiters = new Waiters({ store, clock })
   const feed = new Feed({ store, clock, log })
+  const notifier = new Notifier({ store, config, clock, log })
+  const slack = new SlackAnswers({ store, config, clock, log, requests })
   const server = createServer({
     callers: new Callers({ config, verifier, gatewayKey }),
     person: personRoutes({ config, requests, grants, sessions, waiters }),
     gateway: gatewayRoutes({ config, grants, uses: new GrantUses({ store, clock }), sessions, issuer, log }),
     feed,
+    slack,
     jwks: issuer.jwks,
     openApi: openApi(config.approvals.public_url),
     ready: atMostOnceA(limits.heartbeat_ms, () => store.probe(), clock),
@@ -66,6 +71,8 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
     waiters.close()
     await nextTurn() // for the answers of those who waited
     await server.close()
+    await slack.close()
+    await notifier.close()
     await store.close()
   }
   const { host, port } = config.approvals.listen

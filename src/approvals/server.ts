@@ -11,6 +11,8 @@ import { addressOf, type Callers } from "./callers.ts"
 import type { Feed } from "./feed.ts"
 import type { GatewayRoutes } from "./gateway_routes.ts"
 import type { Caller } from "./journal.ts"
+import type { SlackAnswers } from "./notifications/slack_answers.ts"
+import { addSlackRoute } from "./notifications/slack_route.ts"
 import type { PersonRoutes } from "./person_routes.ts"
 import { type Input, type Wire, wire } from "./wire.ts"
 
@@ -19,6 +21,7 @@ export interface ServerOptions {
   readonly person: PersonRoutes
   readonly gateway: GatewayRoutes
   readonly feed: Feed
+  readonly slack: SlackAnswers
   /** The key set that verifies tokens. */
   readonly jwks: object
   readonly openApi: object
@@ -68,6 +71,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     void feed.serve(reply.raw, (query as Input<"feed">["query"]).after)
   })
 
+  addSlackRoute(server, options.slack)
   server.get("/openapi.json", async () => options.openApi)
   server.get("/healthz", async () => ({ status: "ok" }))
   server.get("/readyz", async () => {

@@ -3,6 +3,7 @@
 import type { GrantView, SessionView } from "../api/schema.ts"
 import type { Millis } from "../core/clock.ts"
 import type { GrantId, RequestId, SessionId } from "../core/ids.ts"
+import type { OutboxChange, OutboxReader } from "./notifications/outbox.ts"
 
 export interface DecisionRecord {
   readonly by: string
@@ -68,6 +69,7 @@ export type EventKind =
   | "session.started"
   | "session.ended"
   | "session.killed"
+  | "notification.failed"
 
 /** One line of the audit log. */
 export interface EventRecord {
@@ -109,7 +111,7 @@ export interface FeedBatch {
 export type Question = Pick<NewRequestRecord, "subject" | "target" | "as" | "actions" | "extends_grant">
 
 /** Reads. Outside a change they see what is committed. */
-export interface Reader {
+export interface Reader extends OutboxReader {
   request(id: RequestId): Promise<RequestRecord | undefined>
   /** The newest request that asks this. */
   lastRequest(question: Question): Promise<RequestRecord | undefined>
@@ -124,7 +126,7 @@ export interface Reader {
 }
 
 /** Writes of one change; nothing of it is kept unless `work` settles. */
-export interface Change extends Reader {
+export interface Change extends Reader, OutboxChange {
   /** The sequence the next `append` must carry: rising by one, without gaps, in the order of commits. */
   nextSequence(): Promise<number>
   append(event: EventRecord): Promise<void>

@@ -12,6 +12,8 @@ export interface Config {
   readonly targets: readonly Target[]
   readonly policy: Policy
   readonly recordings: RecordingsConfig
+  /** Who is told of what happens. */
+  readonly notify: readonly Channel[]
 }
 
 export interface GatewayConfig {
@@ -85,4 +87,46 @@ export interface RecordingsConfig {
   readonly on_failure: "cut" | "allow"
   /** Of each stdin, stdout and stderr of an exec, kept byte for byte; beyond it, size and SHA-256 alone. Terminals are always kept whole. */
   readonly stream_bytes_max: number
+}
+
+export type Channel = WebhookChannel | SlackChannel | EmailChannel
+
+interface ChannelBase {
+  /** How logs name it; unique. */
+  readonly name: string
+  /** Kinds of events, as "request.asked", or a family as "request.*". */
+  readonly on: readonly string[]
+}
+
+export interface WebhookChannel extends ChannelBase {
+  readonly way: "webhook"
+  readonly url: URL
+  readonly secret: Secret
+}
+
+export interface SlackChannel extends ChannelBase {
+  readonly way: "slack"
+  /** A URL: whoever has it can post. */
+  readonly webhook: Secret
+  /** Undefined: no buttons, for their answers could not be verified. */
+  readonly signing_secret: Secret | undefined
+  /** Slack user ids and the subjects they are; nobody is known by a display name. */
+  readonly people: ReadonlyMap<string, string>
+}
+
+export interface EmailChannel extends ChannelBase {
+  readonly way: "email"
+  readonly smtp: SmtpServer
+  /** PEM. */
+  readonly ca: string | undefined
+  readonly from: string
+  /** "approvers", "requester" or addresses. */
+  readonly to: readonly string[]
+  /** Subjects and where they read mail. */
+  readonly addresses: ReadonlyMap<string, string>
+}
+
+export interface SmtpServer extends Address {
+  readonly tls: "implicit" | "starttls" | "starttls_if_offered"
+  readonly login: { readonly user: string; readonly password: Secret } | undefined
 }

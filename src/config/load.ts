@@ -4,6 +4,7 @@ import { dirname, resolve } from "node:path"
 import { limits } from "../core/limits.ts"
 import type { Config, RecordingsConfig } from "./config.ts"
 import { checkListeners, readApprovals, readGateway } from "./listeners.ts"
+import { readChannels } from "./notifications.ts"
 import { readUsers } from "./people.ts"
 import { Reading } from "./reading.ts"
 import type { Problem } from "./reading.ts"
@@ -46,8 +47,9 @@ function readConfig(reading: Reading, folder: string): Config | undefined {
   const { targets, names } = readTargets(reading)
   const policy = readPolicy(reading, { users, targets, names })
   const recordings = readRecordings(reading, folder, state)
+  const notify = readChannels(reading)
   if (!gateway || !approvals || !recordings) return undefined
-  return { state, gateway, approvals, identity: { users, ssh_cas }, targets, policy, recordings }
+  return { state, gateway, approvals, identity: { users, ssh_cas }, targets, policy, recordings, notify }
 }
 
 function readRecordings(reading: Reading, folder: string, state: string): RecordingsConfig | undefined {

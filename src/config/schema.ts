@@ -1,6 +1,7 @@
 // The shape of `sluice.yaml` as it is written: keys, kinds of values, defaults. `config/sluice.schema.json` is made from it, for
 // editors. What the values mean, and whether they go together, is checked in the files named after the sections.
 import { z } from "zod"
+import { channel } from "./notification_schema.ts"
 
 const text = z.string().min(1)
 const several = z.union([text, z.array(text).min(1)])
@@ -116,6 +117,7 @@ export const configFile = z.strictObject({
     })
     .prefault({}),
   recordings: recordings.prefault({}),
+  notify: z.array(channel).default([]).describe("Who is told of what happens"),
 })
 
 // The file is checked part by part, so that a fault in one does not hide those in the next: these are the parts, and the frames
@@ -131,6 +133,7 @@ export const part = {
     targets: anything,
     policy: anything,
     recordings: anything,
+    notify: anything,
   }),
   gateway,
   approvals: configFile.shape.approvals,

@@ -18,6 +18,8 @@ function random(): string {
 }
 
 export const newGrantId = (): GrantId => `g_${random()}` as GrantId
+/** What a receiver knows a notification by that comes twice. */
+export const newNotificationId = (): string => `n_${random()}`
 export const newSessionId = (): SessionId => `s_${random()}` as SessionId
 
 export const isGrantId = (text: string): text is GrantId => /^g_[0-9a-z]{16}$/.test(text)

@@ -81,6 +81,24 @@ export const limits = {
   user_certificate_bytes_max: 16 * KiB, // an SSH certificate as a client shows it
   user_certificate_principals_max: 256, // OpenSSH's own
 
+  // Notifications.
+  notification_events_max: 256, // read of the audit log at once
+  notification_waiting_max: 10_000, // deliveries of one channel; what a receiver that is gone can pile up
+  notification_recipients_max: 50, // of one event, by mail
+  notification_sends_max: 4, // at once, of one channel
+  notification_send_ms_max: 10 * second, // one attempt, from the first byte to the whole answer
+  notification_claim_ms: 30 * second, // a service that died while it sent leaves the delivery to the others after this
+  notification_retry_ms_min: 5 * second, // doubled with each attempt
+  notification_retry_ms_max: 30 * minute,
+  notification_ms_max: 24 * 60 * minute, // then it is given up: nobody decides by a message that old
+  notification_sweep_ms: 5 * second, // to find what another service left
+  notification_lag_max: 1_000, // events without a listener that are looked at again after a restart
+  notification_body_bytes_max: 64 * KiB, // beyond it the event's detail is left out
+  notification_answer_bytes_max: 16 * KiB, // of a receiver's answer that are read; nothing in it matters
+  slack_answer_bytes_max: 64 * KiB, // one press of a button; Slack sends the message along
+  slack_answer_ms_max: 5 * minute, // its age, as Slack advises
+  slack_updates_max: 16, // messages being changed at once
+
   // Being seen from outside.
   log_text_chars_max: 4_096, // of one field: a peer may have chosen it
   log_items_max: 64, // of one list or object in a field
@@ -159,4 +177,5 @@ assert(limits.tick_ms_max <= limits.timer_delay_ms_max)
 assert(limits.farewell_ms_max < limits.cancel_ms_max)
 assert(limits.ssh_stop_ms < limits.cancel_ms_max, "killing must still fit in")
 assert(limits.api_token_ms <= limits.token_ms)
+assert(limits.notification_send_ms_max < limits.notification_claim_ms, "nobody else takes what is still being sent")
 assert(limits.store_turn_ms_max < limits.control_call_ms_max, "a caller hears that it did not happen, and does not guess")

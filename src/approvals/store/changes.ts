@@ -2,6 +2,7 @@
 import { sql } from "kysely"
 import type { RequestId } from "../../core/ids.ts"
 import type { Change, EventRecord } from "../store.ts"
+import { outboxChanger } from "./outbox.ts"
 import { type Door, lastSequence, reader } from "./reads.ts"
 import { listText, listTextOrNull } from "./rows.ts"
 
@@ -10,6 +11,7 @@ export function changer(door: Door, appended: EventRecord[]): Change {
   const { db } = door
   return {
     ...reader(door),
+    ...outboxChanger(door),
     async nextSequence() {
       return (await lastSequence(db)) + 1
     },

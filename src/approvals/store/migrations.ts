@@ -2,6 +2,7 @@
 // never edited: the next one changes what it made. It owns the order and the count, not the connection.
 import type { Dialect } from "./dialect.ts"
 import { grants } from "./steps/step_2_grants.ts"
+import { outbox } from "./steps/step_3_outbox.ts"
 import { tables } from "./steps/step_1_tables.ts"
 
 export interface Step {
@@ -11,7 +12,7 @@ export interface Step {
   down(dialect: Dialect): string
 }
 
-const steps: readonly Step[] = [tables, grants]
+const steps: readonly Step[] = [tables, grants, outbox]
 
 export const schema_version = steps.length
 

@@ -5,6 +5,7 @@ import type { RequestId, SessionId } from "../../core/ids.ts"
 import { limits } from "../../core/limits.ts"
 import type { EventKind, FeedBatch, Reader, Store } from "../store.ts"
 import type { Dialect } from "./dialect.ts"
+import { outboxReader } from "./outbox.ts"
 import { listTextOrNull, toEvent, toGrant, toRequest, toSession } from "./rows.ts"
 import type { Tables } from "./tables.ts"
 
@@ -60,6 +61,7 @@ export function wholeRequests({ db, dialect }: Door) {
 export function reader(door: Door): Reader {
   const { db } = door
   return {
+    ...outboxReader(door),
     async request(id) {
       const row = await wholeRequests(door).where("r.id", "=", id).executeTakeFirst()
       return row && toRequest(row)

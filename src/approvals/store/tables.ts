@@ -83,6 +83,16 @@ export interface EventsTable {
   detail: string
 }
 
+export interface DeliveriesTable {
+  id: string
+  channel: string
+  recipient: string
+  sequence: number
+  attempts: number
+  next_at: number
+  give_up_at: number
+}
+
 export interface Tables {
   requests: RequestsTable
   decisions: DecisionsTable
@@ -90,4 +100,7 @@ export interface Tables {
   sessions: SessionsTable
   events: EventsTable
   probe: { id: number; at: number }
+  outbox: { id: number; sequence: number }
+  deliveries: DeliveriesTable
+  slack_answers: { digest: string; at: number }
 }

@@ -70,6 +70,7 @@ export function testConfig(folder: string, change: Partial<Config> = {}): Config
     targets,
     policy: { access, admins: ["admins"] },
     recordings: { dir: join(folder, "recordings"), on_failure: "cut", stream_bytes_max: 1 },
+    notify: [],
     ...change,
   }
 }

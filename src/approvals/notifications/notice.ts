@@ -1,0 +1,117 @@
+// What a notification says, before any channel dresses it: a title of checked names, and facts as label and value. Values may be
+// what a requester wrote: each channel escapes them in its own way. Pure.
+import type { GrantView, SessionView } from "../../api/schema.ts"
+import type { Millis } from "../../core/clock.ts"
+import { formatDuration } from "../../core/duration.ts"
+import { utc } from "../../core/utc.ts"
+import { visible } from "../../core/visible.ts"
+import type { EventKind, EventRecord, RequestRecord } from "../store.ts"
+
+/** An event and what it is about, as that is now. */
+export interface Notice {
+  readonly event: EventRecord
+  readonly request: RequestRecord | undefined
+  readonly grant: GrantView | undefined
+  readonly session: SessionView | undefined
+}
+
+export interface Fact {
+  readonly label: string
+  /** Visible text: nothing in it moves, reorders or hides. */
+  readonly value: string
+}
+
+const titles: Partial<Record<EventKind, (names: { who: string; target: string; by: string }) => string>> = {
+  "request.asked": ({ who, target }) => `${who} asks for ${target}`,
+  "request.decision": ({ who, target, by }) => `${by} decided about ${target} for ${who}`,
+  "request.approved": ({ who, target }) => `${target} is approved for ${who}`,
+  "request.denied": ({ who, target }) => `${target} is denied to ${who}`,
+  "request.withdrawn": ({ who, target }) => `${who} no longer asks for ${target}`,
+  "grant.begun": ({ who, target }) => `${who}'s access to ${target} has begun`,
+  "grant.used": ({ who, target }) => `${who} used a grant on ${target}`,
+  "grant.extended": ({ who, target }) => `${who} has access to ${target} for longer`,
+  "grant.spent": ({ who, target }) => `${who}'s access to ${target} is used up`,
+  "grant.made": ({ who, target }) => `${who} has access to ${target}`,
+  "grant.revoked": ({ who, target, by }) => `${by} ended ${who}'s access to ${target}`,
+  "grant.dropped": ({ who, target }) => `${who} gave back ${target}`,
+  "session.started": ({ who, target }) => `${who} is on ${target}`,
+  "session.ended": ({ who, target }) => `${who} is no longer on ${target}`,
+  "session.killed": ({ who, target, by }) => `${by} ended ${who}'s session on ${target}`,
+}
+
+/** One line, of names alone: what somebody wrote is never in it. */
+export function titleOf({ event, request, grant, session }: Notice): string {
+  const subject = request?.subject ?? grant?.subject ?? session?.subject
+  const target = request?.target ?? grant?.target ?? session?.target
+  const by = visible(event.by)
+  const words = titles[event.kind]
+  if (words && subject !== undefined && target !== undefined) return words({ who: visible(subject), target: visible(target), by })
+  // A kind without words of its own is named as the audit log names it.
+  const about = [subject, target].filter((name) => name !== undefined).map(visible)
+  return [`${event.kind.replace(".", " ").replaceAll("_", " ")} by ${by}`, ...about].join(", ")
+}
+
+/** The decisive ones first. */
+export function factsOf({ event, request, grant, session }: Notice): readonly Fact[] {
+  const facts: [string, string | undefined][] = [
+    ["Who", request ? who(request) : (grant?.subject ?? session?.subject)],
+    ["Target", request?.target ?? grant?.target ?? session?.target],
+    ["As", asWords(request, grant, session)],
+    ...(request ? termsOf(request) : []),
+    ["Until", grant && event.kind !== "request.asked" ? utc(grant.ended_at ?? grant.ends_at) : undefined],
+    ["Reason", request && (request.reason === "" ? "(no reason given)" : request.reason)],
+    ["Rule", request?.rule ?? event.rule ?? undefined],
+    ["By", event.kind === "request.asked" ? undefined : event.by],
+    ["Words", event.reason !== "" && event.reason !== request?.reason ? event.reason : undefined],
+    ["Request", request && String(request.id)],
+    ["Grant", grant?.id],
+    ["Session", session?.id],
+  ]
+  return facts.flatMap(([label, value]) => (value === undefined ? [] : [{ label, value: visible(value) }]))
+}
+
+/** What exactly is asked for: how long, from when, how often, and for which actions alone. */
+function termsOf({
+  duration_ms,
+  starts_at,
+  extends_grant,
+  extends_to,
+  uses,
+  first_use_within_ms,
+  actions,
+}: RequestRecord): [string, string][] {
+  const duration = formatDuration(duration_ms)
+  const how_long = extends_grant === null ? duration : `${duration} more, until ${extends_to === null ? "later" : utc(extends_to)}`
+  return [
+    ["For", first_use_within_ms === null ? how_long : `${how_long} from its first use, within ${formatDuration(first_use_within_ms)}`],
+    ...(starts_at === null ? [] : ([["From", utc(starts_at)]] satisfies [string, string][])),
+    ...(uses === null ? [] : ([["Uses", String(uses)]] satisfies [string, string][])),
+    ...(actions ?? []).map((action): [string, string] => ["Only", action]),
+  ]
+}
+
+function who({ subject, groups }: RequestRecord): string {
+  return groups.length === 0 ? subject : `${subject} (${groups.join(", ")})`
+}
+
+function asWords(request: RequestRecord | undefined, grant: GrantView | undefined, session: SessionView | undefined): string | undefined {
+  if (session) return session.as ?? undefined
+  const as = request ? request.as : grant?.as
+  return as === undefined ? undefined : as === null ? "any that the rule allows" : as.join(", ")
+}
+
+/** Whether it tells of something to decide about: the news is for those who may. Otherwise it is for the one who asked. */
+export function isToDecide({ event: { kind } }: Pick<Notice, "event">): boolean {
+  return /^(request\.(asked|escalated)$|break_glass\.|review\.)/.test(kind)
+}
+
+/** Whether somebody can still decide about it. */
+export function isOpen({ request }: Notice, now: Millis): boolean {
+  return request !== undefined && request.state === "pending" && now < request.lapses_at && request.approvals_needed > 0
+}
+
+/** Where to look at it; undefined when it has no page of its own. */
+export function linkOf({ request, grant }: Notice, public_url: string): string | undefined {
+  const id = request?.id ?? grant?.request
+  return id === undefined ? undefined : `${public_url}/requests/${id}`
+}

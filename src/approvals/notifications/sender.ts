@@ -1,0 +1,58 @@
+// One attempt to deliver one notification, whichever way its channel goes. It owns the connections to receivers.
+import type { Channel, Config } from "../../config/config.ts"
+import type { Clock } from "../../core/clock.ts"
+import { Mailer } from "./mail.ts"
+import type { Notice } from "./notice.ts"
+import type { Delivery } from "./outbox.ts"
+import { Poster, type Sent } from "./post.ts"
+import { slackPosting } from "./slack_message.ts"
+import { webhookPosting } from "./webhook.ts"
+
+export interface SenderOptions {
+  readonly config: Config
+  readonly clock: Clock
+}
+
+export class Sender {
+  readonly #options: SenderOptions
+  readonly #poster: Poster
+  readonly #mailers = new Map<string, Mailer>()
+  readonly #stop = new AbortController()
+
+  constructor(options: SenderOptions) {
+    const { config, clock } = options
+    this.#options = options
+    this.#poster = new Poster(clock)
+    for (const channel of config.notify) if (channel.way === "email") this.#mailers.set(channel.name, new Mailer(channel, clock))
+  }
+
+  /** Never rejects. */
+  async send(channel: Channel, { delivery, notice }: { readonly delivery: Delivery; readonly notice: Notice }): Promise<Sent> {
+    const { config, clock } = this.#options
+    const { id, recipient } = delivery
+    const { public_url } = config.approvals
+    const sending = { id, notice, public_url, now: clock.now() }
+    switch (channel.way) {
+      case "webhook":
+        return this.#poster.post(webhookPosting(channel, sending), this.#stop.signal)
+      case "slack":
+        return this.#poster.post(slackPosting(channel, sending), this.#stop.signal)
+      case "email":
+        return (
+          (await this.#mailers.get(channel.name)?.send({ id, recipient, notice, public_url }, this.#stop.signal)) ?? {
+            done: false,
+            why: "no mailer",
+          }
+        )
+    }
+  }
+
+  /** Ends what is under way. */
+  stop(): void {
+    this.#stop.abort()
+  }
+
+  close(): Promise<void> {
+    return this.#poster.close()
+  }
+}
