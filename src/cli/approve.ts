@@ -4,7 +4,7 @@ import { formatDuration } from "../core/duration.ts"
 import { visible } from "../core/visible.ts"
 import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
 import { requestNumber } from "./ids.ts"
-import { accounts, reasonOf, until } from "./words.ts"
+import { accounts, reasonOf, until, usesOf } from "./words.ts"
 
 export const addApprove: AddVerb = (program, context) => {
   program
@@ -27,14 +27,32 @@ function verdict({ id, status, approvals_needed, decisions }: RequestView): stri
 }
 
 /** What somebody just decided about, every word of it escaped. */
-export function facts({ subject, target, as, reason, grant, duration_ms, starts_at }: RequestView, now: number): string {
-  const from = starts_at !== null && starts_at > now ? `from ${until(starts_at, now)} ` : ""
+export function facts(request: RequestView, now: number): string {
+  const { subject, target, as, reason, grant, duration_ms, actions, uses, extends_grant } = request
+  const used = usesOf({ actions, uses_max: uses, uses_left: uses })
   return [
     `  who     ${visible(subject)}`,
     `  target  ${visible(target)}`,
     `  as      ${accounts(as)}`,
+    ...(actions ?? []).map((action) => `  action  ${visible(action)}`),
+    ...(used === undefined ? [] : [`  uses    ${used}`]),
     `  reason  ${reasonOf(reason)}`,
-    `  for     ${formatDuration(duration_ms)}`,
-    ...(grant ? [`  end     ${from}until ${until(grant.ends_at, now)}`, `  grant   ${grant.id}`] : []),
+    `  for     ${formatDuration(duration_ms)}${extends_grant === null ? "" : " more"}`,
+    ...times(request, now),
+    ...(grant ? [`  grant   ${grant.id}`] : []),
   ].join("\n")
+}
+
+function times({ status, grant, starts_at, first_use_within_ms, extends_to }: RequestView, now: number): string[] {
+  const from = starts_at !== null && starts_at > now ? `from ${until(starts_at, now)} ` : ""
+  if (extends_to !== null) return [`  end     until ${until(extends_to, now)}`]
+  if (first_use_within_ms !== null) {
+    const by =
+      status === "approved" && grant?.first_use_ms != null
+        ? `before ${until(grant.ends_at, now)}`
+        : `within ${formatDuration(first_use_within_ms)}`
+    return [`  start   ${from}with its first use, ${by}`]
+  }
+  if (grant) return [`  end     ${from}until ${until(grant.ends_at, now)}`]
+  return from === "" ? [] : [`  start   ${from.trim()}`]
 }

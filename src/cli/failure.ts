@@ -38,6 +38,7 @@ const next: Partial<Record<ErrorCode, string>> = {
   not_found: "`sluice requests`, `sluice grants` and `sluice sessions` list what you may see.",
   decided: "`sluice requests` shows what was decided.",
   over: "`sluice requests` and `sluice grants --all` show how it ended.",
+  grant_over: "`sluice request` asks for a new one; `sluice grants --all` shows how it ended.",
   too_long: "`sluice targets` shows how long each may be had.",
   stale: "The approval service does not answer. Try again in a moment; an administrator finds the reason in its log.",
 }

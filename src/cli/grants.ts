@@ -1,9 +1,10 @@
 // `sluice grants`: access that holds now, yours and what you may revoke.
 import type { GrantView } from "../api/schema.ts"
+import { formatDuration } from "../core/duration.ts"
 import { visible } from "../core/visible.ts"
 import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
 import { table } from "./table.ts"
-import { columnTime, distance, targetAs } from "./words.ts"
+import { columnTime, distance, limited, targetAs, usesOf } from "./words.ts"
 
 const heads = ["GRANT", "WHO", "TARGET", "REQUEST", "STATUS (UTC)"]
 
@@ -20,8 +21,9 @@ export const addGrants: AddVerb = (program, context) => {
     })
 }
 
-export const grantTable = (grants: readonly GrantView[], now: number, columns: number): string =>
-  table(
+/** The table, and below it what those are held to that do not cover everything. */
+export function grantTable(grants: readonly GrantView[], now: number, columns: number): string {
+  const rows = table(
     heads,
     grants.map((grant) => [
       grant.id,
@@ -32,14 +34,24 @@ export const grantTable = (grants: readonly GrantView[], now: number, columns: n
     ]),
     { columns, nothing: "There are no grants." },
   )
+  const held = grants.filter((grant) => grant.actions !== null && isOpen(grant, now))
+  return [rows, ...held.flatMap((grant) => ["", `${grant.id}: ${limited({ ...grant, uses_max: null }).join("\n")}`])].join("\n")
+}
 
-export function grantStatus({ status, starts_at, ends_at, ended_at, ended_by, ended_reason }: GrantView, now: number): string {
+const isOpen = ({ status, ends_at }: GrantView, now: number): boolean => status === "active" && now < ends_at
+
+export function grantStatus(grant: GrantView, now: number): string {
+  const { status, starts_at, ends_at, first_use_ms, ended_at, ended_by, ended_reason } = grant
   if (status !== "active") {
     const by = ended_by === null ? "" : ` by ${visible(ended_by)}`
     const why = ended_reason === null || ended_reason === "" ? "" : `: ${visible(ended_reason)}`
     return `${status}${ended_at === null ? "" : ` ${columnTime(ended_at, now)}`}${by}${why}`
   }
-  if (ends_at <= now) return `ended ${columnTime(ends_at, now)}`
-  const ends = `ends ${columnTime(ends_at, now)}`
-  return starts_at > now ? `starts ${columnTime(starts_at, now)}, ${ends}` : `${ends}, ${distance(ends_at, now)}`
+  const at = columnTime(ends_at, now)
+  if (ends_at <= now) return first_use_ms === null ? `ended ${at}` : `ended ${at}, never used`
+  const left = usesOf(grant)
+  const uses = left === undefined ? "" : `, ${left}`
+  const starts = starts_at > now ? `starts ${columnTime(starts_at, now)}, ` : ""
+  if (first_use_ms !== null) return `${starts}${formatDuration(first_use_ms)} from its first use, before ${at}${uses}`
+  return `${starts}ends ${at}${starts === "" ? `, ${distance(ends_at, now)}` : ""}${uses}`
 }

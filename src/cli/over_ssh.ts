@@ -68,17 +68,23 @@ export function createVerbs(options: VerbsOptions): Verbs {
       },
     ]
     const program = { name: ways.askWith, description: `${config.gateway.name}: ask for access, decide, and see what was done.`, verbs }
-    return runVerbs({ ...program, otherwise: () => overview(context) }, oneReason(words), context)
+    return runVerbs({ ...program, otherwise: () => overview(context) }, joined(words), context)
   }
 }
 
-/** The person's own shell took the quotes away, so a reason comes as several words: all up to the next option are one. */
-function oneReason(words: readonly string[]): string[] {
-  const start = words.indexOf("--reason") + 1
-  if (start === 0) return [...words]
-  const next = words.findIndex((word, index) => index >= start && word.startsWith("--"))
-  const end = next < 0 ? words.length : next
-  return [...words.slice(0, start), ...(end > start ? [words.slice(start, end).join(" ")] : []), ...words.slice(end)]
+const joining: ReadonlySet<string> = new Set(["--reason", "--action", "--at"])
+
+/** The person's own shell took the quotes away, so a reason or an action comes as several words: all up to the next option are one. */
+function joined(words: readonly string[]): string[] {
+  const whole: string[] = []
+  let open = false // the words now belong to one value
+  for (const [at, word] of words.entries()) {
+    if (word.startsWith("--")) open = false
+    if (open) whole.push(`${whole.pop()} ${word}`)
+    else whole.push(word)
+    if (joining.has(words[at - 1] ?? "") && !word.startsWith("--")) open = true
+  }
+  return whole
 }
 
 const mintFor = (gatewayApi: ApiClient, { subject, via }: Identity, wanted: Pick<TokenWanted, "use" | "target">): Promise<TokenAnswer> =>

@@ -1,20 +1,30 @@
-// `sluice request`: asks for a target, and with --wait stays until somebody has decided. Ctrl-C then takes the request back, so that
-// no approver reads what nobody waits for.
-import { InvalidArgumentError } from "commander"
-import type { RequestView } from "../api/schema.ts"
-import { formatDuration, parseDuration } from "../core/duration.ts"
-import { limits } from "../core/limits.ts"
-import { visible } from "../core/visible.ts"
-import { jsonOption, show, type AddVerb, type Context, type JsonOption } from "./context.ts"
-import { reasonOf, targetAs, until } from "./words.ts"
+// `sluice request`: asks for a target, and with --wait stays until somebody has decided.
+import { Option } from "commander"
+import { answer, decided } from "./asked.ts"
+import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
+import { Failure } from "./failure.ts"
+import { count, duration } from "./ids.ts"
+import { instant } from "./instant.ts"
 
 interface Options extends JsonOption {
   readonly for: number
   readonly reason: string
   readonly as?: readonly string[]
   readonly at?: number
+  readonly start?: "approval" | "first-use"
+  readonly useBy?: number
+  readonly action?: readonly string[]
+  readonly uses?: number
   readonly wait?: true
 }
+
+const help = `
+An action is, by the target's kind:
+  PostgreSQL  the exact SQL; "pattern:DELETE FROM t WHERE id = *" (* is one number, plain string or parameter)
+  SSH         the exact command; "systemctl restart *" (* is part of one word; "exact:ls *" means the character)
+  HTTP        a method and path: "GET /api/orders", "GET,HEAD /api/*", "WEBSOCKET /live"
+  any         "sha256:…", the digest of its text
+`
 
 export const addRequest: AddVerb = (program, context) => {
   program
@@ -24,16 +34,26 @@ export const addRequest: AddVerb = (program, context) => {
     .requiredOption("--for <duration>", "how long, such as 30m, 1h, 2d", duration)
     .option("--reason <words>", "why; those who approve read it", "")
     .option("--as <account>", "a login or role; may be repeated, left out: all that the rule allows", collect)
-    .option("--at <time>", "start later, such as 2026-01-15T14:00Z", instant)
+    .option("--action <text>", "only this action; may be repeated", collect)
+    .option("--uses <count>", "only so many actions", count)
+    .option("--at <time>", 'start later, such as 2026-01-15T14:00Z or "2026-01-15T14:00 Europe/Berlin"', instant)
+    .addOption(new Option("--start <when>", "begin when it is approved, or with its first use").choices(["approval", "first-use"]))
+    .option("--use-by <duration>", "with --start first-use: over when it is not used within this time, such as 8h", duration)
     .option("--wait", "until somebody has decided; Ctrl-C takes the request back")
     .option(...jsonOption)
+    .addHelpText("after", help)
     .action(async (target: string, options: Options) => {
+      const { as, action, uses, at } = options
+      const first_use_within_ms = firstUse(options)
       const body = {
         target,
         duration_ms: options.for,
         reason: options.reason,
-        ...(options.as ? { as: [...options.as] } : {}),
-        ...(options.at === undefined ? {} : { starts_at: options.at }),
+        ...(as ? { as: [...as] } : {}),
+        ...(action ? { actions: [...action] } : {}),
+        ...(uses === undefined ? {} : { uses }),
+        ...(at === undefined ? {} : { starts_at: at }),
+        ...(first_use_within_ms === undefined ? {} : { first_use_within_ms }),
       }
       const asked = await (await context.api()).call("ask", { body }, { signal: context.io.signal })
       const request = options.wait && asked.status === "pending" ? await decided(context, asked) : asked
@@ -42,70 +62,10 @@ export const addRequest: AddVerb = (program, context) => {
     })
 }
 
-async function decided(context: Context, asked: RequestView): Promise<RequestView> {
-  const { io } = context
-  const api = await context.api()
-  io.error(`${waiting(context, asked)}\nWaiting for a decision; Ctrl-C takes the request back.\n`)
-  let request = asked
-  try {
-    while (request.status === "pending") {
-      request = await api.call("request", { id: asked.id, query: { wait_ms: limits.long_poll_ms_max } }, { signal: io.signal })
-    }
-    return request
-  } catch (failure) {
-    if (io.signal.aborted) {
-      await api.call("withdraw", { id: asked.id, body: {} })
-      io.error(`Request ${asked.id} was taken back.\n`)
-    }
-    throw failure
-  }
-}
-
-function answer(context: Context, request: RequestView): string {
-  const { id, grant, decisions } = request
-  const now = context.now()
-  switch (request.status) {
-    case "approved": {
-      if (!grant) return `Request ${id} was approved.`
-      const by = request.approvals_needed === 0 ? "by a rule" : `by ${visible(decisions.map((decision) => decision.by).join(", "))}`
-      const from = grant.starts_at > now ? ` from ${until(grant.starts_at, now)}` : ""
-      const use = context.useLine(grant.target, grant.as?.[0])
-      const words = `Request ${id} was approved ${by}: ${targetAs(grant.target, grant.as)}${from} until ${until(grant.ends_at, now)}, grant ${grant.id}.`
-      return use ? `${words}\n${use}` : words
-    }
-    case "pending":
-      return `${waiting(context, request)}\n\`${context.call} request ${visible(request.target)} … --wait\` waits for the decision.`
-    case "denied": {
-      const denial = decisions.find((decision) => decision.verdict === "deny")
-      return `Request ${id} was denied${denial ? ` by ${visible(denial.by)}: ${reasonOf(denial.reason)}` : ""}`
-    }
-    case "withdrawn":
-      return `Request ${id} was taken back.`
-    case "lapsed":
-      return `Nobody decided about request ${id} in time; it is over.`
-  }
-}
-
-function waiting(context: Context, { id, target, as, duration_ms, approvals_needed, decisions }: RequestView): string {
-  const left = approvals_needed - decisions.filter((decision) => decision.verdict === "approve").length
-  const people = left === 1 ? "one approval" : `${left} approvals`
-  return `Request ${id} for ${targetAs(target, as)}, ${formatDuration(duration_ms)}, needs ${people}. A colleague who may gives it with: ${context.call} approve ${id}`
-}
-
-export function duration(text: string): number {
-  const duration_ms = parseDuration(text)
-  if (duration_ms === undefined) throw new InvalidArgumentError("A duration looks like 90s, 15m, 1h30m or 2d.")
-  return duration_ms
-}
-
-function instant(text: string): number {
-  // Without a zone, Date would read it in the zone of whichever machine this is.
-  const at =
-    /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d/.test(text) && /(Z|UTC|[+-]\d\d:?\d\d)$/.test(text)
-      ? Date.parse(text.replace(/ ?UTC$/, "Z").replace(" ", "T"))
-      : NaN
-  if (Number.isNaN(at)) throw new InvalidArgumentError("A time says its zone: 2026-01-15T14:00Z or 2026-01-15T16:00+02:00.")
-  return at
+function firstUse({ start, useBy }: Options): number | undefined {
+  if ((start === "first-use") === (useBy !== undefined)) return useBy
+  const advice = "A grant that waits for its first use has a deadline for it: --start first-use --use-by 8h"
+  throw new Failure(useBy === undefined ? "--start first-use needs --use-by" : "--use-by needs --start first-use", advice, { status: 2 })
 }
 
 const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value]

@@ -4,7 +4,7 @@ import { formatDuration } from "../core/duration.ts"
 import { visible } from "../core/visible.ts"
 import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
 import { table } from "./table.ts"
-import { distance, reasonOf, targetAs } from "./words.ts"
+import { distance, limited, reasonOf, targetAs, usesOf } from "./words.ts"
 
 const heads = ["REQUEST", "WHO", "TARGET", "FOR", "ASKED", "STATUS", "REASON"]
 
@@ -27,17 +27,30 @@ export const addRequests: AddVerb = (program, context) => {
     })
 }
 
-export const requestTable = (requests: readonly RequestView[], now: number, columns: number): string =>
-  table(
+/** The table, and below it what those ask for that do not ask for everything: the exact words, for those who decide. */
+export function requestTable(requests: readonly RequestView[], now: number, columns: number): string {
+  const rows = table(
     heads,
     requests.map((request) => [
       String(request.id),
       visible(request.subject),
       targetAs(request.target, request.as),
-      formatDuration(request.duration_ms),
+      lasting(request),
       distance(request.created_at, now),
       request.status,
       reasonOf(request.reason),
     ]),
     { columns, nothing: "There are no requests." },
   )
+  const held = requests.filter(({ actions, status }) => actions !== null && status === "pending")
+  return [
+    rows,
+    ...held.flatMap(({ id, actions }) => ["", `Request ${id}: ${limited({ actions, uses_max: null, uses_left: null }).join("\n")}`]),
+  ].join("\n")
+}
+
+/** "1h", "30m more", "1h from first use, 3 uses" */
+function lasting({ duration_ms, extends_grant, first_use_within_ms, uses }: RequestView): string {
+  const how = extends_grant !== null ? " more" : first_use_within_ms !== null ? " from first use" : ""
+  return `${formatDuration(duration_ms)}${how}${uses === null ? "" : `, ${usesOf({ actions: null, uses_max: uses, uses_left: uses })}`}`
+}

@@ -3,6 +3,7 @@ import { addApprove } from "./approve.ts"
 import type { AddVerb } from "./context.ts"
 import { addDeny } from "./deny.ts"
 import { addDrop } from "./drop.ts"
+import { addExtend } from "./extend.ts"
 import { addGrants } from "./grants.ts"
 import { addKill } from "./kill.ts"
 import { addRequest } from "./request.ts"
@@ -21,6 +22,7 @@ export const sharedVerbs: readonly AddVerb[] = [
   addDeny,
   addWithdraw,
   addGrants,
+  addExtend,
   addRevoke,
   addDrop,
   addSessions,

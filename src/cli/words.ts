@@ -31,3 +31,30 @@ export const targetAs = (target: string, as: readonly string[] | null): string =
 
 /** A reason in its row: visible, and something even when there is none. */
 export const reasonOf = (reason: string): string => (reason === "" ? "(no reason given)" : visible(reason))
+
+/** How many actions, in words; undefined for any number. */
+export function usesOf({ uses_max, uses_left }: Limited): string | undefined {
+  if (uses_max === null) return undefined
+  return uses_left === uses_max || uses_left === null
+    ? uses_max === 1
+      ? "one use"
+      : `${uses_max} uses`
+    : `${uses_left} of ${uses_max} uses left`
+}
+
+export interface Limited {
+  readonly actions: readonly string[] | null
+  readonly uses_max: number | null
+  readonly uses_left: number | null
+}
+
+/** Lines that say what a grant or request is held to; none when it covers everything. */
+export function limited(what: Limited): string[] {
+  const uses = usesOf(what)
+  const { actions } = what
+  if (actions === null) return uses === undefined ? [] : [`Only for ${uses}; one is an action of any kind.`]
+  return [
+    `Only for ${actions.length === 1 ? "this action" : "these actions"}${uses === undefined ? "" : `, ${uses}`}:`,
+    ...actions.map((action) => `  ${visible(action)}`),
+  ]
+}

@@ -47,6 +47,9 @@ export interface GrantOptions {
   readonly for: string
   readonly as?: readonly string[]
   readonly reason?: string
+  readonly actions?: readonly string[]
+  readonly uses?: number
+  readonly first_use_within_ms?: number
 }
 
 /** What both kinds have. */
@@ -119,9 +122,10 @@ export class Sluice {
   async grant(person: Person, target: string, options: GrantOptions): Promise<GrantView> {
     const duration_ms = parseDuration(options.for)
     if (duration_ms === undefined) throw new Error(`not a duration: ${options.for}`)
-    const body = { target, duration_ms, reason: options.reason ?? "a test", ...(options.as ? { as: [...options.as] } : {}) }
+    const { by, for: _for, as, actions, reason = "a test", ...more } = options
+    const body = { target, duration_ms, reason, ...more, ...(as ? { as: [...as] } : {}), ...(actions ? { actions: [...actions] } : {}) }
     const asked = await this.api(person).call("ask", { body })
-    const { grant } = await this.api(options.by).call("approve", { id: asked.id, body: {} })
+    const { grant } = await this.api(by).call("approve", { id: asked.id, body: {} })
     if (!grant) throw new Error("approved, and no grant")
     return grant
   }

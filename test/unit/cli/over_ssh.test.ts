@@ -265,3 +265,68 @@ test("verbs: misuse is 2 and says how it is meant; refused is 1", async () => {
   const unknown = await ran(alice, ["request", "no-such-host", "--for", "1h"])
   assert.equal(unknown.err, (await ran(alice, ["request", "secret-host", "--for", "1h"])).err, "unknown and forbidden are the same")
 })
+
+test("verbs: single actions are asked for in the person's own words, and read by the approver as they would run", async () => {
+  const words = ["request", "prod-host", "--for", "1h", "--action", "systemctl", "restart", "*", "--action", "uptime", "--uses", "3"]
+  const asked = await ran(alice, [...words, "--reason", "INC-9"])
+  assert.equal(asked.status, 0, asked.err)
+  const lines = "Only for these actions, 3 uses:\n  systemctl restart *\n  uptime\n"
+  assert.ok(asked.out.includes(lines), asked.out)
+  const [, id = ""] = /Request (\d+)/.exec(asked.out) ?? []
+  const list = await ran(bob, ["requests", "--pending"])
+  assert.match(list.out, new RegExp(`\\n${id} .* 1h, 3 uses .*`))
+  assert.ok(list.out.includes(`Request ${id}: Only for these actions:\n  systemctl restart *\n  uptime\n`), list.out)
+  const approved = await ran(bob, ["approve", id])
+  assert.ok(approved.out.includes("  action  systemctl restart *\n  action  uptime\n  uses    3 uses\n"), approved.out)
+  const mine = await ran(alice, ["grants"])
+  const [grant = ""] = /g_\w{16}/.exec(approved.out) ?? []
+  assert.match(mine.out, new RegExp(`\\n${grant} .*, 3 uses\\n`))
+  assert.ok(mine.out.includes(`${grant}: Only for these actions:\n  systemctl restart *\n  uptime\n`), mine.out)
+})
+
+test("verbs: an action that would forge the approver's page is shown as its escapes, and one that is none says why", async () => {
+  const forged = "uptime\n  uses    none\u202e"
+  const { id } = await json<RequestView>(alice, "request", "prod-host", "--for", "1h", "--action", forged)
+  const approved = await ran(bob, ["approve", String(id)])
+  assert.ok(approved.out.includes("  action  uptime\\n  uses    none\\u{202e}\n"), approved.out)
+  for (const wrong of [
+    ["--action", "sha256:1"],
+    ["--uses", "0"],
+    ["--uses", "many"],
+  ]) {
+    const { status, err } = await ran(alice, ["request", "prod-host", "--for", "1h", ...wrong])
+    assert.equal(status, 2, err)
+    assert.match(err, /64 hexadecimal digits|whole number/)
+  }
+})
+
+test("verbs: a grant that waits for its first use says its deadline, and wants one", async () => {
+  const words = ["request", "prod-host", "--for", "1h", "--as", "deploy", "--start", "first-use"]
+  const without = await ran(alice, words)
+  assert.deepEqual([without.status, without.out], [2, ""])
+  assert.match(without.err, /--start first-use --use-by 8h/)
+  assert.equal((await ran(alice, ["request", "prod-host", "--for", "1h", "--use-by", "8h"])).status, 2)
+  const { id } = await json<RequestView>(alice, ...words, "--use-by", "8h")
+  const approved = await ran(bob, ["approve", String(id)])
+  assert.match(approved.out, /\n {2}start {3}with its first use, before .* \(in 8h\)\n/)
+  assert.match((await ran(alice, ["grants"])).out, /1h from its first use, before \d\d/)
+})
+
+test("verbs: extend asks for a later end of the same grant, and the one who approves reads until when", async () => {
+  const { id } = await json<RequestView>(alice, "request", "prod-host", "--for", "1h", "--as", "root", "--action", "id")
+  const [grant = ""] = /g_\w{16}/.exec((await ran(bob, ["approve", String(id)])).out) ?? []
+  const asked = await ran(alice, ["extend", grant, "--for", "30m", "--reason", "still", "at", "it"])
+  assert.equal(asked.status, 0, asked.err)
+  const [, extension = ""] =
+    new RegExp(`^Request (\\d+) to extend prod-host as root \\(grant ${grant}\\) until .* \\(in 1h(?:29|30)m.*\\) needs one approval`).exec(
+      asked.out,
+    ) ?? []
+  assert.ok(extension, asked.out)
+  assert.match((await ran(bob, ["requests"])).out, new RegExp(`\\n${extension} .* 30m more .*still at it`))
+  const approved = await ran(bob, ["approve", extension])
+  assert.match(approved.out, new RegExp(`for {5}30m more\\n {2}end {5}until .*\\n {2}grant {3}${grant}`))
+  await ran(alice, ["drop", grant])
+  const late = await ran(alice, ["extend", grant, "--for", "30m"])
+  assert.equal(late.status, 1)
+  assert.match(late.err, /the grant has ended, and nothing brings it back/)
+})

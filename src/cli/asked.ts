@@ -1,0 +1,79 @@
+// What became of a request, in words for the one who asked: while it waits, when it is decided, and what its grant is for.
+import type { GrantView, RequestView } from "../api/schema.ts"
+import { formatDuration } from "../core/duration.ts"
+import { limits } from "../core/limits.ts"
+import { visible } from "../core/visible.ts"
+import type { Context } from "./context.ts"
+import { limited, reasonOf, targetAs, until } from "./words.ts"
+
+/** Stays until somebody has decided. Ctrl-C takes the request back, so that no approver reads what nobody waits for. */
+export async function decided(context: Context, asked: RequestView): Promise<RequestView> {
+  const { io } = context
+  const api = await context.api()
+  io.error(`${waiting(context, asked)}\nWaiting for a decision; Ctrl-C takes the request back.\n`)
+  let request = asked
+  try {
+    while (request.status === "pending") {
+      request = await api.call("request", { id: asked.id, query: { wait_ms: limits.long_poll_ms_max } }, { signal: io.signal })
+    }
+    return request
+  } catch (failure) {
+    if (io.signal.aborted) {
+      await api.call("withdraw", { id: asked.id, body: {} })
+      io.error(`Request ${asked.id} was taken back.\n`)
+    }
+    throw failure
+  }
+}
+
+export function answer(context: Context, request: RequestView): string {
+  const { id, grant, decisions } = request
+  switch (request.status) {
+    case "approved":
+      return grant ? given(context, request, grant) : `Request ${id} was approved.`
+    case "pending": {
+      const again = request.extends_grant === null ? `request ${visible(request.target)}` : `extend ${request.extends_grant}`
+      return `${waiting(context, request)}\n\`${context.call} ${again} … --wait\` waits for the decision.`
+    }
+    case "denied": {
+      const denial = decisions.find((decision) => decision.verdict === "deny")
+      return `Request ${id} was denied${denial ? ` by ${visible(denial.by)}: ${reasonOf(denial.reason)}` : ""}`
+    }
+    case "withdrawn":
+      return `Request ${id} was taken back.`
+    case "lapsed":
+      return `Nobody decided about request ${id} in time; it is over.`
+  }
+}
+
+function given(context: Context, request: RequestView, grant: GrantView): string {
+  const { id, decisions, approvals_needed, extends_grant } = request
+  const now = context.now()
+  const by = approvals_needed === 0 ? "by a rule" : `by ${visible(decisions.map((decision) => decision.by).join(", "))}`
+  const what = targetAs(grant.target, grant.as)
+  if (extends_grant !== null)
+    return `Request ${id} was approved ${by}: ${what} until ${until(grant.ends_at, now)}, grant ${grant.id}. Open sessions go on.`
+  const from = grant.starts_at > now ? ` from ${until(grant.starts_at, now)}` : ""
+  const time =
+    grant.first_use_ms === null
+      ? `until ${until(grant.ends_at, now)}`
+      : `for ${formatDuration(grant.first_use_ms)} from its first use, which must come before ${until(grant.ends_at, now)}`
+  const use = context.useLine(grant.target, grant.as?.[0])
+  return [`Request ${id} was approved ${by}: ${what}${from} ${time}, grant ${grant.id}.`, ...limited(grant), ...(use ? [use] : [])].join(
+    "\n",
+  )
+}
+
+function waiting(context: Context, request: RequestView): string {
+  const { id, target, as, duration_ms, approvals_needed, decisions, extends_grant, extends_to } = request
+  const left = approvals_needed - decisions.filter((decision) => decision.verdict === "approve").length
+  const people = left === 1 ? "one approval" : `${left} approvals`
+  const what =
+    extends_grant === null || extends_to === null
+      ? `for ${targetAs(target, as)}, ${formatDuration(duration_ms)},`
+      : `to extend ${targetAs(target, as)} (grant ${extends_grant}) until ${until(extends_to, context.now())}`
+  return [
+    `Request ${id} ${what} needs ${people}. A colleague who may gives it with: ${context.call} approve ${id}`,
+    ...limited({ actions: request.actions, uses_max: request.uses, uses_left: request.uses }),
+  ].join("\n")
+}
