@@ -130,7 +130,13 @@ class Downstream {
     const { gate, admission } = connection
     const now = gate.clock.now()
     const incoming: Incoming = { request, response, gate, at: now, line, headers, authorization, body, expects, upgrade }
-    if (admission && admission.token === token && admission.target === route.target && now < admission.until && !admission.http.over) {
+    if (
+      admission &&
+      admission.token === token &&
+      admission.target === route.target &&
+      now < admission.until &&
+      admission.http.serves(gate)
+    ) {
       const identity = admission.http.identity(now)
       if (identity !== undefined) {
         return new Exchange(incoming, admission.http).begin(identity)

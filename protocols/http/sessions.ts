@@ -61,7 +61,7 @@ export class HttpSessions {
     const address = gate.address.slice(0, gate.address.lastIndexOf(":"))
     const key = JSON.stringify([identity.subject, identity.groups, target, address])
     const live = this.#live.get(key)
-    if (live && !live.over) return live
+    if (live?.serves(gate)) return live
     const opening = this.#opening.get(key)
     if (opening) return opening
     const opened = this.#open({ gate, identity, target, key }).finally(() => this.#opening.delete(key))

@@ -87,7 +87,9 @@ export class Grants {
       const request = grant && (await change.request(grant.request))
       if (!grant || !request || !maySee(caller.person, request)) throw new GatewayError("not_found")
       if (!may(request)) throw new GatewayError("forbidden")
-      if (grant.status !== "active" || now >= grant.ends_at) throw new GatewayError("over")
+      // A spent one may still be at work on its last use.
+      const open = (grant.status === "active" || grant.status === "spent") && now < grant.ends_at
+      if (!open) throw new GatewayError("over")
       const ended: GrantView = {
         ...grant,
         status,

@@ -50,7 +50,10 @@ const table = {
     kind: "access",
     say: (facts) => `you have no access to this target now.${facts.ask ? ` Ask for it: ${facts.ask}` : ""}`,
   },
-  action_denied: { kind: "access", say: (facts) => `your grant does not cover this action${facts.what ? `: ${facts.what}` : ""}` },
+  action_denied: {
+    kind: "access",
+    say: ({ what, ask }) => `your grant does not cover this action${what ? `: ${what}` : ""}${ask ? `. Ask for it: ${ask}` : ""}`,
+  },
   forbidden: { kind: "access", say: constant("you may not do that") },
   own_request: { kind: "access", say: constant("nobody approves their own request") },
   not_askable: { kind: "access", say: constant("no rule lets you ask for this") },

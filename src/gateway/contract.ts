@@ -73,6 +73,8 @@ export interface Gate {
   reaches(identity: Identity, target: string, port: number): Promise<boolean>
   /** The grant check. Throws `no_grant` (also for an unknown target, and for one of another protocol), `stale`, `shutdown`. */
   open(opening: Opening): Promise<Session>
+  /** Whether `open` would lend the grant of this session again, and no better one has come: for what shares one session for long. */
+  prefers(session: Session): boolean
   /** Server-side TLS over `client`, with the gateway's certificate. Bytes already read must be `unshift`ed first. */
   secure(client: Duplex, options?: { readonly alpn?: readonly string[] }): Promise<Duplex>
 }

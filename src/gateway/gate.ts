@@ -155,6 +155,13 @@ export class ClientGate implements Gate {
     return asSession(session)
   }
 
+  prefers({ identity, target, grant }: Session): boolean {
+    const grants = this.#threshold.cache.known(identity.subject, target.name)
+    if (!grants) return true // forgotten, not changed
+    const wanted = { subject: identity.subject, target: target.name, as: undefined }
+    return bestGrant(grants, wanted, this.clock.now())?.id === grant.id
+  }
+
   secure(client: Duplex, { alpn }: { readonly alpn?: readonly string[] } = {}): Promise<Duplex> {
     return new Promise((resolve, reject) => {
       const secured = new TLSSocket(client, {

@@ -128,7 +128,7 @@ export class LiveSession implements Omit<Session, symbol> {
     // The timer may be late: the process was busy, or the clock has jumped.
     if (this.#options.clock.now() >= this.#grant.ends_at) this.cut("expired")
     if (this.#over) return { verdict: "deny", error: this.#ending }
-    if (!this.covers(action)) return this.#deny(action, new GatewayError("action_denied", { session: this.id, ...shellWords(action) }))
+    if (!this.covers(action)) return this.#deny(action, this.#uncovered(action))
     if (this.#spent) return this.#deny(action, this.#reason("spent"))
     if (this.#grant.uses_left !== null) return { verdict: "hold", decided: this.#claim(action) }
     return this.#allow(action)
@@ -255,6 +255,12 @@ export class LiveSession implements Omit<Session, symbol> {
     })
   }
 
+  /** A shell is more than one action, so no scope names it: said to the one who wonders. */
+  #uncovered({ kind }: Action): GatewayError {
+    const shell = kind === "ssh.shell" ? { what: "it is for single commands, and a shell cannot be held to them" } : {}
+    return new GatewayError("action_denied", { session: this.id, ask: this.#options.ask(this.target.name), ...shell })
+  }
+
   #fail(failure: unknown): never {
     const error = GatewayError.from(failure, "target_unreachable").with({ session: this.id })
     this.#options.log.warn({ err: error, code: error.code }, "the target failed")
@@ -315,10 +321,6 @@ export class LiveSession implements Omit<Session, symbol> {
     this.#settle()
   }
 }
-
-/** A shell is more than one action, so no scope names it: said to the one who wonders. */
-const shellWords = ({ kind }: Action): { what?: string } =>
-  kind === "ssh.shell" ? { what: "it is for single commands, and a shell cannot be held to them" } : {}
 
 /** The brand is only ever given here, to a session that has been opened with a grant that covers it. */
 export function asSession(session: LiveSession): Session {

@@ -90,6 +90,19 @@ export function grantPromises(driver: Driver, setUp: () => Promise<Rig>): void {
     await until(() => harness.reports.some((report) => report.event === "ended" && report.ended_why === "expired"))
   })
 
+  test("what the last use is doing is cut like anything else when the grant is revoked", async () => {
+    const rig = await setUp()
+    const { harness, target } = rig
+    const grant = harness.grant("shop", uses(1))
+    const visit = await inside(rig)
+    await visit.begin("endless")
+    await until(() => target.actions.includes("endless"))
+    harness.change(grant, { status: "revoked", uses_left: 0 })
+    await visit.closed
+    await until(() => target.open === 0)
+    await until(() => harness.reports.some((report) => report.event === "ended" && report.ended_why === "revoked"))
+  })
+
   test("a use that cannot be taken is refused and the target never sees it; the session goes on", async () => {
     const rig = await setUp()
     const { harness, target } = rig

@@ -85,6 +85,19 @@ test("grants: each use is taken once, however many gateways ask at once; with th
   assert.deepEqual(codeOf(await use(service, grant.id)), [409, "over"])
 })
 
+test("grants: one that is spent can still be revoked or dropped, for what its last use is doing", async (t) => {
+  const service = await startService(t)
+  for (const [who, how, status] of [
+    ["bob", "revoke", "revoked"],
+    ["alice", "drop", "dropped"],
+  ] as const) {
+    const grant = await grantFor(service, { uses: 1 })
+    await use(service, grant.id)
+    assert.equal((await service.call(who, `POST /v1/grants/${grant.id}/${how}`, {})).body.status, status)
+    assert.deepEqual(codeOf(await service.call(who, `POST /v1/grants/${grant.id}/${how}`, {})), [409, "over"])
+  }
+})
+
 test("grants: a grant that counts nothing is not used up, and one that has not begun has no uses yet", async (t) => {
   const service = await startService(t)
   const whole = await grantFor(service, {})

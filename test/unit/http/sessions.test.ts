@@ -40,6 +40,27 @@ suite("http: sessions", () => {
     )
   })
 
+  test("one whose grant covers only some gives way to a better grant, on the same connection too; what it has begun goes on", async () => {
+    const rig = await createRig({ granted: false })
+    const { harness } = rig
+    harness.grant("shop", { actions: ["GET /some"] })
+    const client = rig.send(rig.get("/some"))
+    assert.equal((await client.answer()).status, 200)
+    client.write(rig.get("/other"))
+    const { status, body } = await client.answer()
+    assert.equal(status, 403)
+    assert.match(body, /your grant does not cover this action\. Ask for it: ssh gateway request shop/)
+    assert.equal(started(rig).length, 1, "a refusal opens nothing")
+    harness.grant("shop")
+    for (const path of ["/other", "/some"]) {
+      client.write(rig.get(path))
+      assert.equal((await client.answer()).status, 200)
+    }
+    assert.equal((await rig.send(rig.get("/other")).answer()).status, 200)
+    assert.equal(started(rig).length, 2)
+    assert.equal(harness.sessions.size, 2, "the first one ends when it has been idle")
+  })
+
   test("two people on one connection never share one, whatever came before", async () => {
     const rig = await createRig()
     const client = rig.send(rig.get("/"))
