@@ -2,7 +2,7 @@
 // exchange: one reading of it, whose target, who, may they. It answers what stops on that way.
 import { createServer, ServerResponse, STATUS_CODES, type IncomingMessage, type Server } from "node:http"
 import type { Duplex } from "node:stream"
-import type { Timer } from "../../src/core/clock.ts"
+import type { Millis, Timer } from "../../src/core/clock.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
 import type { Gate, Host, Serve } from "../../src/gateway/contract.ts"
@@ -130,13 +130,7 @@ class Downstream {
     const { gate, admission } = connection
     const now = gate.clock.now()
     const incoming: Incoming = { request, response, gate, at: now, line, headers, authorization, body, expects, upgrade }
-    if (
-      admission &&
-      admission.token === token &&
-      admission.target === route.target &&
-      now < admission.until &&
-      admission.http.serves(gate)
-    ) {
+    if (admission && admission.token === token && admission.target === route.target && stillGood(admission, gate, now)) {
       const identity = admission.http.identity(now)
       if (identity !== undefined) {
         return new Exchange(incoming, admission.http).begin(identity)
@@ -205,6 +199,10 @@ class Downstream {
     return { cancel: () => timer.cancel() }
   }
 }
+
+/** The token has not run out, its login has not ended, nor has the session it opened. */
+const stillGood = ({ identity, http }: Admission, gate: Gate, now: Millis): boolean =>
+  now < identity.until && http.serves(gate) && gate.stands(identity)
 
 /** For an upgrade that is answered with a plain response: Node has let go of the connection by then. */
 function responseOver(request: IncomingMessage, socket: Duplex): ServerResponse {

@@ -1,7 +1,7 @@
 // One session for everything that one person does on one target from one address, whichever connections it comes over: browsers
 // open six, scripts a new one for each request. Finds it and opens it once. It does not read HTTP.
 import { LRUCache } from "lru-cache"
-import type { Clock, Millis } from "../../src/core/clock.ts"
+import type { Clock } from "../../src/core/clock.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import type { Identity } from "../../src/core/identity.ts"
 import { limits } from "../../src/core/limits.ts"
@@ -14,7 +14,7 @@ import type { IdentitySigner } from "./identity_jwt.ts"
 export interface Admission {
   readonly token: string
   readonly target: string
-  readonly until: Millis
+  readonly identity: Identity
   readonly http: HttpSession
 }
 
@@ -43,14 +43,14 @@ export class HttpSessions {
     applicant.gate.settled()
     const http = await this.#session(applicant, identity)
     await http.identify()
-    return { token, target, until: identity.until, http }
+    return { token, target, identity, http }
   }
 
   /** Checks a signature once for a token and target; after that the identity is remembered as long as the token lasts. */
   async #identify({ gate, token, target }: Applicant): Promise<Identity> {
     const key = `${target} ${token}`
     const known = this.#known.get(key)
-    if (known && this.#clock.now() < known.until) return known
+    if (known && this.#clock.now() < known.until && gate.stands(known)) return known
     const identity = await gate.identify({ kind: "token", token: new Secret(token), target })
     this.#known.set(key, identity)
     return identity

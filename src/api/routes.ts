@@ -53,6 +53,8 @@ export const routes = {
   lookup: { method: "GET", path: "/v1/gateway/grants", who: "gateway", summary: "Grants of ?subject= on ?target=" },
   begin: { method: "POST", path: "/v1/gateway/grants/:id/begin", who: "gateway", summary: "Begin a grant that waits for its first use" },
   use: { method: "POST", path: "/v1/gateway/grants/:id/use", who: "gateway", summary: "Take one use of a grant that counts them" },
+  person: { method: "GET", path: "/v1/gateway/people", who: "gateway", summary: "Whether ?subject= may open something, and their groups" },
+  login: { method: "GET", path: "/v1/gateway/logins", who: "gateway", summary: "Whether the login ?id= is still good" },
   report: { method: "POST", path: "/v1/gateway/sessions", who: "gateway", summary: "Sessions that started and ended" },
   feed: {
     method: "GET",
@@ -85,5 +87,7 @@ export interface Shapes {
   lookup: { query: { subject: string; target: string }; answer: schema.GrantsAnswer }
   begin: { id: string; body: z.input<typeof schema.beginning>; answer: schema.GrantView }
   use: { id: string; body: z.input<typeof schema.claim>; answer: schema.GrantView }
+  person: { query: { subject: string }; answer: schema.PersonStanding }
+  login: { query: { id: string }; answer: schema.LoginStanding }
   report: { body: schema.SessionReports; answer: Record<string, never> }
 }

@@ -1,7 +1,7 @@
 // The approval service's HTTP API as values: what is sent, what is answered. The service checks with these, the OpenAPI page
 // is made from them, and the clients are typed by them. Times are milliseconds since the Unix epoch.
 import { z } from "zod"
-import type { GrantId, RequestId, SessionId } from "../core/ids.ts"
+import type { GrantId, LoginId, RequestId, SessionId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
 
 const millis = z.int().nonnegative()
@@ -16,6 +16,7 @@ export const words = z
 /** Checked text becomes a branded id here and nowhere else. */
 export const requestId = z.coerce.number().int().positive() as unknown as z.ZodType<RequestId, number>
 export const grantId = z.string().regex(/^g_[0-9a-z]{16}$/) as unknown as z.ZodType<GrantId, string>
+export const loginId = z.string().regex(/^l_[0-9a-z]{16}$/) as unknown as z.ZodType<LoginId, string>
 export const sessionId = z.string().regex(/^s_[0-9a-z]{16}$/) as unknown as z.ZodType<SessionId, string>
 
 export const grant = z
@@ -128,6 +129,10 @@ export const askable = z
     reason_required: z.boolean(),
   })
   .meta({ id: "AskableTarget" })
+/** Whether somebody may open something now, and their groups. */
+export const personStanding = z.object({ subject: name, groups: z.array(name), disabled: z.boolean(), revision: z.int() })
+/** `ended`: by its person, by an administrator, or because its person is not there any more. */
+export const loginStanding = z.object({ id: loginId, subject: name, expires_at: millis, ended: z.boolean(), revision: z.int() })
 export const whoami = z.object({ subject: name, groups: z.array(name), admin: z.boolean() }).meta({ id: "Identity" })
 
 // Between a gateway and the service.
@@ -167,6 +172,8 @@ export const feedLine = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("hello"), sequence: z.int() }),
   z.object({ kind: z.literal("beat"), sequence: z.int() }),
   z.object({ kind: z.literal("grant"), sequence: z.int(), grant }),
+  z.object({ kind: z.literal("person"), sequence: z.int(), person: personStanding }),
+  z.object({ kind: z.literal("login"), sequence: z.int(), login: loginStanding }),
   z.object({ kind: z.literal("kill"), sequence: z.int(), session: sessionId, by: name, reason: z.string() }),
 ])
 
@@ -175,6 +182,8 @@ export type RequestView = z.infer<typeof request>
 export type SessionView = z.infer<typeof session>
 export type NewRequest = z.input<typeof newRequest>
 export type AskableTarget = z.infer<typeof askable>
+export type PersonStanding = z.infer<typeof personStanding>
+export type LoginStanding = z.infer<typeof loginStanding>
 export type Whoami = z.infer<typeof whoami>
 export type TokenWanted = z.infer<typeof tokenWanted>
 export type TokenAnswer = z.infer<typeof token>

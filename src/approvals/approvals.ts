@@ -15,9 +15,11 @@ import { Feed } from "./feed.ts"
 import { gatewayRoutes } from "./gateway_routes.ts"
 import { GrantUses } from "./grant_uses.ts"
 import { Grants } from "./grants.ts"
+import { Logins } from "./logins.ts"
 import { Notifier } from "./notifications/notifier.ts"
 import { SlackAnswers } from "./notifications/slack_answers.ts"
 import { openApi } from "./openapi.ts"
+import { People } from "./people.ts"
 import { personRoutes } from "./person_routes.ts"
 import { Requests } from "./requests.ts"
 import { createServer } from "./server.ts"
@@ -50,15 +52,17 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
   logChanges(store, log)
   const grants = new Grants({ store, clock })
   const sessions = new Sessions({ store, clock })
-  const requests = new Requests({ store, config, clock })
+  const people = new People({ config, store, log })
+  const logins = new Logins({ store, people, clock })
+  const requests = new Requests({ store, config, people, clock })
   const waiters = new Waiters({ store, clock })
   const feed = new Feed({ store, clock, log })
   const notifier = new Notifier({ store, config, clock, log })
-  const slack = new SlackAnswers({ store, config, clock, log, requests })
+  const slack = new SlackAnswers({ store, config, people, clock, log, requests })
   const server = createServer({
-    callers: new Callers({ config, verifier, gatewayKey }),
+    callers: new Callers({ config, people, logins, verifier, gatewayKey }),
     person: personRoutes({ config, requests, grants, sessions, waiters }),
-    gateway: gatewayRoutes({ config, grants, uses: new GrantUses({ store, clock }), sessions, issuer, log }),
+    gateway: gatewayRoutes({ people, logins, grants, uses: new GrantUses({ store, clock }), sessions, issuer, log }),
     feed,
     slack,
     jwks: issuer.jwks,

@@ -8,37 +8,52 @@ import { limits } from "../core/limits.ts"
 import type { Secret } from "../core/secret.ts"
 import type { TokenVerifier } from "../identity/tokens.ts"
 import type { Caller } from "./journal.ts"
-import { personOf } from "./policy.ts"
+import type { Logins } from "./logins.ts"
+import type { People } from "./people.ts"
+import type { LoginRecord } from "./people_store.ts"
+import { type Person, personOf } from "./policy.ts"
 
 export interface CallersOptions {
   readonly config: Config
+  readonly people: People
+  readonly logins: Logins
   readonly verifier: TokenVerifier
   readonly gatewayKey: Secret
 }
 
 export class Callers {
   readonly #config: Config
+  readonly #people: People
+  readonly #logins: Logins
   readonly #verifier: TokenVerifier
   readonly #gatewayDigest: Buffer
 
-  constructor({ config, verifier, gatewayKey }: CallersOptions) {
+  constructor({ config, people, logins, verifier, gatewayKey }: CallersOptions) {
     this.#config = config
+    this.#people = people
+    this.#logins = logins
     this.#verifier = verifier
     this.#gatewayDigest = digest(gatewayKey.reveal())
   }
 
-  /** Throws `unauthenticated`. Groups and the very existence of the user are the config's word now, not the token's of then. */
+  /** Throws `unauthenticated`. Groups, the very existence of the user and the end of a login are our word now, not the token's of then. */
   async person(message: IncomingMessage): Promise<Caller> {
-    const { subject } = await this.#verifier.verify(bearer(message), { use: "api" })
-    const user = this.#config.identity.users.find(({ name }) => name === subject)
-    if (!user) throw new GatewayError("unauthenticated")
-    return { person: personOf(user, this.#config.policy), proof: null, from: addressOf(message) }
+    const { subject, login: id } = await this.#verifier.verify(bearer(message), { use: "api" })
+    const [known, login] = await Promise.all([this.#people.find(subject), id && this.#logins.live(id)])
+    if (!known || (id !== undefined && login?.subject !== subject)) throw new GatewayError("unauthenticated")
+    return callerOf(personOf(known, this.#config.policy), { login, from: addressOf(message) })
   }
 
   /** Throws `unauthenticated`. */
   gateway(message: IncomingMessage): void {
     if (!timingSafeEqual(digest(bearer(message)), this.#gatewayDigest)) throw new GatewayError("unauthenticated")
   }
+}
+
+/** Somebody at work, with what is known of the login behind it. */
+export function callerOf(person: Person, { login, from }: { readonly login: LoginRecord | undefined; readonly from: string }): Caller {
+  const proof = login && login.auth_time !== null ? { at: login.auth_time, acr: login.acr } : null
+  return { person, proof, login: login?.id ?? null, from }
 }
 
 /** The peer of the connection, as host:port; what a header claims does not count. */

@@ -2,11 +2,12 @@
 // subscriber reads the log from its own place, so one that joins while changes commit misses none and sees none twice; one that
 // does not read is let go, and resumes from its sequence.
 import type { Writable } from "node:stream"
-import type { FeedLine, GrantView } from "../api/schema.ts"
+import type { FeedLine, GrantView, LoginStanding, PersonStanding } from "../api/schema.ts"
 import type { Clock } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
 import type { Log } from "../observe/log.ts"
+import { fed } from "./store/reads.ts"
 import type { EventKind, EventRecord, Store } from "./store.ts"
 
 export interface FeedOptions {
@@ -15,7 +16,7 @@ export interface FeedOptions {
   readonly log: Log
 }
 
-const pushed: ReadonlySet<EventKind> = new Set(["grant.made", "grant.revoked", "grant.dropped", "session.killed"])
+const pushed: ReadonlySet<EventKind> = new Set(fed)
 
 export class Feed {
   readonly #options: FeedOptions
@@ -132,6 +133,8 @@ class Subscriber {
 
 function lineOf({ kind, sequence, detail, session, by, reason }: EventRecord): FeedLine {
   if (kind === "session.killed" && session) return { kind: "kill", sequence, session, by, reason }
+  if (kind === "login.ended") return { kind: "login", sequence, login: detail as LoginStanding }
+  if (kind.startsWith("person.")) return { kind: "person", sequence, person: detail as PersonStanding }
   // The grant as that change left it, not as it is by now: a resumed feed tells the same story.
   return { kind: "grant", sequence, grant: detail as GrantView }
 }

@@ -1,16 +1,18 @@
 // The routes that gateways use, but the feed, which is a stream of its own.
 import type { RouteName, Shapes } from "../api/routes.ts"
-import type { Config } from "../config/config.ts"
 import { GatewayError } from "../core/errors.ts"
 import type { TokenIssuer } from "../identity/tokens.ts"
 import type { Log } from "../observe/log.ts"
 import type { GrantUses } from "./grant_uses.ts"
 import type { Grants } from "./grants.ts"
+import type { Logins } from "./logins.ts"
+import type { People } from "./people.ts"
 import type { Sessions } from "./sessions.ts"
 import type { Input } from "./wire.ts"
 
 export interface GatewayDomain {
-  readonly config: Config
+  readonly people: People
+  readonly logins: Logins
   readonly grants: Grants
   readonly uses: GrantUses
   readonly sessions: Sessions
@@ -18,7 +20,7 @@ export interface GatewayDomain {
   readonly log: Log
 }
 
-export type GatewayRoute = "token" | "lookup" | "begin" | "use" | "report"
+export type GatewayRoute = "token" | "lookup" | "begin" | "use" | "person" | "login" | "report"
 
 export interface GatewayCall<Name extends RouteName> extends Input<Name> {
   /** The network address of the gateway. */
@@ -27,10 +29,10 @@ export interface GatewayCall<Name extends RouteName> extends Input<Name> {
 
 export type GatewayRoutes = { readonly [Name in GatewayRoute]: (call: GatewayCall<Name>) => Promise<Shapes[Name]["answer"]> }
 
-export function gatewayRoutes({ config, grants, uses, sessions, issuer, log }: GatewayDomain): GatewayRoutes {
+export function gatewayRoutes({ people, logins, grants, uses, sessions, issuer, log }: GatewayDomain): GatewayRoutes {
   return {
     token: async ({ body: { subject, use, target, via }, from }) => {
-      if (!config.identity.users.some(({ name }) => name === subject)) throw new GatewayError("not_found")
+      if (!(await people.find(subject))) throw new GatewayError("not_found")
       if ((use === "target") !== (target !== undefined))
         throw new GatewayError("invalid", { what: 'a target goes with use "target", and only with that' })
       const issued = await issuer.issue({ subject, via, use, ...(target === undefined ? {} : { target }) })
@@ -40,9 +42,16 @@ export function gatewayRoutes({ config, grants, uses, sessions, issuer, log }: G
     lookup: ({ query: { subject, target } }) => grants.lookup(subject, target),
     begin: ({ params, body: { gateway }, from }) => uses.begin(params.id, { gateway, from }),
     use: ({ params, body: { gateway, session, action }, from }) => uses.use(params.id, { gateway, from, session, action }),
+    person: async ({ query: { subject } }) => found(await people.standing(subject)),
+    login: async ({ query: { id } }) => found(await logins.standing(id)),
     report: async ({ body, from }) => {
       await sessions.report(body, from)
       return {}
     },
   }
+}
+
+function found<T>(thing: T | undefined): T {
+  if (thing === undefined) throw new GatewayError("not_found")
+  return thing
 }

@@ -1,6 +1,7 @@
 // The audit log's pen: every change of state writes its event here, inside the change that makes it. Who, when, from where, why,
 // by which rule, and what it left behind.
 import type { Millis } from "../core/clock.ts"
+import type { LoginId } from "../core/ids.ts"
 import type { Change, EventRecord } from "./store.ts"
 import type { Person } from "./policy.ts"
 
@@ -17,6 +18,8 @@ export interface Caller {
   readonly person: Person
   /** Null: the credential behind the call says nothing of a login (a token fetched with an SSH key). */
   readonly proof: Proof | null
+  /** The login behind the call; null as above. */
+  readonly login: LoginId | null
   /** The network address the call came from. */
   readonly from: string
 }

@@ -22,7 +22,7 @@ export interface Ruling {
   readonly name: string
 }
 
-export function personOf(user: User, policy: Policy): Person {
+export function personOf(user: Pick<User, "name" | "groups">, policy: Policy): Person {
   const { name, groups } = user
   const deciders = new Set(policy.access.flatMap(({ approve }) => (approve === "auto" ? [] : approve.by)))
   return { name, groups, admin: isOneOf({ name, groups }, policy.admins), decides_as: [name, ...groups].filter((one) => deciders.has(one)) }

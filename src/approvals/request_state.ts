@@ -62,14 +62,22 @@ export function sameQuestion(
   )
 }
 
+/** The rules as they are, and the one who asks as they are: undefined when they are not there any more. */
+export interface RulesNow extends Pick<Config, "policy" | "targets"> {
+  readonly asker: Pick<Person, "name" | "groups"> | undefined
+}
+
 /**
  * A request waits under the rules as they were; the rules as they are must still allow it and still let `decider` approve.
  * Answers how many they want. Throws `over` when nobody could ask for it any more, `forbidden` when it is only `decider` who lost the right.
  */
-export function stillRuledBy(config: Config, request: RequestRecord, decider: Person): { readonly approvals_needed: number } {
-  const asker = config.identity.users.find(({ name }) => name === request.subject)
-  const target = config.targets.find(({ name }) => name === request.target)
-  const ruling = asker && target && rulingFor(config.policy, asker, target)
+export function stillRuledBy(
+  { policy, targets, asker }: RulesNow,
+  request: RequestRecord,
+  decider: Person,
+): { readonly approvals_needed: number } {
+  const target = targets.find(({ name }) => name === request.target)
+  const ruling = asker && target && rulingFor(policy, asker, target)
   if (!target || !ruling) throw new GatewayError("over")
   const covered = coveredBy(ruling, target, request)
   // It was asked for all accounts, and the rule now gives only some: what was asked for can no longer be given.

@@ -15,12 +15,14 @@ import { makeGrant } from "./grants.ts"
 import { type Asked, checkBounds, checkStart, file, newRecord } from "./filing.ts"
 import { type Actor, byPerson, byRule, type Caller, note } from "./journal.ts"
 import { checkAsked, mayDecide, maySee, type Person, type Ruling, rulingFor, seenBy } from "./policy.ts"
+import type { People } from "./people.ts"
 import { approvals, sameQuestion, stillRuledBy, viewOf } from "./request_state.ts"
 import type { Change, DecisionRecord, NewRequestRecord, RequestRecord, Store } from "./store.ts"
 
 export interface RequestsOptions {
   readonly store: Store
   readonly config: Config
+  readonly people: People
   readonly clock: Clock
 }
 
@@ -35,11 +37,13 @@ interface Filed {
 export class Requests {
   readonly #store: Store
   readonly #config: Config
+  readonly #people: People
   readonly #clock: Clock
 
-  constructor({ store, config, clock }: RequestsOptions) {
+  constructor({ store, config, people, clock }: RequestsOptions) {
     this.#store = store
     this.#config = config
+    this.#people = people
     this.#clock = clock
   }
 
@@ -145,7 +149,10 @@ export class Requests {
       if (said) return viewOf(request, person, now) // sent again: nothing changes, whatever has become of it
       if (verdict === "approve" && request.extends_grant !== null) checkStands(request.grant, now)
       checkPending(request, now)
-      const ruling = verdict === "approve" ? stillRuledBy(this.#config, request, person) : undefined
+      const ruling =
+        verdict === "approve"
+          ? stillRuledBy({ ...this.#config, asker: await this.#people.find(request.subject, change) }, request, person)
+          : undefined
 
       const decision: DecisionRecord = { by: person.name, actor: "person", verdict, reason, at: now }
       const actor = byPerson(caller)

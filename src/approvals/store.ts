@@ -4,6 +4,7 @@ import type { GrantView, SessionView } from "../api/schema.ts"
 import type { Millis } from "../core/clock.ts"
 import type { GrantId, RequestId, SessionId } from "../core/ids.ts"
 import type { OutboxChange, OutboxReader } from "./notifications/outbox.ts"
+import type { PeopleChange, PeopleReader } from "./people_store.ts"
 
 export interface DecisionRecord {
   readonly by: string
@@ -70,6 +71,13 @@ export type EventKind =
   | "session.ended"
   | "session.killed"
   | "notification.failed"
+  /** Somebody came by company login for the first time; their groups or label are others now. */
+  | "person.joined"
+  | "person.changed"
+  | "person.disabled"
+  | "person.enabled"
+  | "login.started"
+  | "login.ended"
 
 /** One line of the audit log. */
 export interface EventRecord {
@@ -101,7 +109,7 @@ export interface List {
 }
 
 export interface FeedBatch {
-  /** `session.killed` and `grant.*` events, but for `grant.used`, in order. */
+  /** Of those kinds that gateways are told of, in order. */
   readonly events: readonly EventRecord[]
   /** Every event up to this one was looked at. */
   readonly through: number
@@ -111,7 +119,7 @@ export interface FeedBatch {
 export type Question = Pick<NewRequestRecord, "subject" | "target" | "as" | "actions" | "extends_grant">
 
 /** Reads. Outside a change they see what is committed. */
-export interface Reader extends OutboxReader {
+export interface Reader extends OutboxReader, PeopleReader {
   request(id: RequestId): Promise<RequestRecord | undefined>
   /** The newest request that asks this. */
   lastRequest(question: Question): Promise<RequestRecord | undefined>
@@ -126,7 +134,7 @@ export interface Reader extends OutboxReader {
 }
 
 /** Writes of one change; nothing of it is kept unless `work` settles. */
-export interface Change extends Reader, OutboxChange {
+export interface Change extends Reader, OutboxChange, PeopleChange {
   /** The sequence the next `append` must carry: rising by one, without gaps, in the order of commits. */
   nextSequence(): Promise<number>
   append(event: EventRecord): Promise<void>

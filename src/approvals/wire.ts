@@ -52,6 +52,8 @@ export const wire = {
   lookup: { query: z.strictObject({ subject: name, target: name }), answer: schema.grantsAnswer },
   begin: { params: aGrant, query: nothing, body: schema.beginning, answer: schema.grant },
   use: { params: aGrant, query: nothing, body: schema.claim, answer: schema.grant },
+  person: { query: z.strictObject({ subject: name }), answer: schema.personStanding },
+  login: { query: z.strictObject({ id: schema.loginId }), answer: schema.loginStanding },
   report: { query: nothing, body: schema.sessionReports, answer: nothing },
   feed: { query: z.strictObject({ after: digits.optional() }), answer: schema.feedLine },
   jwks: { query: nothing, answer: z.object({ keys: z.array(z.record(z.string(), z.unknown())) }) },

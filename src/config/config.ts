@@ -46,6 +46,24 @@ export interface ApprovalsConfig {
 export interface IdentityConfig {
   readonly users: readonly User[]
   readonly ssh_cas: readonly SshCa[]
+  /** Company login; undefined: people are those in `users` alone. */
+  readonly oidc?: OidcConfig | undefined
+}
+
+/** The OpenID Connect provider that people log in with; Sluice is its confidential client. */
+export interface OidcConfig {
+  readonly issuer: string
+  readonly client_id: string
+  readonly client_secret: Secret
+  /** The claim with the groups of a person: a list of names, or one name. */
+  readonly groups_claim: string
+  /** The claim whose value at the first login becomes a person's name here, for good. */
+  readonly name_claim: string
+  readonly scopes: readonly string[]
+  /** How long a login lasts; its end is absolute. */
+  readonly login_for_ms: number
+  /** PEM of the CA of the provider's TLS; undefined: the system's. */
+  readonly ca: string | undefined
 }
 
 /** An SSH CA of the company's own: its user certificates say who somebody is. */
@@ -58,6 +76,8 @@ export interface SshCa {
 export interface User {
   readonly name: string
   readonly groups: readonly string[]
+  /** The provider's `sub` of this person: a company login with it is this user's. */
+  readonly oidc_sub?: string | undefined
   readonly ssh_keys: readonly SshPublicKey[]
 }
 

@@ -5,6 +5,7 @@ import { limits } from "../core/limits.ts"
 import type { Config, RecordingsConfig } from "./config.ts"
 import { checkListeners, readApprovals, readGateway } from "./listeners.ts"
 import { readChannels } from "./notifications.ts"
+import { readOidc } from "./oidc.ts"
 import { readUsers } from "./people.ts"
 import { Reading } from "./reading.ts"
 import type { Problem } from "./reading.ts"
@@ -44,12 +45,13 @@ function readConfig(reading: Reading, folder: string): Config | undefined {
   checkListeners(reading, gateway, approvals)
   const users = readUsers(reading)
   const ssh_cas = readSshCas(reading, users)
+  const oidc = readOidc(reading)
   const { targets, names } = readTargets(reading)
-  const policy = readPolicy(reading, { users, targets, names })
+  const policy = readPolicy(reading, { users, company: oidc !== undefined, targets, names })
   const recordings = readRecordings(reading, folder, state)
   const notify = readChannels(reading)
   if (!gateway || !approvals || !recordings) return undefined
-  return { state, gateway, approvals, identity: { users, ssh_cas }, targets, policy, recordings, notify }
+  return { state, gateway, approvals, identity: { users, oidc, ssh_cas }, targets, policy, recordings, notify }
 }
 
 function readRecordings(reading: Reading, folder: string, state: string): RecordingsConfig | undefined {

@@ -16,10 +16,13 @@ interface Placed {
 export function readUsers(reading: Reading): User[] {
   reading.section(part.identity, ["identity"])
   const list: Path = ["identity", "users"]
+  if (reading.countAt(list) === 0 && reading.at(["identity"]) !== undefined && reading.at(["identity", "oidc"]) === undefined)
+    reading.problem(list, "nobody could log in: list at least one user, or say where people log in with `oidc`")
   const users = Array.from({ length: reading.countAt(list) }, (_, index) => readUser(reading, [...list, index]))
   const placed = users.filter((user) => user !== undefined)
   checkNames(reading, placed)
   checkKeys(reading, placed)
+  checkSubs(reading, placed)
   return placed.map(({ user }) => user)
 }
 
@@ -31,7 +34,7 @@ export const namedBy = (names: readonly string[], users: readonly User[]): User[
   users.filter((user) => names.includes(user.name) || user.groups.some((group) => names.includes(group)))
 
 /** What may name a person or a group: it is shown to approvers and written in recordings, so nothing in it can look like something else. */
-const isName = (text: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._@+:-]{0,127}$/.test(text)
+export const isName = (text: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._@+:-]{0,127}$/.test(text)
 const name_words = "letters, digits and . _ @ + : - make a name"
 
 function readUser(reading: Reading, path: Path): Placed | undefined {
@@ -48,7 +51,10 @@ function readUser(reading: Reading, path: Path): Placed | undefined {
       return []
     }
   })
-  return { user: { name: file.name, groups: [...new Set(file.groups)], ssh_keys: keys.map(({ key }) => key) }, path, keys }
+  if (file.oidc_sub !== undefined && reading.at(["identity", "oidc"]) === undefined)
+    reading.problem([...path, "oidc_sub"], "there is no `oidc` whose `sub` this could be")
+  const user = { name: file.name, groups: [...new Set(file.groups)], ssh_keys: keys.map(({ key }) => key), oidc_sub: file.oidc_sub }
+  return { user, path, keys }
 }
 
 /** The name and groups of a user who could not be read, so that rules which name them are not blamed. */
@@ -85,5 +91,16 @@ function checkKeys(reading: Reading, placed: readonly Placed[]): void {
       if (owner !== undefined) reading.problem(path, owner === user.name ? "this key is listed twice" : `this key is ${owner}'s already`)
       owners.set(blob, user.name)
     }
+  }
+}
+
+/** One login is one person's. */
+function checkSubs(reading: Reading, placed: readonly Placed[]): void {
+  const owners = new Map<string, string>()
+  for (const { user, path } of placed) {
+    if (user.oidc_sub === undefined) continue
+    const owner = owners.get(user.oidc_sub)
+    if (owner !== undefined) reading.problem([...path, "oidc_sub"], `this is ${owner}'s already`)
+    owners.set(user.oidc_sub, user.name)
   }
 }

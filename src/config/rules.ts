@@ -5,7 +5,7 @@ import { limits } from "../core/limits.ts"
 import { accountsOf } from "../core/target.ts"
 import type { Target } from "../core/target.ts"
 import type { AccessRule, Policy, TargetMatch, User } from "./config.ts"
-import { groupsOf, namedBy } from "./people.ts"
+import { groupsOf, isName, namedBy } from "./people.ts"
 import type { Reading } from "./reading.ts"
 import { part } from "./schema.ts"
 import type { Targets } from "./targets.ts"
@@ -14,6 +14,8 @@ import type { Path } from "./source.ts"
 
 export interface Known extends Targets {
   readonly users: readonly User[]
+  /** Whether people also come by company login: then there are groups that nobody in the file is in. */
+  readonly company: boolean
 }
 
 interface Context extends Known {
@@ -47,11 +49,11 @@ function readRule(context: Context, path: Path): AccessRule | undefined {
   }
 }
 
-/** Groups and users that exist. */
-function people({ reading, users }: Context, path: Path, written: string | readonly string[]): string[] {
+/** Groups and users that exist, or that a company login could bring. */
+function people({ reading, users, company }: Context, path: Path, written: string | readonly string[]): string[] {
   const names = [...groupsOf(users), ...users.map(({ name }) => name)]
   return each(path, written, (at, name) => {
-    if (!names.includes(name)) reading.unknown(at, "a group that somebody is in, nor a user", names)
+    if (!names.includes(name) && !(company && isName(name))) reading.unknown(at, "a group that somebody is in, nor a user", names)
   })
 }
 
@@ -105,9 +107,10 @@ interface Approving {
 
 function readApprove(context: Context, { path, file, who }: Approving): AccessRule["approve"] {
   if (file.approve === "auto") return "auto"
-  const { reading, users } = context
+  const { reading, users, company } = context
   const by = people(context, [...path, "by"], file.approve.by)
   const { count } = file.approve
+  if (company) return { by, count } // who is in a group is known at the login
   const approvers = namedBy(by, users)
   const asking = namedBy(who, users)
   if (approvers.length > 0 && approvers.length < count)

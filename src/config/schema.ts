@@ -40,6 +40,23 @@ const user = z.strictObject({
   name: text,
   groups: z.array(text).default([]),
   ssh_keys: z.array(text).default([]).describe("One OpenSSH public key each, as in a .pub file"),
+  oidc_sub: text.optional().describe("The provider's `sub` of this person: a company login with it is this user's"),
+})
+
+const oidc = z.strictObject({
+  issuer: text.describe("The provider's issuer, exactly as its discovery document says it: https://login.example.com"),
+  client_id: text,
+  client_secret: reference,
+  groups_claim: text.default("groups").describe("The ID token's claim with a person's groups"),
+  name_claim: text
+    .default("email")
+    .describe("The claim whose value at the first login becomes a person's name for good: email, preferred_username, …"),
+  scopes: z
+    .array(text)
+    .default(["openid", "profile", "email"])
+    .describe("What is asked of the provider; some give groups only for a scope `groups`"),
+  login_for: text.default("12h").describe("How long a login lasts: 8h, 12h, 1d"),
+  ca: text.optional().describe("PEM of the CA of the provider's TLS; the system's unless told"),
 })
 
 const sshCa = z.strictObject({
@@ -108,7 +125,7 @@ export const configFile = z.strictObject({
   state,
   gateway,
   approvals: approvals.prefault({}),
-  identity: z.strictObject({ users: z.array(user).min(1), ssh_cas }),
+  identity: z.strictObject({ users: z.array(user).default([]), oidc: oidc.optional(), ssh_cas }),
   targets: z.array(target).default([]),
   policy: z
     .strictObject({
@@ -137,7 +154,8 @@ export const part = {
   }),
   gateway,
   approvals: configFile.shape.approvals,
-  identity: z.strictObject({ users: list.min(1), ssh_cas: list.default([]) }),
+  identity: z.strictObject({ users: list.default([]), oidc: anything, ssh_cas: list.default([]) }),
+  oidc,
   user,
   ssh_ca: sshCa,
   targets: list.default([]),
@@ -154,7 +172,6 @@ export type RuleFile = z.output<typeof accessRule>
 
 // What the design has and this version does not.
 const later: Readonly<Record<string, string>> = {
-  "identity.oidc": "company login (OIDC) is not supported yet",
   "identity.workloads": "workload identity is not supported yet",
   "policy.actions": "rules for single actions are not supported yet",
   "recordings.keep": "removing old recordings is not supported yet",

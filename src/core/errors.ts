@@ -41,6 +41,9 @@ const constant = (words: string) => () => words
 const table = {
   // who
   unauthenticated: { kind: "identity", say: constant("authentication failed") },
+  login_over: { kind: "identity", say: constant("your login has ended; log in again") },
+  login_failed: { kind: "identity", say: (facts) => facts.what ?? "this login cannot be accepted; start again" },
+  provider_away: { kind: "unavailable", say: constant("company login does not answer right now; try again in a moment") },
   too_many_keys: {
     kind: "identity",
     say: constant("your ssh tried too many keys; name the right one: ssh -o IdentitiesOnly=yes -i <file> ..."),

@@ -2,6 +2,7 @@
 // the brand keeps other code from compiling one, and the register keeps a cast from working at run time.
 import assert from "node:assert/strict"
 import type { Millis } from "./clock.ts"
+import type { LoginId } from "./ids.ts"
 
 declare const minted: unique symbol
 
@@ -13,6 +14,8 @@ export interface IdentityFacts {
   readonly via: string
   /** When the proof ends. A running session does not end with it: it lives by its grant. */
   readonly until: Millis
+  /** The login that the proof came from: once it has ended nothing new is opened. Undefined: from none. */
+  readonly login?: LoginId | undefined
 }
 
 export type Identity = IdentityFacts & { readonly [minted]: true }

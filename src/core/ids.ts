@@ -6,6 +6,7 @@ type Branded<Name extends string> = string & { readonly [brand]: Name }
 
 export type GrantId = Branded<"grant">
 export type SessionId = Branded<"session">
+export type LoginId = Branded<"login">
 
 /** A request's number: small and rising, because people read it aloud and type it. */
 export type RequestId = number & { readonly [brand]: "request" }
@@ -22,6 +23,9 @@ export const newGrantId = (): GrantId => `g_${random()}` as GrantId
 export const newNotificationId = (): string => `n_${random()}`
 export const newSessionId = (): SessionId => `s_${random()}` as SessionId
 
+export const newLoginId = (): LoginId => `l_${random()}` as LoginId
+
 export const isGrantId = (text: string): text is GrantId => /^g_[0-9a-z]{16}$/.test(text)
+export const isLoginId = (value: unknown): value is LoginId => typeof value === "string" && /^l_[0-9a-z]{16}$/.test(value)
 /** Session ids name files: nothing but this shape may reach a path. */
 export const isSessionId = (text: string): text is SessionId => /^s_[0-9a-z]{16}$/.test(text)

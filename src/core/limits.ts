@@ -80,6 +80,21 @@ export const limits = {
   // Certificates as credentials.
   user_certificate_bytes_max: 16 * KiB, // an SSH certificate as a client shows it
   user_certificate_principals_max: 256, // OpenSSH's own
+  // Logins.
+  login_ms_min: 5 * minute, // `login_for`: shorter, and people would do nothing but log in
+  login_ms_max: 30 * 24 * 60 * minute,
+  logins_per_subject_max: 50, // live at once; past it the least lately used ends
+  login_secret_chars_max: 128,
+  login_touch_ms: minute, // a login's last use is noted at most this often
+  refresh_again_ms: 10 * second, // a refresh token whose answer got lost may be shown again
+  people_cache_entries_max: 50_000, // people, and logins, that a gateway remembers
+  oidc_call_ms_max: 5 * second, // one answer of the provider
+  oidc_answer_bytes_max: 256 * KiB,
+  oidc_metadata_ms: 60 * minute, // the provider's discovery document is asked for again after this
+  oidc_retry_ms: second, // a provider that did not answer is left alone for so long
+  oidc_clock_skew_ms_max: 30 * second, // between the provider's clock and ours
+  oidc_token_ms_max: 24 * 60 * minute, // an ID token that claims to be good for longer is no ID token
+  oidc_groups_max: 200, // of one person; those beyond are dropped, and logged
 
   // Notifications.
   notification_events_max: 256, // read of the audit log at once

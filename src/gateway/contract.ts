@@ -63,6 +63,8 @@ export interface Gate {
   recognises(key: SshPublicKey): Promise<boolean>
   /** Throws `unauthenticated`. */
   identify(credential: Credential): Promise<Identity>
+  /** Whether `identity` may still open something: nobody was disabled, no login has ended. Only what is known here is looked at. */
+  stands(identity: Identity): boolean
   /** The handshake is over: its deadline no longer applies. `open` does this too. */
   settled(): void
   /**

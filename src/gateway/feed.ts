@@ -13,7 +13,9 @@ export interface FeedOptions {
   readonly key: Secret
   readonly clock: Clock
   readonly log: Log
-  onChange(line: Extract<FeedLine, { kind: "grant" | "kill" }>): void
+  onChange(line: Extract<FeedLine, { kind: "grant" | "kill" | "person" | "login" }>): void
+  /** A connection begins; the service may have been started anew with other people in its config. */
+  onConnect(): void
   /** The service's history is behind what was already heard: it is another history. */
   onOtherHistory(): void
 }
@@ -95,6 +97,7 @@ export class Feed {
     switch (line.kind) {
       case "hello":
         this.#attempts = 0
+        this.#options.onConnect()
         if (this.#sequence !== undefined && line.sequence < this.#sequence) this.#options.onOtherHistory()
         // What was missed follows, and only then a beat: until that one, what we know may be out of date.
         this.#caughtUp = this.#sequence === undefined || line.sequence <= this.#sequence
@@ -106,6 +109,8 @@ export class Feed {
         break
       case "grant":
       case "kill":
+      case "person":
+      case "login":
         this.#options.onChange(line)
         this.#sequence = line.sequence
         break

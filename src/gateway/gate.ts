@@ -16,6 +16,7 @@ import { openRecorder } from "../record/disk_recorder.ts"
 import { recording_version, type SessionHeader } from "../record/events.ts"
 import type { Connect } from "./dial.ts"
 import type { Gate, Opening, Session } from "./contract.ts"
+import type { Directory } from "./directory.ts"
 import type { Feed } from "./feed.ts"
 import type { GrantCache } from "./grant_cache.ts"
 import type { GrantService } from "./grant_service.ts"
@@ -33,6 +34,7 @@ export interface Threshold {
   readonly authenticator: Authenticator
   readonly targets: ReadonlyMap<string, Target>
   readonly cache: GrantCache
+  readonly directory: Directory
   readonly feed: Pick<Feed, "fresh">
   readonly leases: LeaseBook
   readonly sessions: SessionRegister
@@ -76,6 +78,10 @@ export class ClientGate implements Gate {
 
   identify(credential: Credential): Promise<Identity> {
     return this.#threshold.authenticator.identify(credential, this.address)
+  }
+
+  stands(identity: Identity): boolean {
+    return this.#threshold.directory.stands(identity, this.clock.now())
   }
 
   settled(): void {
@@ -183,13 +189,13 @@ export class ClientGate implements Gate {
   }
 
   /** Makes sure that what is known can be used. Throws `shutdown` or `stale`. An unknown target takes the same way as a known one. */
-  async #load({ subject }: Identity, target: string): Promise<void> {
-    const { sessions, feed, cache } = this.#threshold
+  async #load(identity: Identity, target: string): Promise<void> {
+    const { sessions, feed, cache, directory } = this.#threshold
     if (sessions.closing) throw new GatewayError("shutdown")
     if (!feed.fresh) throw new GatewayError("stale")
     if (target.length > limits.target_name_chars_max) return
-    await cache.load(subject, target).catch((failure: unknown) => {
-      throw new GatewayError("stale", {}, failure)
+    await Promise.all([cache.load(identity.subject, target), directory.load(identity)]).catch((failure: unknown) => {
+      throw failure instanceof GatewayError && failure.code === "login_over" ? failure : new GatewayError("stale", {}, failure)
     })
   }
 
@@ -209,8 +215,9 @@ export class ClientGate implements Gate {
 
   #grantFor(identity: Identity, name: string, as: string | undefined): { target: Target; grant: Grant } | undefined {
     assertMinted(identity)
-    const { targets, cache, feed } = this.#threshold
+    const { targets, cache, directory, feed } = this.#threshold
     if (!feed.fresh) throw new GatewayError("stale")
+    if (!directory.stands(identity, this.clock.now())) throw new GatewayError("login_over")
     const target = targets.get(name)
     if (target?.protocol !== this.#protocol || (as !== undefined && !accountsOf(target).includes(as))) return undefined
     const grants = cache.known(identity.subject, name)

@@ -3,6 +3,7 @@
 import { createApiClient, type ApiClient } from "../api/client.ts"
 import type { Config } from "../config/config.ts"
 import type { Clock } from "../core/clock.ts"
+import { GatewayError } from "../core/errors.ts"
 import type { Keys } from "../core/keys.ts"
 import { limits } from "../core/limits.ts"
 import type { Secret } from "../core/secret.ts"
@@ -16,6 +17,7 @@ import { boundedBy } from "./bounded.ts"
 import { loadCertificates, type Certificates } from "./certificates.ts"
 import type { Host, Protocol, Verbs } from "./contract.ts"
 import { connectTcp } from "./dial.ts"
+import { Directory, type Somebody } from "./directory.ts"
 import { Feed } from "./feed.ts"
 import type { Threshold } from "./gate.ts"
 import { GrantCache } from "./grant_cache.ts"
@@ -43,6 +45,7 @@ export class Gateway {
   readonly #reporter: Reporter
   readonly #sessions: SessionRegister
   readonly #cache: GrantCache
+  readonly #directory: Directory
   readonly #feed: Feed
   readonly #listeners: Listener[] = []
   #certificates: Certificates | undefined
@@ -56,16 +59,22 @@ export class Gateway {
     this.#cache = new GrantCache({
       lookup: async (subject, target) => (await this.#api.call("lookup", { query: { subject, target } })).grants,
     })
+    this.#directory = new Directory({
+      person: (subject) => this.#api.call("person", { query: { subject } }),
+      login: (id) => this.#api.call("login", { query: { id } }),
+    })
     this.#feed = new Feed({
       ...approvals,
       clock,
       log,
+      onConnect: () => this.#directory.clear(),
       onOtherHistory: () => {
         this.#cache.clear()
         this.#sessions.otherHistory()
       },
       onChange: (line) => {
         if (line.kind === "kill") return this.#sessions.kill(line.session, { by: line.by, reason: line.reason })
+        if (line.kind === "person" || line.kind === "login") return this.#directory.apply(line)
         this.#cache.apply(line.grant)
         this.#sessions.update(line.grant, {
           ...(line.grant.ended_by ? { by: line.grant.ended_by } : {}),
@@ -169,9 +178,15 @@ export class Gateway {
     return {
       gateway: config.gateway.name,
       clock,
-      authenticator: createAuthenticator({ users, verifier, certificates: { authorities: async (blob) => configured(blob), clock } }),
+      authenticator: createAuthenticator({
+        users,
+        verifier,
+        people: (somebody) => this.#person(somebody),
+        certificates: { authorities: async (blob) => configured(blob), clock },
+      }),
       targets: new Map(config.targets.map((target) => [target.name, target])),
       cache: this.#cache,
+      directory: this.#directory,
       feed: this.#feed,
       leases: new LeaseBook(clock),
       sessions: this.#sessions,
@@ -185,6 +200,17 @@ export class Gateway {
       extend: (grant) => `${config.gateway.ask_with} extend ${grant} --for 30m --reason "..."`,
       secureContext: () => certificates.context(),
     }
+  }
+
+  async #person(somebody: Somebody): Promise<{ readonly groups: readonly string[] } | undefined> {
+    try {
+      await this.#directory.load(somebody)
+    } catch (failure) {
+      if (failure instanceof GatewayError && failure.code === "login_over") return undefined
+      throw GatewayError.from(failure, "stale")
+    }
+    const groups = this.#directory.groups(somebody.subject)
+    return groups && this.#directory.stands(somebody, this.#options.clock.now()) ? { groups } : undefined
   }
 }
 

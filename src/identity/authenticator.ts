@@ -3,6 +3,7 @@
 import type { User } from "../config/config.ts"
 import type { Clock } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
+import type { LoginId } from "../core/ids.ts"
 import { mintIdentity, type Identity } from "../core/identity.ts"
 import { certificateLogin, type FindAuthority, recognisesCertificate } from "./certificate_login.ts"
 import type { Credential, SshPublicKey } from "./credential.ts"
@@ -24,14 +25,32 @@ export interface Authenticator {
 export interface AuthenticatorOptions {
   readonly users: readonly User[]
   readonly verifier: TokenVerifier
+  /** What the approval service says of people now; left out: those in `users` are all there are. */
+  readonly people?: FindPerson
   /** Left out: no certificate is good. */
   readonly certificates?: { readonly authorities: FindAuthority; readonly clock: Clock }
 }
 
+/** Somebody's groups; undefined when they are not there (any more), or `login` has ended. Throws `stale` when it cannot be asked. */
+export type FindPerson = (who: {
+  readonly subject: string
+  readonly login?: LoginId | undefined
+}) => Promise<{ readonly groups: readonly string[] } | undefined>
+
 /** Throws with words for the operator when a configured key cannot be used, or is two people's. */
-export function createAuthenticator({ users, verifier, certificates }: AuthenticatorOptions): Authenticator {
+export function createAuthenticator({ users, verifier, people, certificates }: AuthenticatorOptions): Authenticator {
   const byName = new Map(users.map((user) => [user.name, user]))
   const byKey = keysOf(users)
+  const find: FindPerson = people ?? (async ({ subject }) => byName.get(subject))
+  /** Somebody of the config. While nobody can be asked they are who the config says: what they may open is checked then anew. */
+  const configured = async (user: User, via: string, until: number): Promise<Identity> => {
+    const person = await find({ subject: user.name }).catch((failure: unknown) => {
+      if (failure instanceof GatewayError && failure.code === "stale") return user
+      throw failure
+    })
+    if (!person) throw unauthenticated(`${user.name} was disabled, or is not there any more`)
+    return mintIdentity({ subject: user.name, groups: person.groups, via, until })
+  }
   const byCertificate = async (credential: SshKeyCredential, from: string | undefined): Promise<Identity> => {
     if (!certificates) throw unauthenticated("certificates are not taken here")
     const { authorities, clock } = certificates
@@ -40,7 +59,7 @@ export function createAuthenticator({ users, verifier, certificates }: Authentic
       const known = subjects.flatMap((subject) => byName.get(subject) ?? [])
       const [user] = known
       if (!user || known.length > 1) throw new Error(`the certificate names ${known.length} people of this place; it takes one`)
-      return identityOf(user, via, until)
+      return await configured(user, via, until)
     } catch (failure) {
       throw GatewayError.from(failure, "unauthenticated")
     }
@@ -58,16 +77,16 @@ export function createAuthenticator({ users, verifier, certificates }: Authentic
           if (!owned) throw unauthenticated(`nobody has the key ${fingerprint(credential.key.blob)}`)
           const refusal = owned.key.refuses(credential)
           if (refusal !== undefined) throw unauthenticated(`${fingerprint(credential.key.blob)}: ${refusal}`)
-          return identityOf(owned.user, `ssh-key ${fingerprint(credential.key.blob)}`, Infinity)
+          return configured(owned.user, `ssh-key ${fingerprint(credential.key.blob)}`, Infinity)
         }
         case "token": {
-          const { subject, via, expires_at } = await verifier.verify(credential.token.reveal(), {
+          const { subject, via, expires_at, login } = await verifier.verify(credential.token.reveal(), {
             use: "target",
             target: credential.target,
           })
-          const user = byName.get(subject)
-          if (!user) throw unauthenticated(`a token for ${subject}, who is not a user here`)
-          return identityOf(user, `token (${via})`, expires_at)
+          const person = await find({ subject, login })
+          if (!person) throw unauthenticated(`a token for ${subject}, who is not a user here, or whose login has ended`)
+          return mintIdentity({ subject, groups: person.groups, via: `token (${via})`, until: expires_at, login })
         }
       }
     },
@@ -99,8 +118,5 @@ function keysOf(users: readonly User[]): ReadonlyMap<string, OwnedKey> {
 
 /** The type is part of it: a blob offered under another type's name is another key. */
 const nameOf = (key: SshPublicKey): string => `${key.type} ${key.blob.toString("base64")}`
-
-const identityOf = (user: User, via: string, until: number): Identity =>
-  mintIdentity({ subject: user.name, groups: user.groups, via, until })
 
 const unauthenticated = (why: string): GatewayError => new GatewayError("unauthenticated", {}, new Error(why))

@@ -7,6 +7,7 @@ import type { JSONWebKeySet, JWTPayload, JWTVerifyGetKey } from "jose"
 import { routes } from "../api/routes.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
+import { isLoginId, type LoginId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
 import type { Secret } from "../core/secret.ts"
 
@@ -23,6 +24,8 @@ export interface TokenIssuer {
     readonly via: string
     readonly use: "api" | "targets" | "target"
     readonly target?: string | undefined
+    /** The login it came from, and when that ends: the token ends with it at the latest. */
+    readonly login?: { readonly id: LoginId; readonly expires_at: Millis } | undefined
   }): Promise<{ token: string; expires_at: Millis }>
   /** The public half, as `/.well-known/jwks.json` publishes it. */
   readonly jwks: JSONWebKeySet
@@ -36,10 +39,11 @@ export async function createTokenIssuer(options: { readonly privateKey: Secret; 
   const kid = await calculateJwkThumbprint(publicJwk)
   return {
     jwks: { keys: [{ ...publicJwk, kid, use: "sig", alg: algorithm }] },
-    async issue({ subject, via, use, target }) {
+    async issue({ subject, via, use, target, login }) {
       const iat = Math.floor(clock.now() / 1000)
-      const exp = iat + lifetime_ms(use) / 1000
-      const token = await new SignJWT({ iss: issuer, sub: subject, aud: audience(use, target), via, iat, exp, jti: randomUUID() })
+      const exp = Math.min(iat + lifetime_ms(use) / 1000, Math.floor((login?.expires_at ?? Infinity) / 1000))
+      const claims = { iss: issuer, sub: subject, aud: audience(use, target), via, iat, exp, jti: randomUUID() }
+      const token = await new SignJWT(login ? { ...claims, lid: login.id } : claims)
         .setProtectedHeader({ alg: algorithm, typ: type, kid })
         .sign(key)
       return { token, expires_at: exp * 1000 }
@@ -53,6 +57,8 @@ export interface VerifiedToken {
   readonly subject: string
   readonly via: string
   readonly expires_at: Millis
+  /** The login it came from: once that has ended, the token opens nothing. Undefined: it came from none. */
+  readonly login: LoginId | undefined
 }
 
 export interface TokenVerifier {
@@ -107,19 +113,20 @@ export function jwksKeys(url: string): JWTVerifyGetKey {
 }
 
 /** What jose leaves open: the types of our own claims, a second audience, an `iat` from the future, and a life that none of ours has. */
-function checked({ sub, via, aud, iat, exp }: JWTPayload, now: Millis): VerifiedToken {
+function checked({ sub, via, aud, iat, exp, lid }: JWTPayload, now: Millis): VerifiedToken {
   const sound =
     typeof sub === "string" &&
     sub !== "" &&
     typeof via === "string" &&
     typeof aud === "string" &&
+    (lid === undefined || isLoginId(lid)) &&
     iat !== undefined &&
     exp !== undefined &&
     iat * 1000 <= now + limits.token_clock_skew_ms_max &&
     exp > iat &&
     (exp - iat) * 1000 <= limits.token_ms
   if (!sound) throw new GatewayError("unauthenticated", {}, new Error("the token's claims are not sound"))
-  return { subject: sub, via, expires_at: exp * 1000 }
+  return { subject: sub, via, expires_at: exp * 1000, login: lid }
 }
 
 const lifetime_ms = (use: "api" | "targets" | "target"): number => (use === "api" ? limits.api_token_ms : limits.token_ms)

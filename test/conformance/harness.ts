@@ -15,6 +15,7 @@ import type { Target } from "../../src/core/target.ts"
 import { openState } from "../../src/config/state.ts"
 import { parsePublicKey } from "../../src/config/openssh_key.ts"
 import type { Host, Protocol, Serve } from "../../src/gateway/contract.ts"
+import { Directory } from "../../src/gateway/directory.ts"
 import { ClientGate, type Threshold } from "../../src/gateway/gate.ts"
 import { GrantCache } from "../../src/gateway/grant_cache.ts"
 import { LeaseBook } from "../../src/gateway/lease_book.ts"
@@ -58,6 +59,10 @@ export async function createHarness({ protocol, targets, serveTarget }: HarnessO
     lookup: (subject, target) =>
       Promise.resolve([...truth.values()].filter((grant) => grant.subject === subject && grant.target === target)),
   })
+  const directory = new Directory({
+    person: async (subject) => ({ subject, groups: [...alice.groups], disabled: false, revision: 0 }),
+    login: () => Promise.reject(new GatewayError("not_found")),
+  })
   const sessions = new SessionRegister(clock, { push: (report) => void reports.push(report) })
   const clients: Duplex[] = []
   const dialled: Duplex[] = []
@@ -71,6 +76,7 @@ export async function createHarness({ protocol, targets, serveTarget }: HarnessO
     }),
     targets: new Map(targets.map((target) => [target.name, target])),
     cache,
+    directory,
     feed,
     leases: new LeaseBook(clock),
     sessions,

@@ -14,6 +14,7 @@ import { visible } from "../../core/visible.ts"
 import type { Log } from "../../observe/log.ts"
 import type { Caller } from "../journal.ts"
 import { personOf } from "../policy.ts"
+import type { People } from "../people.ts"
 import type { Requests } from "../requests.ts"
 import type { Store } from "../store.ts"
 import { Poster } from "./post.ts"
@@ -21,6 +22,7 @@ import { plain, requestOfButton } from "./slack_message.ts"
 
 export interface SlackAnswersOptions {
   readonly config: Config
+  readonly people: People
   readonly store: Store
   readonly requests: Requests
   readonly clock: Clock
@@ -107,7 +109,7 @@ export class SlackAnswers {
     const { requests, log } = this.#options
     const id = requestOfButton(channel.signing_secret, value)
     if (id === undefined) return whisper("This button is not one of Sluice's.")
-    const caller = this.#callerOf(channel, user, from)
+    const caller = await this.#callerOf(channel, user, from)
     if (!caller)
       return whisper("Sluice does not know whose Slack account this is. Decide on the page instead, and tell your administrator.")
     try {
@@ -119,12 +121,12 @@ export class SlackAnswers {
     }
   }
 
-  #callerOf(channel: SignedChannel, user: string, from: string): Caller | undefined {
-    const { config } = this.#options
+  async #callerOf(channel: SignedChannel, user: string, from: string): Promise<Caller | undefined> {
+    const { config, people } = this.#options
     const subject = channel.people.get(user)
-    const known = config.identity.users.find(({ name }) => name === subject)
+    const known = subject === undefined ? undefined : await people.find(subject)
     // Nothing in an answer says how or when the person logged in to Slack.
-    return known && { person: personOf(known, config.policy), proof: null, from }
+    return known && { person: personOf(known, config.policy), proof: null, login: null, from }
   }
 
   /** Only where messages are posted anyway: an address in an answer is no reason to call it. */

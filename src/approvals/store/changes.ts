@@ -3,6 +3,7 @@ import { sql } from "kysely"
 import type { RequestId } from "../../core/ids.ts"
 import type { Change, EventRecord } from "../store.ts"
 import { outboxChanger } from "./outbox.ts"
+import { peopleChanger } from "./people.ts"
 import { type Door, lastSequence, reader } from "./reads.ts"
 import { listText, listTextOrNull } from "./rows.ts"
 
@@ -12,6 +13,7 @@ export function changer(door: Door, appended: EventRecord[]): Change {
   return {
     ...reader(door),
     ...outboxChanger(door),
+    ...peopleChanger(door),
     async nextSequence() {
       return (await lastSequence(db)) + 1
     },

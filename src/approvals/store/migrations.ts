@@ -1,9 +1,10 @@
 // The store's schema as numbered steps, each with its way back; the same steps for both databases. A step that was released is
 // never edited: the next one changes what it made. It owns the order and the count, not the connection.
 import type { Dialect } from "./dialect.ts"
+import { tables } from "./steps/step_1_tables.ts"
 import { grants } from "./steps/step_2_grants.ts"
 import { outbox } from "./steps/step_3_outbox.ts"
-import { tables } from "./steps/step_1_tables.ts"
+import { people } from "./steps/step_4_people.ts"
 
 export interface Step {
   /** SQL, several statements. Foreign keys are checked when all steps are done, so that SQLite's way to change a table works. */
@@ -12,7 +13,7 @@ export interface Step {
   down(dialect: Dialect): string
 }
 
-const steps: readonly Step[] = [tables, grants, outbox]
+const steps: readonly Step[] = [tables, grants, outbox, people]
 
 export const schema_version = steps.length
 

@@ -6,6 +6,7 @@ import { limits } from "../../core/limits.ts"
 import type { EventKind, FeedBatch, Reader, Store } from "../store.ts"
 import type { Dialect } from "./dialect.ts"
 import { outboxReader } from "./outbox.ts"
+import { peopleReader } from "./people.ts"
 import { listTextOrNull, toEvent, toGrant, toRequest, toSession } from "./rows.ts"
 import type { Tables } from "./tables.ts"
 
@@ -62,6 +63,7 @@ export function reader(door: Door): Reader {
   const { db } = door
   return {
     ...outboxReader(door),
+    ...peopleReader(door),
     async request(id) {
       const row = await wholeRequests(door).where("r.id", "=", id).executeTakeFirst()
       return row && toRequest(row)
@@ -121,7 +123,8 @@ export function reader(door: Door): Reader {
 const same = (column: string, value: string | null): RawBuilder<SqlBool> =>
   value === null ? sql`${sql.ref(column)} is null` : sql`${sql.ref(column)} = ${value}`
 
-const fed = [
+/** What gateways are told of. */
+export const fed = [
   "grant.made",
   "grant.begun",
   "grant.extended",
@@ -129,6 +132,10 @@ const fed = [
   "grant.revoked",
   "grant.dropped",
   "session.killed",
+  "person.changed",
+  "person.disabled",
+  "person.enabled",
+  "login.ended",
 ] as const satisfies readonly EventKind[]
 /** As the index on the feed says it, so that it is found. */
 const isFed = sql<boolean>`e.kind in (${sql.join(fed.map((kind) => sql.lit(kind)))})`

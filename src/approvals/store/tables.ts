@@ -93,12 +93,66 @@ export interface DeliveriesTable {
   give_up_at: number
 }
 
+export interface PeopleTable {
+  iss: string
+  sub: string
+  subject: string
+  subject_lower: string
+  email: string | null
+  groups: string
+  created_at: number
+  seen_at: number
+  revision: number
+}
+
+export interface StandingsTable {
+  subject: string
+  disabled: number
+  at: number
+  by_name: string
+  reason: string
+  revision: number
+}
+
+export interface LoginsTable {
+  id: string
+  subject: string
+  sub: string | null
+  kind: string
+  via: string
+  created_at: number
+  auth_time: number | null
+  acr: string | null
+  expires_at: number
+  used_at: number
+  digest: string
+  previous: string | null
+  rotated_at: number | null
+  from_address: string
+  ended_at: number | null
+  ended_by: string | null
+  ended_why: string | null
+  revision: number
+}
+
+export interface CodesTable {
+  digest: string
+  kind: string
+  user_code: string | null
+  expires_at: number
+  detail: string
+}
+
 export interface Tables {
   requests: RequestsTable
   decisions: DecisionsTable
   grants: GrantsTable
   sessions: SessionsTable
   events: EventsTable
+  people: PeopleTable
+  standings: StandingsTable
+  logins: LoginsTable
+  codes: CodesTable
   probe: { id: number; at: number }
   outbox: { id: number; sequence: number }
   deliveries: DeliveriesTable

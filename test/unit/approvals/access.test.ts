@@ -32,11 +32,18 @@ const table: Record<RouteName, readonly number[]> = {
   lookup: [401, 401, 401, 401, 401, 200],
   begin: [401, 401, 401, 401, 401, 200],
   use: [401, 401, 401, 401, 401, 200],
+  person: [401, 401, 401, 401, 401, 200],
+  login: [401, 401, 401, 401, 401, 404],
   report: [401, 401, 401, 401, 401, 200],
   feed: [401, 401, 401, 401, 401, 200],
   jwks: [200, 200, 200, 200, 200, 200],
 }
 
+const queries: Partial<Record<RouteName, string>> = {
+  lookup: "?subject=alice%40example.com&target=prod-host",
+  person: "?subject=alice%40example.com",
+  login: "?id=l_0000000000000000",
+}
 const bodies: Partial<Record<RouteName, object>> = {
   ask: { target: "prod-host", duration_ms: hour, reason: "why" },
   extend: { duration_ms: hour, reason: "why" },
@@ -70,7 +77,7 @@ async function scene(service: Service): Promise<{ request: string; grant: string
 function pathOf(name: RouteName, ids: { request: string; grant: string; session: string }): string {
   const { path }: Route = routes[name]
   const id = path.includes("/grants/") ? ids.grant : path.includes("/sessions/") ? ids.session : ids.request
-  return path.replace(":id", id) + (name === "lookup" ? "?subject=alice%40example.com&target=prod-host" : "")
+  return path.replace(":id", id) + (queries[name] ?? "")
 }
 
 for (const name of Object.keys(table) as RouteName[])

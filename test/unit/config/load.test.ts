@@ -118,7 +118,6 @@ test("config: every problem is told at once, in the order of the file", async ()
 })
 
 for (const [what, from, to, words] of [
-  ["OIDC", "identity:\n", "identity:\n  oidc: { issuer: https://x }\n", /OIDC\) is not supported yet/],
   ["workload identity", "identity:\n", "identity:\n  workloads: []\n", /workload identity is not supported yet/],
   ["rules for actions", "policy:\n", "policy:\n  actions: []\n", /single actions are not supported yet/],
   ["a tcp target", "policy:\n", "  - { name: redis, tcp: { address: 10.0.0.9:6379 } }\npolicy:\n", /tcp targets are not supported yet/],

@@ -52,6 +52,7 @@ async function setUp() {
     clock,
     log: createLog("silent"),
     onChange: (line) => heard.push(line),
+    onConnect: () => {},
     onOtherHistory: () => otherHistories++,
   })
   open.push(() => {

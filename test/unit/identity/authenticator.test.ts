@@ -223,7 +223,8 @@ describe("authenticator", { skip: needs("ssh-keygen") }, () => {
     const { authenticator, issuer, clock } = await setting()
     const { token, expires_at } = await issuer.issue({ subject: "bob", via: "ssh-key SHA256:x", use: "target", target: "orders" })
     const identity = await authenticator.identify({ kind: "token", token: new Secret(token), target: "orders" })
-    assert.deepEqual({ ...identity }, { subject: "bob", groups: ["oncall"], via: "token (ssh-key SHA256:x)", until: expires_at })
+    const facts = { subject: "bob", groups: ["oncall"], via: "token (ssh-key SHA256:x)", until: expires_at, login: undefined }
+    assert.deepEqual({ ...identity }, facts)
     const elsewhere = authenticator.identify({ kind: "token", token: new Secret(token), target: "grafana" })
     await assert.rejects(elsewhere, { code: "unauthenticated" })
     const gone = await issuer.issue({ subject: "mallory", via: "x", use: "targets" })

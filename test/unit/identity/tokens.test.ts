@@ -5,6 +5,7 @@ import http from "node:http"
 import type { AddressInfo } from "node:net"
 import { test } from "node:test"
 import { createLocalJWKSet, SignJWT, UnsecuredJWT } from "jose"
+import type { LoginId } from "../../../src/core/ids.ts"
 import { limits } from "../../../src/core/limits.ts"
 import { Secret } from "../../../src/core/secret.ts"
 import { createTokenIssuer, createTokenVerifier, jwksKeys } from "../../../src/identity/tokens.ts"
@@ -46,7 +47,11 @@ test("tokens: what was issued is what is verified", async () => {
   const { clock, issuer, verifier } = await setting()
   const { token, expires_at } = await issuer.issue({ ...alice, use: "api" })
   assert.equal(expires_at, clock.now() + limits.api_token_ms)
-  assert.deepEqual(await verifier.verify(token, { use: "api" }), { ...alice, expires_at })
+  assert.deepEqual(await verifier.verify(token, { use: "api" }), { ...alice, expires_at, login: undefined })
+  const login = { id: "l_0123456789abcdef" as LoginId, expires_at: clock.now() + 60_000 }
+  const bound = await issuer.issue({ ...alice, use: "api", login })
+  assert.equal(bound.expires_at, login.expires_at, "it ends with its login")
+  assert.equal((await verifier.verify(bound.token, { use: "api" })).login, login.id)
   assert.ok(!JSON.stringify(issuer.jwks).includes('"d"'), "the private half is not published")
 })
 

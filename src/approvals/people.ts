@@ -1,0 +1,160 @@
+// The directory: the one place that knows who there is. People are in the config, or come by company login, or both; whoever was
+// disabled is nobody. It also gives those who come for the first time their name. What a person may do is policy's to say.
+import type { PersonStanding } from "../api/schema.ts"
+import type { Config, User } from "../config/config.ts"
+import { isName } from "../config/people.ts"
+import type { Millis } from "../core/clock.ts"
+import { GatewayError } from "../core/errors.ts"
+import { limits } from "../core/limits.ts"
+import type { CompanyPerson } from "../identity/oidc.ts"
+import type { Log } from "../observe/log.ts"
+import { type Actor, note } from "./journal.ts"
+import type { LoginRecord, PersonRecord } from "./people_store.ts"
+import type { Change, Reader, Store } from "./store.ts"
+
+/** Somebody there is. */
+export interface Known {
+  readonly name: string
+  /** The config's and the company's together. */
+  readonly groups: readonly string[]
+  /** The provider's `sub` whose logins are this person's; null: none are. */
+  readonly sub: string | null
+  readonly email: string | null
+}
+
+export interface PeopleOptions {
+  readonly config: Config
+  readonly store: Store
+  readonly log: Log
+}
+
+export class People {
+  readonly #config: Config
+  readonly #store: Store
+  readonly #log: Log
+  readonly #users: ReadonlyMap<string, User>
+  /** In lower case: what names people in the config, and every word of the rules. */
+  readonly #userNames: ReadonlySet<string>
+  readonly #ruleWords: ReadonlySet<string>
+
+  constructor({ config, store, log }: PeopleOptions) {
+    this.#config = config
+    this.#store = store
+    this.#log = log
+    const { users } = config.identity
+    this.#users = new Map(users.map((user) => [user.name, user]))
+    this.#userNames = new Set(users.map(({ name }) => name.toLowerCase()))
+    this.#ruleWords = new Set([...users.flatMap(({ groups }) => groups), ...words(config.policy)].map((word) => word.toLowerCase()))
+  }
+
+  /** The one who is called `subject`; undefined when there is nobody, or they were disabled. Inside a change, give it as `reader`. */
+  async find(subject: string, reader: Reader = this.#store): Promise<Known | undefined> {
+    const { person, standing } = await reader.personCalled(subject)
+    return standing?.disabled ? undefined : this.#known(subject, person)
+  }
+
+  /** The same for a gateway, which is told of the disabled too. */
+  async standing(subject: string, reader: Reader = this.#store): Promise<PersonStanding | undefined> {
+    const { person, standing } = await reader.personCalled(subject)
+    const known = this.#known(subject, person)
+    if (!known) return undefined
+    const revision = Math.max(person?.revision ?? 0, standing?.revision ?? 0)
+    return { subject, groups: [...known.groups], disabled: standing?.disabled ?? false, revision }
+  }
+
+  /** Whether a login that was proven in this way is still that person's: its `sub` may have been taken from them in the config. */
+  speaksFor(login: Pick<LoginRecord, "subject" | "sub">, known: Known): boolean {
+    return login.subject === known.name && (login.sub === null ? this.#users.has(known.name) : login.sub === known.sub)
+  }
+
+  /**
+   * Somebody whom the provider vouches for: under the name they have, or with a new one. Their groups are the provider's word of
+   * now. Throws `login_failed` with words for an operator when no name can be theirs, or they were disabled.
+   */
+  async arrive(change: Change, company: CompanyPerson, { from, now }: { readonly from: string; readonly now: Millis }): Promise<Known> {
+    const before = await change.personOf(company.iss, company.sub)
+    const subject = await this.#subjectOf(change, company, before)
+    const { standing } = await change.personCalled(subject)
+    if (standing?.disabled) throw new GatewayError("login_failed", { what: `${subject} was disabled here; ask an administrator` })
+    const { email } = company.claims
+    const person: PersonRecord = {
+      iss: company.iss,
+      sub: company.sub,
+      subject,
+      email: typeof email === "string" && email.length <= 254 ? email : null,
+      groups: await this.#groupsOf(change, company, subject),
+      created_at: before?.created_at ?? now,
+      seen_at: now,
+      revision: before?.revision ?? 0,
+    }
+    const same = before && before.email === person.email && JSON.stringify(before.groups) === JSON.stringify(person.groups)
+    const revision = same ? person.revision : await change.nextSequence()
+    await change.putPerson({ ...person, revision })
+    const known = this.#known(subject, person)
+    if (!known) throw new GatewayError("login_failed", { what: `${subject} is the name of somebody else here` })
+    if (!same) {
+      const actor: Actor = { actor: "person", by: subject, from }
+      const detail: PersonStanding = { subject, groups: [...known.groups], disabled: false, revision }
+      await note(change, { at: now, kind: before ? "person.changed" : "person.joined", actor, detail })
+    }
+    return known
+  }
+
+  #known(subject: string, person: PersonRecord | undefined): Known | undefined {
+    const user = this.#users.get(subject)
+    const { oidc } = this.#config.identity
+    const mine = user ? user.oidc_sub === person?.sub : !this.#userNames.has(subject.toLowerCase())
+    const company = person && oidc && person.iss === oidc.issuer && mine ? person : undefined
+    if (!user && !company) return undefined
+    const claimed = (company?.groups ?? []).filter((group) => !this.#userNames.has(group.toLowerCase()))
+    return {
+      name: subject,
+      groups: [...new Set([...(user?.groups ?? []), ...claimed])],
+      sub: company?.sub ?? user?.oidc_sub ?? null,
+      email: company?.email ?? null,
+    }
+  }
+
+  async #subjectOf(change: Change, { sub, claims }: CompanyPerson, before: PersonRecord | undefined): Promise<string> {
+    const linked = this.#config.identity.users.find((user) => user.oidc_sub === sub)
+    if (before) {
+      if (linked && linked.name !== before.subject)
+        throw refused(`this login is ${before.subject} here already, and the config says it is ${linked.name}: a name never changes`)
+      return before.subject
+    }
+    if (linked) return linked.name
+    const claim = this.#config.identity.oidc?.name_claim ?? "email"
+    const name = claims[claim]
+    if (typeof name !== "string" || name === "") throw refused(`the provider says no ${claim}, which would be the name here`)
+    // The provider itself says that this may be somebody else's address.
+    if (claim === "email" && claims["email_verified"] === false) throw refused("the provider has not verified the e-mail address")
+    if (!isName(name)) throw refused(`the provider's ${claim} cannot be a name here`)
+    if (this.#userNames.has(name.toLowerCase()))
+      throw refused(`${name} is a user in the config; if it is the same person, link them there with oidc_sub`)
+    // A rule that names a group must not come to mean whoever chose its name. What has an @ can only be meant as a person's.
+    if (!name.includes("@") && this.#ruleWords.has(name.toLowerCase())) throw refused(`${name} is a word of the rules here`)
+    if ((await change.namesTaken([name])).length > 0)
+      throw refused(`${name} is the name of another login here; the provider has given it to two people`)
+    return name
+  }
+
+  /** Bounded, and only those that can be nothing but groups; the others are dropped and logged. */
+  async #groupsOf(change: Change, { claims }: CompanyPerson, subject: string): Promise<string[]> {
+    const claim = claims[this.#config.identity.oidc?.groups_claim ?? "groups"]
+    const said: readonly unknown[] = claim === undefined ? [] : Array.isArray(claim) ? claim : [claim]
+    const names = said.filter((name) => typeof name === "string" && isName(name) && !this.#userNames.has(name.toLowerCase())) as string[]
+    const bounded = names.slice(0, limits.oidc_groups_max)
+    const people = new Set([subject, ...(await change.namesTaken(bounded))])
+    const groups = [...new Set(bounded.filter((name) => !people.has(name)))].toSorted()
+    if (groups.length < said.length) this.#log.warn({ subject, said: said.length, kept: groups.length }, "groups of a login were dropped")
+    return groups
+  }
+}
+
+const refused = (what: string): GatewayError => new GatewayError("login_failed", { what: `this login cannot be accepted: ${what}` })
+
+/** Every text in a value, however deep. */
+function words(value: unknown): string[] {
+  if (typeof value === "string") return [value]
+  return typeof value === "object" && value !== null ? Object.values(value).flatMap(words) : []
+}

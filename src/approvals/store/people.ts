@@ -1,0 +1,146 @@
+// People, logins and codes in the store.
+import { type Selectable, sql } from "kysely"
+import type { LoginId } from "../../core/ids.ts"
+import type { CodeRecord, LoginRecord, PeopleChange, PeopleReader, PersonRecord, StandingRecord } from "../people_store.ts"
+import type { Door } from "./reads.ts"
+import { listText } from "./rows.ts"
+import type { CodesTable, LoginsTable, PeopleTable, StandingsTable } from "./tables.ts"
+
+export function peopleReader({ db }: Door): PeopleReader {
+  return {
+    async personCalled(subject) {
+      const [person, standing] = await Promise.all([
+        db.selectFrom("people").selectAll().where("subject", "=", subject).executeTakeFirst(),
+        db.selectFrom("standings").selectAll().where("subject", "=", subject).executeTakeFirst(),
+      ])
+      return { person: person && toPerson(person), standing: standing && toStanding(standing) }
+    },
+    async personOf(iss, sub) {
+      const row = await db.selectFrom("people").selectAll().where("iss", "=", iss).where("sub", "=", sub).executeTakeFirst()
+      return row && toPerson(row)
+    },
+    async namesTaken(names) {
+      if (names.length === 0) return []
+      const lower = names.map((name) => name.toLowerCase())
+      const rows = await db.selectFrom("people").select("subject_lower").where("subject_lower", "in", lower).execute()
+      const taken = new Set(rows.map(({ subject_lower }) => subject_lower))
+      return names.filter((name) => taken.has(name.toLowerCase()))
+    },
+    async people(limit) {
+      const rows = await db.selectFrom("people").selectAll().orderBy("subject").limit(limit).execute()
+      return rows.map(toPerson)
+    },
+    async standings(limit) {
+      const rows = await db.selectFrom("standings").selectAll().orderBy("subject").limit(limit).execute()
+      return rows.map(toStanding)
+    },
+    async login(id) {
+      const row = await db.selectFrom("logins").selectAll().where("id", "=", id).executeTakeFirst()
+      return row && toLogin(row)
+    },
+    async loginWith(digest) {
+      const row = await db.selectFrom("logins").selectAll().where("digest", "=", digest).executeTakeFirst()
+      return row && toLogin(row)
+    },
+    async liveLogins(subject, now) {
+      const rows = await db
+        .selectFrom("logins")
+        .selectAll()
+        .where("subject", "=", subject)
+        .where("ended_at", "is", null)
+        .where("expires_at", ">", now)
+        .orderBy("used_at")
+        .execute()
+      return rows.map(toLogin)
+    },
+    async code(kind, digest) {
+      const row = await db.selectFrom("codes").selectAll().where("digest", "=", digest).where("kind", "=", kind).executeTakeFirst()
+      return row && toCode(row)
+    },
+    async codeCalled(kind, user_code) {
+      const row = await db.selectFrom("codes").selectAll().where("user_code", "=", user_code).where("kind", "=", kind).executeTakeFirst()
+      return row && toCode(row)
+    },
+    async codeCount(kind) {
+      const { count } = await db
+        .selectFrom("codes")
+        .select(sql<number>`count(*)`.as("count"))
+        .where("kind", "=", kind)
+        .executeTakeFirstOrThrow()
+      return count
+    },
+  }
+}
+
+export function peopleChanger({ db }: Door): PeopleChange {
+  return {
+    async putPerson({ groups, ...rest }) {
+      const row = { ...rest, subject_lower: rest.subject.toLowerCase(), groups: listText(groups) }
+      const { iss: _iss, sub: _sub, ...changed } = row
+      await db
+        .insertInto("people")
+        .values(row)
+        .onConflict((conflict) => conflict.columns(["iss", "sub"]).doUpdateSet(changed))
+        .execute()
+    },
+    async putStanding({ by, disabled, ...rest }) {
+      const row = { ...rest, by_name: by, disabled: disabled ? 1 : 0 }
+      await db
+        .insertInto("standings")
+        .values(row)
+        .onConflict((conflict) => conflict.column("subject").doUpdateSet(row))
+        .execute()
+    },
+    async addLogin({ from, ...rest }) {
+      await db
+        .insertInto("logins")
+        .values({ ...rest, from_address: from })
+        .execute()
+    },
+    async rotateLogin({ id, ...rest }) {
+      await db.updateTable("logins").set(rest).where("id", "=", id).execute()
+    },
+    async useLogin(id, used_at) {
+      await db.updateTable("logins").set({ used_at }).where("id", "=", id).execute()
+    },
+    async endLogin({ id, ...rest }) {
+      await db.updateTable("logins").set(rest).where("id", "=", id).execute()
+    },
+    async addCode({ detail, ...rest }) {
+      await db
+        .insertInto("codes")
+        .values({ ...rest, detail: JSON.stringify(detail) })
+        .execute()
+    },
+    async setCode({ digest, detail }) {
+      await db
+        .updateTable("codes")
+        .set({ detail: JSON.stringify(detail) })
+        .where("digest", "=", digest)
+        .execute()
+    },
+    async takeCode(kind, digest) {
+      const row = await db.deleteFrom("codes").where("digest", "=", digest).where("kind", "=", kind).returningAll().executeTakeFirst()
+      return row && toCode(row)
+    },
+    async dropCodes(expired_at) {
+      await db.deleteFrom("codes").where("expires_at", "<=", expired_at).execute()
+    },
+  }
+}
+
+function toPerson({ groups, subject_lower: _lower, ...rest }: Selectable<PeopleTable>): PersonRecord {
+  return { ...rest, groups: JSON.parse(groups) as string[] }
+}
+
+const toStanding = ({ by_name, disabled, ...rest }: Selectable<StandingsTable>): StandingRecord => ({
+  ...rest,
+  by: by_name,
+  disabled: disabled === 1,
+})
+
+function toLogin({ from_address, ...rest }: Selectable<LoginsTable>): LoginRecord {
+  return { ...rest, id: rest.id as LoginId, kind: rest.kind as LoginRecord["kind"], from: from_address }
+}
+
+const toCode = ({ detail, ...rest }: Selectable<CodesTable>): CodeRecord => ({ ...rest, detail: JSON.parse(detail) as unknown })
