@@ -65,13 +65,15 @@ function given(context: Context, request: RequestView, grant: GrantView): string
 }
 
 function waiting(context: Context, request: RequestView): string {
-  const { id, target, as, duration_ms, approvals_needed, decisions, extends_grant, extends_to } = request
+  const { id, target, as, duration_ms, starts_at, approvals_needed, decisions, extends_grant, extends_to } = request
+  const now = context.now()
+  const from = starts_at !== null && starts_at > now ? ` from ${until(starts_at, now)}` : ""
   const left = approvals_needed - decisions.filter((decision) => decision.verdict === "approve").length
   const people = left === 1 ? "one approval" : `${left} approvals`
   const what =
     extends_grant === null || extends_to === null
-      ? `for ${targetAs(target, as)}, ${formatDuration(duration_ms)},`
-      : `to extend ${targetAs(target, as)} (grant ${extends_grant}) until ${until(extends_to, context.now())}`
+      ? `for ${targetAs(target, as)}, ${formatDuration(duration_ms)}${from},`
+      : `to extend ${targetAs(target, as)} (grant ${extends_grant}) until ${until(extends_to, now)}`
   return [
     `Request ${id} ${what} needs ${people}. A colleague who may gives it with: ${context.call} approve ${id}`,
     ...limited({ actions: request.actions, uses_max: request.uses, uses_left: request.uses }),

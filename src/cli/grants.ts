@@ -4,7 +4,7 @@ import { formatDuration } from "../core/duration.ts"
 import { visible } from "../core/visible.ts"
 import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
 import { table } from "./table.ts"
-import { columnTime, distance, limited, targetAs, usesOf } from "./words.ts"
+import { columnTime, distance, listing, targetAs, usesOf } from "./words.ts"
 
 const heads = ["GRANT", "WHO", "TARGET", "REQUEST", "STATUS (UTC)"]
 
@@ -35,7 +35,7 @@ export function grantTable(grants: readonly GrantView[], now: number, columns: n
     { columns, nothing: "There are no grants." },
   )
   const held = grants.filter((grant) => grant.actions !== null && isOpen(grant, now))
-  return [rows, ...held.flatMap((grant) => ["", `${grant.id}: ${limited({ ...grant, uses_max: null }).join("\n")}`])].join("\n")
+  return [rows, ...held.flatMap(({ id, actions }) => listing(id, actions ?? []))].join("\n")
 }
 
 const isOpen = ({ status, ends_at }: GrantView, now: number): boolean => status === "active" && now < ends_at

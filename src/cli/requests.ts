@@ -4,7 +4,7 @@ import { formatDuration } from "../core/duration.ts"
 import { visible } from "../core/visible.ts"
 import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
 import { table } from "./table.ts"
-import { distance, limited, reasonOf, targetAs, usesOf } from "./words.ts"
+import { distance, listing, reasonOf, targetAs, time, usesOf } from "./words.ts"
 
 const heads = ["REQUEST", "WHO", "TARGET", "FOR", "ASKED", "STATUS", "REASON"]
 
@@ -35,7 +35,7 @@ export function requestTable(requests: readonly RequestView[], now: number, colu
       String(request.id),
       visible(request.subject),
       targetAs(request.target, request.as),
-      lasting(request),
+      lasting(request, now),
       distance(request.created_at, now),
       request.status,
       reasonOf(request.reason),
@@ -43,14 +43,16 @@ export function requestTable(requests: readonly RequestView[], now: number, colu
     { columns, nothing: "There are no requests." },
   )
   const held = requests.filter(({ actions, status }) => actions !== null && status === "pending")
-  return [
-    rows,
-    ...held.flatMap(({ id, actions }) => ["", `Request ${id}: ${limited({ actions, uses_max: null, uses_left: null }).join("\n")}`]),
-  ].join("\n")
+  return [rows, ...held.flatMap(({ id, actions }) => listing(`Request ${id}`, actions ?? []))].join("\n")
 }
 
-/** "1h", "30m more", "1h from first use, 3 uses" */
-function lasting({ duration_ms, extends_grant, first_use_within_ms, uses }: RequestView): string {
-  const how = extends_grant !== null ? " more" : first_use_within_ms !== null ? " from first use" : ""
-  return `${formatDuration(duration_ms)}${how}${uses === null ? "" : `, ${usesOf({ actions: null, uses_max: uses, uses_left: uses })}`}`
+/** "1h", "30m more, until 14:30:00 UTC", "1h from first use, 3 uses": all that somebody who decides must know of its times. */
+function lasting(request: RequestView, now: number): string {
+  const { duration_ms, starts_at, extends_to, first_use_within_ms, uses } = request
+  const use = first_use_within_ms === null ? "" : ` from first use within ${formatDuration(first_use_within_ms)}`
+  return [
+    extends_to === null ? `${formatDuration(duration_ms)}${use}` : `${formatDuration(duration_ms)} more, until ${time(extends_to, now)}`,
+    ...(starts_at !== null && starts_at > now ? [`from ${time(starts_at, now)}`] : []),
+    ...(uses === null ? [] : [usesOf({ actions: null, uses_max: uses, uses_left: uses })]),
+  ].join(", ")
 }

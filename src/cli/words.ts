@@ -53,8 +53,15 @@ export function limited(what: Limited): string[] {
   const uses = usesOf(what)
   const { actions } = what
   if (actions === null) return uses === undefined ? [] : [`Only for ${uses}; one is an action of any kind.`]
-  return [
-    `Only for ${actions.length === 1 ? "this action" : "these actions"}${uses === undefined ? "" : `, ${uses}`}:`,
-    ...actions.map((action) => `  ${visible(action)}`),
-  ]
+  return [`Only for ${these(actions)}${uses === undefined ? "" : `, ${uses}`}:`, ...actionLines(actions)]
 }
+
+/** The same below a table, about the row that `name` names. */
+export const listing = (name: string, actions: readonly string[]): string[] => [
+  "",
+  `${name}, only for ${these(actions)}:`,
+  ...actionLines(actions),
+]
+
+const these = ({ length }: readonly string[]): string => (length === 1 ? "this action" : "these actions")
+const actionLines = (actions: readonly string[]): string[] => actions.map((action) => `  ${visible(action)}`)

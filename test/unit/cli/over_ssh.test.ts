@@ -275,13 +275,13 @@ test("verbs: single actions are asked for in the person's own words, and read by
   const [, id = ""] = /Request (\d+)/.exec(asked.out) ?? []
   const list = await ran(bob, ["requests", "--pending"])
   assert.match(list.out, new RegExp(`\\n${id} .* 1h, 3 uses .*`))
-  assert.ok(list.out.includes(`Request ${id}: Only for these actions:\n  systemctl restart *\n  uptime\n`), list.out)
+  assert.ok(list.out.includes(`Request ${id}, only for these actions:\n  systemctl restart *\n  uptime\n`), list.out)
   const approved = await ran(bob, ["approve", id])
   assert.ok(approved.out.includes("  action  systemctl restart *\n  action  uptime\n  uses    3 uses\n"), approved.out)
   const mine = await ran(alice, ["grants"])
   const [grant = ""] = /g_\w{16}/.exec(approved.out) ?? []
   assert.match(mine.out, new RegExp(`\\n${grant} .*, 3 uses\\n`))
-  assert.ok(mine.out.includes(`${grant}: Only for these actions:\n  systemctl restart *\n  uptime\n`), mine.out)
+  assert.ok(mine.out.includes(`${grant}, only for these actions:\n  systemctl restart *\n  uptime\n`), mine.out)
 })
 
 test("verbs: an action that would forge the approver's page is shown as its escapes, and one that is none says why", async () => {
@@ -322,11 +322,31 @@ test("verbs: extend asks for a later end of the same grant, and the one who appr
       asked.out,
     ) ?? []
   assert.ok(extension, asked.out)
-  assert.match((await ran(bob, ["requests"])).out, new RegExp(`\\n${extension} .* 30m more .*still at it`))
+  assert.match((await ran(bob, ["requests"])).out, new RegExp(`\\n${extension} .* 30m more, until \\d.* UTC .*still at it`))
   const approved = await ran(bob, ["approve", extension])
   assert.match(approved.out, new RegExp(`for {5}30m more\\n {2}end {5}until .*\\n {2}grant {3}${grant}`))
   await ran(alice, ["drop", grant])
   const late = await ran(alice, ["extend", grant, "--for", "30m"])
   assert.equal(late.status, 1)
   assert.match(late.err, /the grant has ended, and nothing brings it back/)
+})
+
+test("verbs: a start in a zone's own time is read back in UTC by the one who asks and the one who decides", async () => {
+  const year = new Date().getUTCFullYear() + 1
+  const soon = new Date(Date.now() + 20 * 86_400_000).toISOString().slice(0, 10)
+  const asked = await ran(alice, ["request", "prod-host", "--for", "1h", "--as", "deploy", "--at", `${soon}T12:00`, "Asia/Kolkata"])
+  assert.equal(asked.status, 0, asked.err)
+  assert.match(asked.out, new RegExp(`prod-host as deploy, 1h from ${soon} 06:30:00 UTC \\(in \\d+d`))
+  const [, id = ""] = /Request (\d+)/.exec(asked.out) ?? []
+  assert.match((await ran(bob, ["requests"])).out, new RegExp(`\\n${id} .* 1h, from ${soon} 06:30:00 UTC `))
+  for (const [at, words] of [
+    [`${soon}T12:00`, /A time says its zone/],
+    [`${soon}T12:00 Mars/Olympus`, /no time zone Mars/],
+    [`${year + 1}-01-01T12:00Z`, /too far ahead/],
+    ["2020-01-01T12:00Z", /in the past/],
+  ] as const) {
+    const wrong = await ran(alice, ["request", "prod-host", "--for", "1h", "--at", at])
+    assert.deepEqual([wrong.status, wrong.out], [2, ""], at)
+    assert.match(wrong.err, words)
+  }
 })
