@@ -267,15 +267,18 @@ export function conformance(driver: Driver): void {
     })
 
     if (driver.warns) {
-      test("five minutes and one minute before the end, the person is told", async () => {
+      test("five minutes and one minute before the end, the person is told; and again before a later one", async () => {
         const { harness, enter } = await setUp()
-        harness.grant("shop")
+        const grant = harness.grant("shop")
         const visit = await inside(enter)
         harness.clock.advance(hour - 5 * 60_000)
         await until(() => visit.words().includes("ends in 5m"))
         assert.match(visit.words(), /Extend: ssh gateway extend g_\w{16}/)
         harness.clock.advance(4 * 60_000)
         await until(() => visit.words().includes("ends in 1m"))
+        harness.change(grant, { ends_at: grant.ends_at + hour })
+        harness.clock.advance(hour - 4 * 60_000)
+        await until(() => visit.words().split("ends in 5m").length === 3) // again, before the new end
       })
     }
 

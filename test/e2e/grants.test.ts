@@ -117,6 +117,80 @@ suite("grants for less, and for longer", { skip: needs("ssh", "sshd", "psql", "p
     await client.end()
   })
 
+  test("whatever a client puts in the place of SQL's *, the server runs one value there, or it is refused", async () => {
+    await give("orders", { actions: ["pattern:SELECT * AS a, 'b' AS b"] })
+    const client = await pgClient()
+    const pieces = [
+      "1",
+      "'",
+      "''",
+      "'x'",
+      "\\",
+      "--",
+      "/*",
+      "*/",
+      ";",
+      "$1",
+      "$$",
+      "a",
+      " ",
+      "-",
+      ".",
+      '"',
+      "(",
+      ")",
+      "E",
+      "U&",
+      "\n",
+      "*",
+      "::int",
+      ",",
+      "SELECT",
+      "é",
+    ]
+    let seed = 20_261
+    const next = (below: number): number => (seed = (seed * 48_271) % 2_147_483_647) % below
+    const values = [
+      "7",
+      "-7.5",
+      "'it'",
+      ...pieces,
+      ...Array.from({ length: 1_500 }, () => Array.from({ length: 1 + next(5) }, () => pieces[next(pieces.length)]).join("")),
+    ]
+    let ran = 0
+    for (const value of values) {
+      // More than one answer comes as a list of them.
+      const answer = await client
+        .query<{ a: unknown; b: string }>(`SELECT ${value} AS a, 'b' AS b`)
+        .catch((failure: Error & { code?: string }) => failure)
+      if (answer instanceof Error) {
+        // Refused here, or one value that the server does not take in this place: a parameter without a value, a star without a table.
+        assert.ok(["42501", "42P02"].includes(answer.code ?? "") || value === "*", `${value}: ${answer.code} ${answer.message}`)
+        continue
+      }
+      ran++
+      assert.ok(!Array.isArray(answer), value)
+      assert.deepEqual([answer.fields.map(({ name }) => name), answer.rows.map(({ b }) => b)], [["a", "b"], ["b"]], value)
+      assert.ok(/^(?:'[^']*'|-?[\d.]+)$/.test(value), value)
+    }
+    assert.ok(ran >= 20, `${ran} of ${values.length} ran`)
+    await client.end()
+  })
+
+  test("COPY: named, its data goes in and out; another is refused before a byte of data", async () => {
+    await postgres.admin(`CREATE TABLE notes (n int); GRANT ALL ON notes TO ${postgres.role}`)
+    await give("orders", { actions: ["COPY notes FROM STDIN", "COPY notes TO STDOUT"] })
+    const [program, args, options] = await psql({ sluice, person: alice, target: "orders" }, postgres.role)
+    const copied = await run(program, [...args, "-c", "COPY notes FROM STDIN", "-c", "COPY notes TO STDOUT"], {
+      ...options,
+      input: "1\n2\n",
+    })
+    assert.deepEqual([copied.stdout, copied.status], ["COPY 2\n1\n2\n", 0], copied.stderr)
+    const refused = await run(program, [...args, "-c", "COPY notes (n) FROM STDIN"], { ...options, input: "3\n" })
+    assert.match(refused.stderr, denied)
+    assert.deepEqual(await postgres.admin("SELECT count(*)::int AS n FROM notes"), [{ n: 2 }])
+  })
+
   test("pgbench: every protocol it has runs what is named, and a refusal in a pipeline stops it there", async () => {
     await give("orders", { actions: ["SELECT 1;", "pattern:SELECT *", "pattern:SELECT * + 0"] })
     const folder = scratch("grants-pgbench")

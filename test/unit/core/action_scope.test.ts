@@ -1,4 +1,5 @@
 import assert from "node:assert/strict"
+import { spawnSync } from "node:child_process"
 import { describe, test } from "node:test"
 import type { Action } from "../../../src/core/action.ts"
 import { canonicalText, digestOf, narrowScope, parseScope, scopeMatcher } from "../../../src/core/action_scope.ts"
@@ -176,5 +177,24 @@ describe("an action scope", () => {
     const almost = `${"a".repeat(steps)}!`
     assert(!covers("ssh", `${"*a".repeat(40)}*b`, exec(almost)), "would take for ever if it went back")
     assert(!covers("ssh", "a*", exec("a".repeat(limits.scope_pattern_text_chars_max + 1))))
+  })
+
+  test("whatever stands in the place of a command's *, a real shell takes it for one word and changes nothing in it", () => {
+    const bytes = Array.from({ length: 127 }, (_, code) => String.fromCharCode(code + 1))
+    const pieces = ["", "x", "..", "--", "~", "$HOME", "*", "a/b", "é"]
+    const values = bytes.flatMap((byte) => pieces.flatMap((piece) => [byte + piece, piece + byte, `x${byte}${piece}`]))
+    const covered = values.filter((value) => value !== "*" && covers("ssh", "count *", exec(`count ${value}`)))
+    assert(covered.length > 500, "letters, digits and harmless signs are covered")
+    const script = covered.map((value) => `count ${value}`).join("\n")
+    // Each line says how many words it had, and the first of them.
+    const { stdout, stderr } = spawnSync("sh", ["-c", `count() { printf '%s %s\\n' "$#" "$1"; }\n${script}`], {
+      cwd: "/",
+      encoding: "utf8",
+    })
+    assert.equal(stderr, "")
+    assert.deepEqual(
+      stdout.trimEnd().split("\n"),
+      covered.map((value) => `1 ${value}`),
+    )
   })
 })
