@@ -49,8 +49,9 @@ export class Relay {
 
   /** Settles when nothing runs on the target any more and the client has the answers. */
   async finished(): Promise<void> {
+    const { client } = this.#sides
     await this.#talk.finished()
-    await new Promise((resolve) => this.#sides.client.write(Buffer.alloc(0), resolve))
+    if (client.writable) await new Promise((resolve) => client.write(Buffer.alloc(0), resolve))
   }
 
   /** A notice, now or after the message that is on its way. */

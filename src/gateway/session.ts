@@ -125,8 +125,7 @@ export class LiveSession implements Omit<Session, symbol> {
   }
 
   decide(action: Action): Decision {
-    // The timer may be late: the process was busy, or the clock has jumped.
-    if (this.#options.clock.now() >= this.#grant.ends_at) this.cut("expired")
+    this.#checkEnd()
     if (this.#over) return { verdict: "deny", error: this.#ending }
     if (!this.covers(action)) return this.#deny(action, this.#uncovered(action))
     if (this.#spent) return this.#deny(action, this.#reason("spent"))
@@ -136,6 +135,11 @@ export class LiveSession implements Omit<Session, symbol> {
 
   covers(action: Action): boolean {
     return this.#named === undefined || this.#named(action)
+  }
+
+  /** The timer may be late: the process was busy, or the clock has jumped. */
+  #checkEnd(): void {
+    if (this.#options.clock.now() >= this.#grant.ends_at) this.cut("expired")
   }
 
   #allow(action: Action): Decided {
@@ -165,6 +169,7 @@ export class LiveSession implements Omit<Session, symbol> {
       )
       .then((refused): Decided => {
         this.#claims.delete(claim)
+        this.#checkEnd()
         if (this.#over) return { verdict: "deny", error: this.#ending }
         if (refused === undefined) return this.#allow(action)
         return this.#deny(action, refused.code === "over" ? this.#reason("spent") : refused.with({ session: this.id }))

@@ -87,3 +87,21 @@ test("migrations: every step goes back to where it came from, and forward again,
   assert.equal(await again.sequence(), 0)
   await again.close()
 })
+
+test("migrations: on the way back a grant for less does not become one for everything, nor a request for it", async () => {
+  const path = newPath()
+  using(path, (db) => db.exec(first))
+  await (await openSqliteStore(path, clock)).close()
+  const limits = ["actions = '[\"uptime\"]'", "uses_max = 3, uses_left = 2", "first_use_ms = 1000", "status = 'spent', uses_left = 0"]
+  for (const limit of limits) {
+    using(path, (db) =>
+      db.exec(`update grants set status = 'active'; update requests set state = 'pending' where id = 2; update grants set ${limit}`),
+    )
+    using(path, (db) => db.exec("update requests set extends_grant = 'g_0000000000000001', extends_to = 5 where id = 2"))
+    await migrateSqlite(path, 1)
+    const read = (sql: string): unknown => using(path, (db) => db.prepare(sql).get())
+    assert.deepEqual({ ...(read("select status from grants") as object) }, { status: "dropped" }, limit)
+    assert.deepEqual({ ...(read("select state from requests where id = 2") as object) }, { state: "withdrawn" })
+    await migrateSqlite(path)
+  }
+})

@@ -43,6 +43,8 @@ function setUp(opening: Partial<Opening> = {}) {
     const { near } = wire()
     return { socket: near, connected: new Promise((resolve) => dialled.push({ socket: near, up: resolve })) }
   }
+  /** Uses that were asked for, to be answered by the test. */
+  const claims: ((answer: Grant) => void)[] = []
   const open = (grant: Grant, changes: Partial<Opening> = {}): LiveSession => {
     const id = newSessionId()
     const header: SessionHeader = {
@@ -71,7 +73,7 @@ function setUp(opening: Partial<Opening> = {}) {
       clock,
       log,
       connect,
-      service: { use: () => Promise.reject(new Error("nothing here is counted")) },
+      service: { use: () => new Promise((resolve) => claims.push(resolve)) },
       ask: () => "",
       extend: () => "",
       onEnded: (ended, why) => register.remove(ended, why),
@@ -93,7 +95,7 @@ function setUp(opening: Partial<Opening> = {}) {
     actions: null,
     uses_left: null,
   }
-  return { clock, leases, register, dialled, open, grant }
+  return { clock, leases, register, dialled, claims, open, grant }
 }
 
 const code = (expected: string) => (failure: unknown) => failure instanceof GatewayError && failure.code === expected
@@ -136,6 +138,37 @@ describe("a session's end", () => {
     assert(decision.verdict === "deny" && decision.error.code === "expired")
     assert(session.signal.aborted)
     await session.ended
+  })
+
+  test("an action whose use was taken too late is denied: the grant had ended meanwhile, though no timer has run since", async () => {
+    const { open, grant, clock, claims } = setUp()
+    const session = open({ ...grant, uses_left: 2 })
+    const decision = session.decide(select)
+    assert(decision.verdict === "hold")
+    clock.jump(hour)
+    claims[0]?.({ ...grant, uses_left: 1, revision: grant.revision + 1 })
+    const decided = await decision.decided
+    assert(decided.verdict === "deny" && decided.error.code === "expired")
+    await session.ended
+  })
+
+  test("when the last use is taken, what was asked for before may still be answered, and nothing begins after it", async () => {
+    const last = Promise.withResolvers<void>()
+    const { open, grant, claims, register } = setUp({ finished: () => last.promise })
+    const session = open({ ...grant, uses_left: 2 })
+    const [first, second] = [session.decide(select), session.decide(select)]
+    assert(first.verdict === "hold" && second.verdict === "hold")
+    // The feed may be faster than the answers.
+    register.update({ ...grant, uses_left: 0, status: "spent", revision: grant.revision + 2 }, {})
+    const third = session.decide(select)
+    assert(third.verdict === "deny" && third.error.code === "spent")
+    for (const claim of claims) claim(grant)
+    assert.equal((await first.decided).verdict, "allow")
+    assert.equal((await second.decided).verdict, "allow")
+    assert(!session.signal.aborted, "both may finish")
+    last.resolve()
+    await session.ended
+    assert.equal((session.signal.reason as GatewayError).code, "spent")
   })
 
   test("goodbyes, cancels and warnings that throw do not hold it up, nor anybody else's", async () => {
