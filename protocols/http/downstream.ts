@@ -4,6 +4,7 @@ import { createServer, ServerResponse, STATUS_CODES, type IncomingMessage, type 
 import type { Duplex } from "node:stream"
 import type { Millis, Timer } from "../../src/core/clock.ts"
 import { GatewayError } from "../../src/core/errors.ts"
+import type { Identity } from "../../src/core/identity.ts"
 import { limits } from "../../src/core/limits.ts"
 import type { Gate, Host, Serve } from "../../src/gateway/contract.ts"
 import { BearerReader } from "./bearer.ts"
@@ -28,6 +29,8 @@ interface Connection {
   readonly client: Duplex
   readonly gate: Gate
   readonly bearer: BearerReader
+  /** Who its TLS certificate says it is; undefined when it showed none. */
+  readonly certified: Promise<Identity> | undefined
   /** Requests whose response is not complete, oldest first: the first is at work, the others wait (RFC 9112, section 9.3.2). */
   readonly turn: Arrival[]
   used_at: number
@@ -74,7 +77,17 @@ class Downstream {
 
   serve(client: Duplex, gate: Gate): Promise<void> {
     if (client.destroyed) return Promise.resolve()
-    const connection: Connection = { client, gate, bearer: new BearerReader(), turn: [], used_at: gate.clock.now(), admission: undefined }
+    const certified = gate.certified()
+    certified?.catch(() => {}) // whoever asks for a target over it is told
+    const connection: Connection = {
+      client,
+      gate,
+      bearer: new BearerReader(),
+      certified,
+      turn: [],
+      used_at: gate.clock.now(),
+      admission: undefined,
+    }
     this.#connections.set(client, connection)
     const watched = this.#watch(client, connection)
     return new Promise((resolve) => {
@@ -126,8 +139,8 @@ class Downstream {
     const route = this.#options.router(headers.host)
     if (route.to !== "target") return this.#answerItself(arrival, { own: route.to === "gateway", url: line.url, accept: headers.accept })
     const { token, authorization } = connection.bearer.read(headers)
-    if (token === undefined) throw new GatewayError("unauthenticated")
-    const { gate, admission } = connection
+    const { gate, admission, certified } = connection
+    if (token === undefined && !certified) throw new GatewayError("unauthenticated")
     const now = gate.clock.now()
     const incoming: Incoming = { request, response, gate, at: now, line, headers, authorization, body, expects, upgrade }
     if (admission && admission.token === token && admission.target === route.target && stillGood(admission, gate, now)) {
@@ -139,10 +152,13 @@ class Downstream {
     return this.#admit(arrival, { incoming, token, target: route.target })
   }
 
-  async #admit({ connection, response }: Arrival, wanted: { incoming: Incoming; token: string; target: string }): Promise<void> {
+  async #admit(
+    { connection, response }: Arrival,
+    wanted: { incoming: Incoming; token: string | undefined; target: string },
+  ): Promise<void> {
     const { gate } = connection
     const { incoming, token, target } = wanted
-    const admission = await this.#options.sessions.admit({ gate, token, target })
+    const admission = await this.#options.sessions.admit({ gate, token, target, certified: connection.certified })
     if (response.destroyed) return
     connection.admission?.http.detach(connection.client)
     admission.http.attach(connection.client)

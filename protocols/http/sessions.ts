@@ -10,9 +10,9 @@ import type { Gate } from "../../src/gateway/contract.ts"
 import { HttpSession, type Clients } from "./http_session.ts"
 import type { IdentitySigner } from "./identity_jwt.ts"
 
-/** What a token opened, for as long as it may be used without asking again. */
+/** What a token, or a certificate alone, opened, for as long as it may be used without asking again. */
 export interface Admission {
-  readonly token: string
+  readonly token: string | undefined
   readonly target: string
   readonly identity: Identity
   readonly http: HttpSession
@@ -20,8 +20,10 @@ export interface Admission {
 
 export interface Applicant {
   readonly gate: Gate
-  readonly token: string
+  /** Undefined: the certificate says who it is. */
+  readonly token: string | undefined
   readonly target: string
+  readonly certified?: Promise<Identity> | undefined
 }
 
 export class HttpSessions {
@@ -39,15 +41,25 @@ export class HttpSessions {
   /** Throws what `gate.identify` and `gate.open` throw, and `busy`. */
   async admit(applicant: Applicant): Promise<Admission> {
     const { token, target } = applicant
-    const identity = await this.#identify(applicant)
+    const identity = await this.#who(applicant)
     applicant.gate.settled()
     const http = await this.#session(applicant, identity)
     await http.identify()
     return { token, target, identity, http }
   }
 
+  /** A certificate that was shown counts, also beside a token: it must be good, and the same person's. */
+  async #who({ gate, token, target, certified }: Applicant): Promise<Identity> {
+    const first = await certified
+    const shown = first && (this.#clock.now() >= first.until || !gate.stands(first)) ? await gate.certified() : first
+    const identity = token === undefined ? shown : await this.#identify({ gate, token, target })
+    if (!identity || (shown && shown.subject !== identity.subject))
+      throw new GatewayError("unauthenticated", {}, new Error("the certificate and the token are two people's"))
+    return identity
+  }
+
   /** Checks a signature once for a token and target; after that the identity is remembered as long as the token lasts. */
-  async #identify({ gate, token, target }: Applicant): Promise<Identity> {
+  async #identify({ gate, token, target }: Applicant & { readonly token: string }): Promise<Identity> {
     const key = `${target} ${token}`
     const known = this.#known.get(key)
     if (known && this.#clock.now() < known.until && gate.stands(known)) return known

@@ -54,12 +54,17 @@ export async function readStartup(side: Downstream, gate: Gate): Promise<Startup
   }
 }
 
+/** Tells a client that asked for another version of the protocol, or for options of it, what is spoken. */
+export function greet(side: Downstream, { negotiate, version }: Startup): void {
+  if (negotiate) side.client.write(negotiateProtocolVersion(version, negotiate.unknown))
+}
+
 /** Asks for the token; undefined when the client left, as psql does to ask its user for it. */
 export async function readToken(side: Downstream, gate: Gate, startup: Startup): Promise<Secret | undefined> {
   if (!side.encrypted && !isLoopback(gate.address)) {
     throw new GatewayError("unsupported", { what: "a login without TLS (connect with sslmode=require)" })
   }
-  if (startup.negotiate) side.client.write(negotiateProtocolVersion(startup.version, startup.negotiate.unknown))
+  greet(side, startup)
   side.client.write(authenticationCleartextPassword())
   const answer = await side.inlet.message(limits.auth_token_bytes_max)
   if (!answer) return undefined

@@ -7,11 +7,12 @@
 // Tokens travel inside TLS, or between two programs on the gateway's own machine (see downstream.ts).
 import type { Duplex } from "node:stream"
 import { GatewayError } from "../../src/core/errors.ts"
+import type { Identity } from "../../src/core/identity.ts"
 import type { PostgresTarget } from "../../src/core/target.ts"
 import type { Gate, Host, Opening, Protocol, Session } from "../../src/gateway/contract.ts"
 import { CancelKeys } from "./cancel_keys.ts"
 import { authenticationOk, backendKeyData, report, type BackendKey } from "./codec.ts"
-import { downstreamOf, readStartup, readToken, type Downstream } from "./downstream.ts"
+import { downstreamOf, greet, readStartup, readToken, type Downstream } from "./downstream.ts"
 import { farewell, fatal } from "./refusal.ts"
 import { Relay } from "./relay.ts"
 import type { Startup } from "./startup.ts"
@@ -52,9 +53,8 @@ async function serve(client: Duplex, gate: Gate, shared: Shared): Promise<void> 
 /** Who, whether, and then the session. */
 async function admit(side: Downstream, gate: Gate, shared: Shared & { startup: Startup }): Promise<void> {
   const { startup, host } = shared
-  const token = await readToken(side, gate, startup)
-  if (!token) return
-  const identity = await gate.identify({ kind: "token", token, target: startup.target })
+  const identity = await identityOf(side, gate, startup)
+  if (!identity) return
   const visit = new Visit(side, gate)
   const session = await gate.open({ identity, target: startup.target, as: startup.user, ...visit.opening() })
   visit.session = session
@@ -78,6 +78,17 @@ async function admit(side: Downstream, gate: Gate, shared: Shared & { startup: S
     session.end()
     await session.ended
   }
+}
+
+/** By the client's certificate, if it showed one, and nothing is asked then; else by a token. Undefined when the client left. */
+async function identityOf(side: Downstream, gate: Gate, startup: Startup): Promise<Identity | undefined> {
+  const certified = gate.certified()
+  if (certified) {
+    greet(side, startup)
+    return certified
+  }
+  const token = await readToken(side, gate, startup)
+  return token && gate.identify({ kind: "token", token, target: startup.target })
 }
 
 /** One client on one target, and what the core asks of it at the end. */

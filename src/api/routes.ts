@@ -62,6 +62,19 @@ export const routes = {
     who: "gateway",
     summary: "NDJSON of every change after ?after= (left out: from now on), then as it happens",
   },
+  certificates: {
+    method: "POST",
+    path: "/v1/certificates",
+    who: "person",
+    summary: "Short-lived certificates for my own keys: an SSH public key, a CSR, or both",
+  },
+  authorities: { method: "GET", path: "/v1/authorities", who: "anybody", summary: "The CAs whose certificates are good now" },
+  rotate: {
+    method: "POST",
+    path: "/v1/authorities/:id/rotate",
+    who: "person",
+    summary: "An administrator's: a new CA signs from now on; the old one's certificates are good until their end, unless distrusted",
+  },
   jwks: { method: "GET", path: "/.well-known/jwks.json", who: "anybody", summary: "The public keys that verify tokens" },
 } as const satisfies Record<string, Route>
 
@@ -84,6 +97,9 @@ export interface Shapes {
   sessions: { query: { live?: boolean }; answer: { sessions: schema.SessionView[] } }
   kill: { id: string; body: z.input<typeof schema.reason>; answer: schema.SessionView }
   token: { body: schema.TokenWanted; answer: schema.TokenAnswer }
+  certificates: { body: schema.CertificatesWanted; answer: schema.Certificates }
+  authorities: { answer: { authorities: schema.AuthorityView[] } }
+  rotate: { id: string; body: schema.Rotation; answer: { authorities: schema.AuthorityView[] } }
   lookup: { query: { subject: string; target: string }; answer: schema.GrantsAnswer }
   begin: { id: string; body: z.input<typeof schema.beginning>; answer: schema.GrantView }
   use: { id: string; body: z.input<typeof schema.claim>; answer: schema.GrantView }

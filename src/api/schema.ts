@@ -135,6 +135,42 @@ export const personStanding = z.object({ subject: name, groups: z.array(name), d
 export const loginStanding = z.object({ id: loginId, subject: name, expires_at: millis, ended: z.boolean(), revision: z.int() })
 export const whoami = z.object({ subject: name, groups: z.array(name), admin: z.boolean() }).meta({ id: "Identity" })
 
+// Certificates as credentials.
+export const authorityKind = z.enum(["ssh-user", "client"])
+export const authority = z
+  .object({
+    id: z.string(),
+    kind: authorityKind,
+    /** "ssh-user": an OpenSSH public key line. "client": a certificate in PEM. */
+    public: z.string(),
+    not_before: millis,
+    /** Trusted until then; null: it signs now. */
+    not_after: millis.nullable(),
+    status: z.enum(["signing", "retired"]),
+  })
+  .meta({ id: "Authority" })
+export const certificatesWanted = z.strictObject({
+  /** One line as in a .pub file. */
+  ssh_public_key: z.string().min(1).max(limits.certificate_request_chars_max).optional(),
+  /** PKCS#10, in PEM. */
+  csr: z.string().min(1).max(limits.certificate_request_chars_max).optional(),
+})
+export const certificates = z
+  .object({
+    subject: name,
+    expires_at: millis,
+    /** As in a -cert.pub file; null: none was asked for. */
+    ssh_certificate: z.string().nullable(),
+    /** PEM; null: none was asked for. */
+    certificate: z.string().nullable(),
+  })
+  .meta({ id: "Certificates" })
+export const rotation = z.strictObject({
+  reason: words.default(""),
+  /** What the old ones signed is good no longer. */
+  distrust: z.boolean().default(false),
+})
+
 // Between a gateway and the service.
 export const tokenWanted = z.strictObject({
   subject: name,
@@ -142,6 +178,8 @@ export const tokenWanted = z.strictObject({
   use: z.enum(["api", "targets", "target"]),
   target: name.optional(),
   via: z.string().max(200),
+  /** The login that the proof came from: the token ends with it. */
+  login: loginId.optional(),
 })
 export const token = z.object({ token: z.string(), expires_at: millis })
 /** The grants of one subject on one target that are not over, as of feed sequence `sequence`. */
@@ -185,6 +223,11 @@ export type AskableTarget = z.infer<typeof askable>
 export type PersonStanding = z.infer<typeof personStanding>
 export type LoginStanding = z.infer<typeof loginStanding>
 export type Whoami = z.infer<typeof whoami>
+export type AuthorityKind = z.infer<typeof authorityKind>
+export type AuthorityView = z.infer<typeof authority>
+export type CertificatesWanted = z.input<typeof certificatesWanted>
+export type Certificates = z.infer<typeof certificates>
+export type Rotation = z.input<typeof rotation>
 export type TokenWanted = z.infer<typeof tokenWanted>
 export type TokenAnswer = z.infer<typeof token>
 export type GrantsAnswer = z.infer<typeof grantsAnswer>

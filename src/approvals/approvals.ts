@@ -10,7 +10,9 @@ import type { Secret } from "../core/secret.ts"
 import type { Address } from "../core/target.ts"
 import { createTokenIssuer, createTokenVerifier } from "../identity/tokens.ts"
 import type { Log } from "../observe/log.ts"
+import { Authorities } from "./authorities.ts"
 import { Callers } from "./callers.ts"
+import { Certificates } from "./certificates.ts"
 import { Feed } from "./feed.ts"
 import { gatewayRoutes } from "./gateway_routes.ts"
 import { GrantUses } from "./grant_uses.ts"
@@ -59,12 +61,15 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
   const feed = new Feed({ store, clock, log })
   const notifier = new Notifier({ store, config, clock, log })
   const slack = new SlackAnswers({ store, config, people, clock, log, requests })
+  const authorities = new Authorities({ store, keys, clock, name: config.gateway.name })
+  const certificates = new Certificates({ store, authorities, config, clock })
   const server = createServer({
     callers: new Callers({ config, people, logins, verifier, gatewayKey }),
-    person: personRoutes({ config, requests, grants, sessions, waiters }),
+    person: personRoutes({ config, requests, grants, sessions, waiters, authorities, certificates }),
     gateway: gatewayRoutes({ people, logins, grants, uses: new GrantUses({ store, clock }), sessions, issuer, log }),
     feed,
     slack,
+    authorities,
     jwks: issuer.jwks,
     openApi: openApi(config.approvals.public_url),
     ready: atMostOnceA(limits.heartbeat_ms, () => store.probe(), clock),

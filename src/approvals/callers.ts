@@ -3,6 +3,7 @@
 import { createHash, timingSafeEqual } from "node:crypto"
 import type { IncomingMessage } from "node:http"
 import type { Config } from "../config/config.ts"
+import type { Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
 import type { Secret } from "../core/secret.ts"
@@ -38,10 +39,10 @@ export class Callers {
 
   /** Throws `unauthenticated`. Groups, the very existence of the user and the end of a login are our word now, not the token's of then. */
   async person(message: IncomingMessage): Promise<Caller> {
-    const { subject, login: id } = await this.#verifier.verify(bearer(message), { use: "api" })
+    const { subject, login: id, expires_at } = await this.#verifier.verify(bearer(message), { use: "api" })
     const [known, login] = await Promise.all([this.#people.find(subject), id && this.#logins.live(id)])
     if (!known || (id !== undefined && login?.subject !== subject)) throw new GatewayError("unauthenticated")
-    return callerOf(personOf(known, this.#config.policy), { login, from: addressOf(message) })
+    return callerOf(personOf(known, this.#config.policy), { login, until: expires_at, from: addressOf(message) })
   }
 
   /** Throws `unauthenticated`. */
@@ -50,10 +51,17 @@ export class Callers {
   }
 }
 
+export interface CallerFacts {
+  readonly login: LoginRecord | undefined
+  /** The end of what was shown; a login's own end counts instead where there is one. */
+  readonly until: Millis
+  readonly from: string
+}
+
 /** Somebody at work, with what is known of the login behind it. */
-export function callerOf(person: Person, { login, from }: { readonly login: LoginRecord | undefined; readonly from: string }): Caller {
+export function callerOf(person: Person, { login, until, from }: CallerFacts): Caller {
   const proof = login && login.auth_time !== null ? { at: login.auth_time, acr: login.acr } : null
-  return { person, proof, login: login?.id ?? null, from }
+  return { person, proof, login: login?.id ?? null, until: login?.expires_at ?? until, from }
 }
 
 /** The peer of the connection, as host:port; what a header claims does not count. */

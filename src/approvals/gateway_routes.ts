@@ -31,11 +31,13 @@ export type GatewayRoutes = { readonly [Name in GatewayRoute]: (call: GatewayCal
 
 export function gatewayRoutes({ people, logins, grants, uses, sessions, issuer, log }: GatewayDomain): GatewayRoutes {
   return {
-    token: async ({ body: { subject, use, target, via }, from }) => {
+    token: async ({ body: { subject, use, target, via, login: id }, from }) => {
       if (!(await people.find(subject))) throw new GatewayError("not_found")
       if ((use === "target") !== (target !== undefined))
         throw new GatewayError("invalid", { what: 'a target goes with use "target", and only with that' })
-      const issued = await issuer.issue({ subject, via, use, ...(target === undefined ? {} : { target }) })
+      const login = id === undefined ? undefined : await logins.live(id)
+      if (id !== undefined && login?.subject !== subject) throw new GatewayError("login_over")
+      const issued = await issuer.issue({ subject, via, use, login, ...(target === undefined ? {} : { target }) })
       log.info({ subject, use, target, via, from }, "token issued")
       return issued
     },

@@ -20,6 +20,8 @@ export interface Caller {
   readonly proof: Proof | null
   /** The login behind the call; null as above. */
   readonly login: LoginId | null
+  /** When that login ends, or else what they showed: nothing that is given for it may last longer. */
+  readonly until: Millis
   /** The network address the call came from. */
   readonly from: string
 }

@@ -2,6 +2,8 @@
 import type { RouteName, routes, Shapes } from "../api/routes.ts"
 import type { AskableTarget } from "../api/schema.ts"
 import type { Config } from "../config/config.ts"
+import type { Authorities } from "./authorities.ts"
+import type { Certificates } from "./certificates.ts"
 import type { Grants } from "./grants.ts"
 import type { Caller } from "./journal.ts"
 import { askableAccounts, isAskable, type Person, rulingFor } from "./policy.ts"
@@ -16,6 +18,8 @@ export interface Domain {
   readonly grants: Grants
   readonly sessions: Sessions
   readonly waiters: Waiters
+  readonly authorities: Authorities
+  readonly certificates: Certificates
 }
 
 export type PersonRoute = { [Name in RouteName]: (typeof routes)[Name]["who"] extends "person" ? Name : never }[RouteName]
@@ -28,7 +32,7 @@ export interface PersonCall<Name extends RouteName> extends Input<Name> {
 
 export type PersonRoutes = { readonly [Name in PersonRoute]: (call: PersonCall<Name>) => Promise<Shapes[Name]["answer"]> }
 
-export function personRoutes({ config, requests, grants, sessions, waiters }: Domain): PersonRoutes {
+export function personRoutes({ config, requests, grants, sessions, waiters, authorities, certificates }: Domain): PersonRoutes {
   return {
     whoami: async ({ caller: { person } }) => ({ subject: person.name, groups: [...person.groups], admin: person.admin }),
     targets: async ({ caller }) => ({ targets: askableTargets(config, caller.person) }),
@@ -54,6 +58,8 @@ export function personRoutes({ config, requests, grants, sessions, waiters }: Do
     revoke: ({ caller, params, body }) => grants.revoke(caller, params.id, body.reason),
     drop: ({ caller, params }) => grants.drop(caller, params.id),
     sessions: async ({ caller, query }) => ({ sessions: [...(await sessions.list(caller.person, { live: query.live ?? false }))] }),
+    certificates: ({ caller, body }) => certificates.issue(caller, body),
+    rotate: async ({ caller, params, body }) => ({ authorities: await authorities.rotate(caller, params.id, body) }),
     kill: ({ caller, params, body }) => sessions.kill(caller, params.id, body.reason),
   }
 }

@@ -7,6 +7,7 @@ import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
 import type { Log } from "../observe/log.ts"
 import { answerFailure } from "./answers.ts"
+import type { Authorities } from "./authorities.ts"
 import { addressOf, type Callers } from "./callers.ts"
 import type { Feed } from "./feed.ts"
 import type { GatewayRoutes } from "./gateway_routes.ts"
@@ -22,6 +23,7 @@ export interface ServerOptions {
   readonly gateway: GatewayRoutes
   readonly feed: Feed
   readonly slack: SlackAnswers
+  readonly authorities: Authorities
   /** The key set that verifies tokens. */
   readonly jwks: object
   readonly openApi: object
@@ -63,6 +65,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     add(name, (call, { signal }) => handler({ ...call, signal: signal() }))
   for (const [name, handler] of Object.entries(options.gateway) as [RouteName, Handler][]) add(name, (call) => handler(call))
   add("jwks", async () => options.jwks)
+  add("authorities", async () => ({ authorities: await options.authorities.trusted() }))
   add("feed", async ({ query }, { reply }) => {
     feed.checkRoom()
     reply.hijack()

@@ -3,6 +3,7 @@
 import type { GrantView, SessionView } from "../api/schema.ts"
 import type { Millis } from "../core/clock.ts"
 import type { GrantId, RequestId, SessionId } from "../core/ids.ts"
+import type { AuthorityReads, AuthorityWrites } from "./authority_record.ts"
 import type { OutboxChange, OutboxReader } from "./notifications/outbox.ts"
 import type { PeopleChange, PeopleReader } from "./people_store.ts"
 
@@ -78,6 +79,9 @@ export type EventKind =
   | "person.enabled"
   | "login.started"
   | "login.ended"
+  | "authority.made"
+  | "authority.retired"
+  | "certificate.issued"
 
 /** One line of the audit log. */
 export interface EventRecord {
@@ -119,7 +123,7 @@ export interface FeedBatch {
 export type Question = Pick<NewRequestRecord, "subject" | "target" | "as" | "actions" | "extends_grant">
 
 /** Reads. Outside a change they see what is committed. */
-export interface Reader extends OutboxReader, PeopleReader {
+export interface Reader extends OutboxReader, PeopleReader, AuthorityReads {
   request(id: RequestId): Promise<RequestRecord | undefined>
   /** The newest request that asks this. */
   lastRequest(question: Question): Promise<RequestRecord | undefined>
@@ -134,7 +138,7 @@ export interface Reader extends OutboxReader, PeopleReader {
 }
 
 /** Writes of one change; nothing of it is kept unless `work` settles. */
-export interface Change extends Reader, OutboxChange, PeopleChange {
+export interface Change extends Reader, OutboxChange, PeopleChange, AuthorityWrites {
   /** The sequence the next `append` must carry: rising by one, without gaps, in the order of commits. */
   nextSequence(): Promise<number>
   append(event: EventRecord): Promise<void>

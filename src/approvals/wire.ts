@@ -30,6 +30,8 @@ const aGrant = z.strictObject({ id: schema.grantId })
 const aSession = z.strictObject({ id: schema.sessionId })
 const name = z.string().min(1).max(128)
 
+const authorities = z.object({ authorities: z.array(schema.authority) })
+
 export const wire = {
   whoami: { query: nothing, answer: schema.whoami },
   targets: { query: nothing, answer: z.object({ targets: z.array(schema.askable) }) },
@@ -49,6 +51,9 @@ export const wire = {
   sessions: { query: z.strictObject({ live: flag }), answer: z.object({ sessions: z.array(schema.session) }) },
   kill: { params: aSession, query: nothing, body: schema.reason, answer: schema.session },
   token: { query: nothing, body: schema.tokenWanted, answer: schema.token },
+  certificates: { query: nothing, body: schema.certificatesWanted, answer: schema.certificates },
+  authorities: { query: nothing, answer: authorities },
+  rotate: { params: z.strictObject({ id: schema.authorityKind }), query: nothing, body: schema.rotation, answer: authorities },
   lookup: { query: z.strictObject({ subject: name, target: name }), answer: schema.grantsAnswer },
   begin: { params: aGrant, query: nothing, body: schema.beginning, answer: schema.grant },
   use: { params: aGrant, query: nothing, body: schema.claim, answer: schema.grant },

@@ -87,8 +87,11 @@ function joined(words: readonly string[]): string[] {
   return whole
 }
 
-const mintFor = (gatewayApi: ApiClient, { subject, via }: Identity, wanted: Pick<TokenWanted, "use" | "target">): Promise<TokenAnswer> =>
-  gatewayApi.call("token", { body: { subject, via, ...wanted } })
+const mintFor = (
+  gatewayApi: ApiClient,
+  { subject, via, login }: Identity,
+  wanted: Pick<TokenWanted, "use" | "target">,
+): Promise<TokenAnswer> => gatewayApi.call("token", { body: { subject, via, ...(login === undefined ? {} : { login }), ...wanted } })
 
 /** Those the person may ask for. Other names are not theirs to know. */
 async function knownTargets(context: Context, protocol: ProtocolName): Promise<string[]> {

@@ -48,6 +48,10 @@ export interface IdentityConfig {
   readonly ssh_cas: readonly SshCa[]
   /** Company login; undefined: people are those in `users` alone. */
   readonly oidc?: OidcConfig | undefined
+  /** The life of the certificates that people are given. */
+  readonly certificate_ms: number
+  /** Networks they are good from, in CIDR form; empty: from anywhere. */
+  readonly certificate_from: readonly string[]
 }
 
 /** The OpenID Connect provider that people log in with; Sluice is its confidential client. */

@@ -3,6 +3,7 @@
 import { dirname, resolve } from "node:path"
 import { limits } from "../core/limits.ts"
 import type { Config, RecordingsConfig } from "./config.ts"
+import { readCertificates } from "./certificates.ts"
 import { checkListeners, readApprovals, readGateway } from "./listeners.ts"
 import { readChannels } from "./notifications.ts"
 import { readOidc } from "./oidc.ts"
@@ -46,12 +47,14 @@ function readConfig(reading: Reading, folder: string): Config | undefined {
   const users = readUsers(reading)
   const ssh_cas = readSshCas(reading, users)
   const oidc = readOidc(reading)
+  const certificates = readCertificates(reading)
   const { targets, names } = readTargets(reading)
   const policy = readPolicy(reading, { users, company: oidc !== undefined, targets, names })
   const recordings = readRecordings(reading, folder, state)
   const notify = readChannels(reading)
   if (!gateway || !approvals || !recordings) return undefined
-  return { state, gateway, approvals, identity: { users, oidc, ssh_cas }, targets, policy, recordings, notify }
+  const identity = { users, oidc, ssh_cas, ...certificates }
+  return { state, gateway, approvals, identity, targets, policy, recordings, notify }
 }
 
 function readRecordings(reading: Reading, folder: string, state: string): RecordingsConfig | undefined {

@@ -66,6 +66,11 @@ const sshCa = z.strictObject({
 })
 const ssh_cas = z.array(sshCa).default([]).describe("SSH CAs whose user certificates say who somebody is")
 
+const certificates = {
+  certificate_for: text.default("12h").describe("How long the certificates of a login are good at most"),
+  certificate_from: z.array(text).default([]).describe("Networks they are good from, such as 10.0.0.0/8; from anywhere unless told"),
+}
+
 const target = z.strictObject({
   name: text.describe("Lower case letters, digits and -: it becomes part of a host name"),
   labels: z.record(z.string(), z.string()).default({}),
@@ -125,7 +130,7 @@ export const configFile = z.strictObject({
   state,
   gateway,
   approvals: approvals.prefault({}),
-  identity: z.strictObject({ users: z.array(user).default([]), oidc: oidc.optional(), ssh_cas }),
+  identity: z.strictObject({ users: z.array(user).default([]), oidc: oidc.optional(), ssh_cas, ...certificates }),
   targets: z.array(target).default([]),
   policy: z
     .strictObject({
@@ -154,7 +159,7 @@ export const part = {
   }),
   gateway,
   approvals: configFile.shape.approvals,
-  identity: z.strictObject({ users: list.default([]), oidc: anything, ssh_cas: list.default([]) }),
+  identity: z.strictObject({ users: list.default([]), oidc: anything, ssh_cas: list.default([]), ...certificates }),
   oidc,
   user,
   ssh_ca: sshCa,

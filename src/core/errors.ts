@@ -48,6 +48,10 @@ const table = {
     kind: "identity",
     say: constant("your ssh tried too many keys; name the right one: ssh -o IdentitiesOnly=yes -i <file> ..."),
   },
+  certificate_refused: {
+    kind: "identity",
+    say: constant("the certificate is not one that is taken here, or it has ended. Get a new one: sluice login"),
+  },
   // may they
   no_grant: {
     kind: "access",

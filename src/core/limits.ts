@@ -95,6 +95,15 @@ export const limits = {
   oidc_clock_skew_ms_max: 30 * second, // between the provider's clock and ours
   oidc_token_ms_max: 24 * 60 * minute, // an ID token that claims to be good for longer is no ID token
   oidc_groups_max: 200, // of one person; those beyond are dropped, and logged
+  certificate_ms_default: 12 * 60 * minute, // a working day
+  certificate_ms_min: minute,
+  certificate_ms_max: 7 * 24 * 60 * minute, // a rotated CA is trusted this long at most
+  certificate_backdated_ms: 5 * minute, // the clocks of gateways and servers may be behind
+  certificate_request_chars_max: 16 * KiB, // of a public key or a CSR
+  certificate_networks_max: 64, // that certificates are good from
+  authority_ms: 3_650 * 24 * 60 * minute, // a CA that nobody rotates
+  authorities_refresh_ms: 30 * second, // how soon a gateway drops a CA that is distrusted
+  authorities_unknown_ms: second, // between two questions about a CA that a gateway does not know
 
   // Notifications.
   notification_events_max: 256, // read of the audit log at once

@@ -12,8 +12,11 @@ import type { GatewayConfig } from "../config/config.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 
 export interface Certificates {
-  /** For the next connection: ask each time, because it changes when the certificate is renewed. */
-  readonly context: () => SecureContext
+  /**
+   * For the next connection: ask each time, because it changes when the certificate is renewed. `clientCas`: PEM of the CAs
+   * whose certificates clients are asked for; none: they are not asked.
+   */
+  readonly context: (clientCas?: readonly string[]) => SecureContext
   /** PEM of the local CA, for `curl --cacert`; undefined when the operator brought a certificate. */
   readonly ca: string | undefined
   /** Stops the renewal. */
@@ -49,8 +52,8 @@ const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as con
 /** Throws with words for the operator: what is wrong, and in which file. */
 export async function loadCertificates(options: CertificateOptions): Promise<Certificates> {
   if (options.tls) {
-    const context = ownContext(options.tls)
-    return { context: () => context, ca: undefined, close() {} }
+    const contexts = contextsOf(ownPair(options.tls))
+    return { context: contexts, ca: undefined, close() {} }
   }
   const { clock } = options
   const authority = await loadAuthority(options)
@@ -69,7 +72,7 @@ export async function loadCertificates(options: CertificateOptions): Promise<Cer
   }
   let timer = clock.after(look_ms, look)
   return {
-    context: () => leaf.context,
+    context: (clientCas) => leaf.contexts(clientCas),
     ca: authority.pem,
     close() {
       closed = true
@@ -78,7 +81,24 @@ export async function loadCertificates(options: CertificateOptions): Promise<Cer
   }
 }
 
-function ownContext(tls: NonNullable<GatewayConfig["tls"]>): SecureContext {
+type Pair = { readonly cert: string; readonly key: string }
+type Contexts = (clientCas?: readonly string[]) => SecureContext
+
+/** One for each set of client CAs, the last one kept: they change only when a CA is rotated. */
+function contextsOf(pair: Pair): Contexts {
+  let last: { readonly named: string; readonly context: SecureContext } | undefined
+  return (clientCas = []) => {
+    const named = clientCas.join("")
+    if (last?.named !== named) {
+      const asking = clientCas.length === 0 ? {} : { ca: [...clientCas] }
+      // A client that resumes a TLS session was asked for its certificate when it began it; OpenSSL wants a name for that.
+      last = { named, context: createSecureContext({ ...pair, ...asking, minVersion: "TLSv1.2", sessionIdContext: "sluice" }) }
+    }
+    return last.context
+  }
+}
+
+function ownPair(tls: NonNullable<GatewayConfig["tls"]>): Pair {
   let certificate: X509Certificate
   try {
     certificate = new X509Certificate(tls.cert)
@@ -90,7 +110,7 @@ function ownContext(tls: NonNullable<GatewayConfig["tls"]>): SecureContext {
   }
   const key = privateKey(tls.key.reveal())
   if (!certificate.checkPrivateKey(key)) throw new Error("gateway.tls.key does not belong to gateway.tls.cert")
-  return createSecureContext({ cert: tls.cert, key: tls.key.reveal(), minVersion: "TLSv1.2" })
+  return { cert: tls.cert, key: tls.key.reveal() }
 }
 
 function privateKey(pem: string): ReturnType<typeof createPrivateKey> {
@@ -143,7 +163,7 @@ async function makeAuthority(options: CertificateOptions, paths: { certPath: str
   return { certificate, key: keys.privateKey, pem }
 }
 
-async function makeLeaf(authority: Authority, options: CertificateOptions): Promise<{ context: SecureContext; ends_at: Millis }> {
+async function makeLeaf(authority: Authority, options: CertificateOptions): Promise<{ contexts: Contexts; ends_at: Millis }> {
   const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"])
   const now = options.clock.now()
   const ends_at = Math.min(now + leaf_ms, authority.certificate.notAfter.getTime())
@@ -164,7 +184,7 @@ async function makeLeaf(authority: Authority, options: CertificateOptions): Prom
     ],
   })
   const cert = `${certificate.toString("pem")}\n${authority.pem}`
-  return { context: createSecureContext({ cert, key: await exportKey(keys.privateKey), minVersion: "TLSv1.2" }), ends_at }
+  return { contexts: contextsOf({ cert, key: await exportKey(keys.privateKey) }), ends_at }
 }
 
 /** RFC 6125: the name and the domain people type, one label under the domain, and this machine by its local names. */

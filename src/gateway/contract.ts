@@ -65,6 +65,11 @@ export interface Gate {
   identify(credential: Credential): Promise<Identity>
   /** Whether `identity` may still open something: nobody was disabled, no login has ended. Only what is known here is looked at. */
   stands(identity: Identity): boolean
+  /**
+   * Who the certificate says it is that the client showed in the TLS handshake; undefined when it showed none. Rejects with
+   * `certificate_refused` for one that is not good: nothing else it shows may then stand in for it.
+   */
+  certified(): Promise<Identity> | undefined
   /** The handshake is over: its deadline no longer applies. `open` does this too. */
   settled(): void
   /**

@@ -1,4 +1,5 @@
 // The gate one client stands before: who are you, may you, come in. The only place where a session is made.
+import type { X509Certificate } from "node:crypto"
 import type { Duplex } from "node:stream"
 import { TLSSocket, type SecureContext } from "node:tls"
 import type { Clock } from "../core/clock.ts"
@@ -45,6 +46,8 @@ export interface Threshold {
   /** A line that would extend a grant. */
   extend(grant: GrantId): string
   secureContext(): SecureContext
+  /** Whether there is a CA whose certificates a TLS client may show. */
+  asksForCertificates(): boolean
 }
 
 export interface GateOptions {
@@ -62,6 +65,7 @@ export class ClientGate implements Gate {
   readonly #threshold: Threshold
   readonly #protocol: ProtocolName
   readonly #onSettled: () => void
+  #certificate: X509Certificate | undefined
 
   constructor({ threshold, protocol, address, log, onSettled }: GateOptions) {
     this.#threshold = threshold
@@ -82,6 +86,10 @@ export class ClientGate implements Gate {
 
   stands(identity: Identity): boolean {
     return this.#threshold.directory.stands(identity, this.clock.now())
+  }
+
+  certified(): Promise<Identity> | undefined {
+    return this.#certificate && this.#threshold.authenticator.identifyClient(this.#certificate, this.address)
   }
 
   settled(): void {
@@ -172,6 +180,9 @@ export class ClientGate implements Gate {
     return new Promise((resolve, reject) => {
       const secured = new TLSSocket(client, {
         isServer: true,
+        // Which certificate is good is decided by us, in our own words and by our own clock.
+        requestCert: this.#threshold.asksForCertificates(),
+        rejectUnauthorized: false,
         secureContext: this.#threshold.secureContext(),
         ...(alpn ? { ALPNProtocols: [...alpn] } : {}),
       })
@@ -181,6 +192,7 @@ export class ClientGate implements Gate {
       }
       secured.once("error", onFailure).once("close", onFailure)
       secured.once("secure", () => {
+        this.#certificate = secured.getPeerX509Certificate()
         secured.off("error", onFailure).off("close", onFailure)
         secured.on("error", () => {}) // whoever reads it sees it end
         resolve(secured)

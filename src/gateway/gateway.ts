@@ -13,6 +13,7 @@ import { configuredAuthorities } from "../identity/ssh_authorities.ts"
 import { createTokenVerifier, jwksKeys } from "../identity/tokens.ts"
 import type { Log } from "../observe/log.ts"
 import { recoverRecordings } from "../record/recover.ts"
+import { Authorities } from "./authorities.ts"
 import { boundedBy } from "./bounded.ts"
 import { loadCertificates, type Certificates } from "./certificates.ts"
 import type { Host, Protocol, Verbs } from "./contract.ts"
@@ -47,14 +48,17 @@ export class Gateway {
   readonly #cache: GrantCache
   readonly #directory: Directory
   readonly #feed: Feed
+  readonly #authorities: Authorities
   readonly #listeners: Listener[] = []
   #certificates: Certificates | undefined
+  #authoritiesAsked: Promise<void> | undefined
 
   constructor(options: GatewayOptions) {
     this.#options = options
     const { config, approvals, clock, log } = options
     this.#api = createApiClient({ url: approvals.url, credential: () => approvals.key })
     this.#reporter = new Reporter({ gateway: config.gateway.name, api: this.#api, clock, log })
+    this.#authorities = new Authorities({ api: this.#api, clock, log })
     this.#sessions = new SessionRegister(clock, this.#reporter)
     this.#cache = new GrantCache({
       lookup: async (subject, target) => (await this.#api.call("lookup", { query: { subject, target } })).grants,
@@ -96,8 +100,8 @@ export class Gateway {
   }
 
   /** Settles when the approval service has been heard once. Until then everybody is told to try again. */
-  heard(): Promise<void> {
-    return this.#feed.connected()
+  async heard(): Promise<void> {
+    await Promise.all([this.#feed.connected(), this.#authoritiesAsked])
   }
 
   /** Settles with the addresses that are listened on. */
@@ -114,6 +118,7 @@ export class Gateway {
       clock: this.#options.clock,
     })
     this.#feed.start()
+    this.#authoritiesAsked = this.#authorities.start()
     this.#reporter.start()
     const threshold = this.#threshold(this.#certificates)
     const host = this.#host()
@@ -152,6 +157,7 @@ export class Gateway {
     for (const listener of this.#listeners) listener.close()
     await this.#reporter.flush()
     this.#feed.close()
+    this.#authorities.close()
     await this.#api.close()
   }
 
@@ -174,6 +180,7 @@ export class Gateway {
     const { config, clock, approvals } = this.#options
     const verifier = createTokenVerifier({ keys: jwksKeys(approvals.url), clock })
     const { users, ssh_cas } = config.identity
+    const authorities = this.#authorities
     const configured = configuredAuthorities(ssh_cas)
     return {
       gateway: config.gateway.name,
@@ -182,7 +189,12 @@ export class Gateway {
         users,
         verifier,
         people: (somebody) => this.#person(somebody),
-        certificates: { authorities: async (blob) => configured(blob), clock },
+        certificates: {
+          ssh: async (blob) => configured(blob) ?? (await authorities.ssh(blob)),
+          client: (certificate) => authorities.client(certificate),
+          from: config.identity.certificate_from,
+          clock,
+        },
       }),
       targets: new Map(config.targets.map((target) => [target.name, target])),
       cache: this.#cache,
@@ -198,7 +210,8 @@ export class Gateway {
       }),
       ask: (target) => askLine(config, target),
       extend: (grant) => `${config.gateway.ask_with} extend ${grant} --for 30m --reason "..."`,
-      secureContext: () => certificates.context(),
+      secureContext: () => certificates.context(authorities.clientPems()),
+      asksForCertificates: () => authorities.clientPems().length > 0,
     }
   }
 

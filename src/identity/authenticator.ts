@@ -1,11 +1,11 @@
 // From a credential to an identity: the one place that mints identities. Knows the configured users; a credential that is sound
 // but belongs to none of them is nobody's.
+import type { X509Certificate } from "node:crypto"
 import type { User } from "../config/config.ts"
-import type { Clock } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import type { LoginId } from "../core/ids.ts"
 import { mintIdentity, type Identity } from "../core/identity.ts"
-import { certificateLogin, type FindAuthority, recognisesCertificate } from "./certificate_login.ts"
+import { CertificateIdentities, type CertificateOptions, refusedAs } from "./certificate_identity.ts"
 import type { Credential, SshPublicKey } from "./credential.ts"
 import { isCertificateName } from "./ssh_certificate.ts"
 import { fingerprint } from "./ssh_fingerprint.ts"
@@ -20,6 +20,8 @@ export interface Authenticator {
    * address and port; without it, a certificate that is good from some addresses only is not good.
    */
   identify(credential: Credential, from?: string): Promise<Identity>
+  /** Who showed `certificate` in a TLS handshake, from this address and port. Throws `certificate_refused`. */
+  identifyClient(certificate: X509Certificate, from: string): Promise<Identity>
 }
 
 export interface AuthenticatorOptions {
@@ -28,7 +30,7 @@ export interface AuthenticatorOptions {
   /** What the approval service says of people now; left out: those in `users` are all there are. */
   readonly people?: FindPerson
   /** Left out: no certificate is good. */
-  readonly certificates?: { readonly authorities: FindAuthority; readonly clock: Clock }
+  readonly certificates?: CertificateOptions
 }
 
 /** Somebody's groups; undefined when they are not there (any more), or `login` has ended. Throws `stale` when it cannot be asked. */
@@ -42,37 +44,35 @@ export function createAuthenticator({ users, verifier, people, certificates }: A
   const byName = new Map(users.map((user) => [user.name, user]))
   const byKey = keysOf(users)
   const find: FindPerson = people ?? (async ({ subject }) => byName.get(subject))
-  /** Somebody of the config. While nobody can be asked they are who the config says: what they may open is checked then anew. */
-  const configured = async (user: User, via: string, until: number): Promise<Identity> => {
-    const person = await find({ subject: user.name }).catch((failure: unknown) => {
-      if (failure instanceof GatewayError && failure.code === "stale") return user
+  /** While nobody can be asked, people of the config are who it says: what they may open is checked then anew. */
+  const findNow: FindPerson = (who) =>
+    find(who).catch((failure: unknown) => {
+      const user = who.login === undefined ? byName.get(who.subject) : undefined
+      if (user && failure instanceof GatewayError && failure.code === "stale") return user
       throw failure
     })
+  const configured = async (user: User, via: string, until: number): Promise<Identity> => {
+    const person = await findNow({ subject: user.name })
     if (!person) throw unauthenticated(`${user.name} was disabled, or is not there any more`)
     return mintIdentity({ subject: user.name, groups: person.groups, via, until })
   }
-  const byCertificate = async (credential: SshKeyCredential, from: string | undefined): Promise<Identity> => {
-    if (!certificates) throw unauthenticated("certificates are not taken here")
-    const { authorities, clock } = certificates
-    try {
-      const { subjects, via, until } = await certificateLogin({ credential, from, now: clock.now() }, authorities)
-      const known = subjects.flatMap((subject) => byName.get(subject) ?? [])
-      const [user] = known
-      if (!user || known.length > 1) throw new Error(`the certificate names ${known.length} people of this place; it takes one`)
-      return await configured(user, via, until)
-    } catch (failure) {
-      throw GatewayError.from(failure, "unauthenticated")
-    }
-  }
+  const certified = certificates && new CertificateIdentities(certificates, findNow)
   return {
     async recognises(key) {
       if (!isCertificateName(key.type)) return byKey.has(nameOf(key))
-      return certificates !== undefined && recognisesCertificate(key.blob, certificates.clock.now(), certificates.authorities)
+      return certified !== undefined && certified.recognises(key.blob)
+    },
+    async identifyClient(certificate, from) {
+      if (!certified) throw new GatewayError("certificate_refused")
+      return certified.client(certificate, from).catch(refusedAs("certificate_refused"))
     },
     async identify(credential, from) {
       switch (credential.kind) {
         case "ssh_key": {
-          if (isCertificateName(credential.key.type)) return byCertificate(credential, from)
+          if (isCertificateName(credential.key.type)) {
+            if (!certified) throw unauthenticated("certificates are not taken here")
+            return certified.ssh(credential, from).catch(refusedAs("unauthenticated"))
+          }
           const owned = byKey.get(nameOf(credential.key))
           if (!owned) throw unauthenticated(`nobody has the key ${fingerprint(credential.key.blob)}`)
           const refusal = owned.key.refuses(credential)
@@ -92,8 +92,6 @@ export function createAuthenticator({ users, verifier, people, certificates }: A
     },
   }
 }
-
-type SshKeyCredential = Extract<Credential, { kind: "ssh_key" }>
 
 interface OwnedKey {
   readonly user: User

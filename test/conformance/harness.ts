@@ -105,6 +105,7 @@ export async function createHarness({ protocol, targets, serveTarget }: HarnessO
     ask,
     extend: (grant) => `ssh gateway extend ${grant}`,
     secureContext: () => createSecureContext(),
+    asksForCertificates: () => false,
   }
   const host: Host = {
     name: "gateway",

@@ -126,7 +126,7 @@ export class SlackAnswers {
     const subject = channel.people.get(user)
     const known = subject === undefined ? undefined : await people.find(subject)
     // Nothing in an answer says how or when the person logged in to Slack.
-    return known && { person: personOf(known, config.policy), proof: null, login: null, from }
+    return known && { person: personOf(known, config.policy), proof: null, login: null, until: this.#options.clock.now(), from }
   }
 
   /** Only where messages are posted anyway: an address in an answer is no reason to call it. */

@@ -4,6 +4,7 @@ import type { RequestId } from "../../core/ids.ts"
 import type { Change, EventRecord } from "../store.ts"
 import { outboxChanger } from "./outbox.ts"
 import { peopleChanger } from "./people.ts"
+import { authorityWrites } from "./authorities.ts"
 import { type Door, lastSequence, reader } from "./reads.ts"
 import { listText, listTextOrNull } from "./rows.ts"
 
@@ -14,6 +15,7 @@ export function changer(door: Door, appended: EventRecord[]): Change {
     ...reader(door),
     ...outboxChanger(door),
     ...peopleChanger(door),
+    ...authorityWrites(door),
     async nextSequence() {
       return (await lastSequence(db)) + 1
     },

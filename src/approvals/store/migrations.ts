@@ -5,6 +5,7 @@ import { tables } from "./steps/step_1_tables.ts"
 import { grants } from "./steps/step_2_grants.ts"
 import { outbox } from "./steps/step_3_outbox.ts"
 import { people } from "./steps/step_4_people.ts"
+import { authorities } from "./steps/step_5_authorities.ts"
 
 export interface Step {
   /** SQL, several statements. Foreign keys are checked when all steps are done, so that SQLite's way to change a table works. */
@@ -13,7 +14,7 @@ export interface Step {
   down(dialect: Dialect): string
 }
 
-const steps: readonly Step[] = [tables, grants, outbox, people]
+const steps: readonly Step[] = [tables, grants, outbox, people, authorities]
 
 export const schema_version = steps.length
 

@@ -4,6 +4,7 @@ import { type Kysely, type RawBuilder, sql, type SqlBool } from "kysely"
 import type { RequestId, SessionId } from "../../core/ids.ts"
 import { limits } from "../../core/limits.ts"
 import type { EventKind, FeedBatch, Reader, Store } from "../store.ts"
+import { authorityReads } from "./authorities.ts"
 import type { Dialect } from "./dialect.ts"
 import { outboxReader } from "./outbox.ts"
 import { peopleReader } from "./people.ts"
@@ -64,6 +65,7 @@ export function reader(door: Door): Reader {
   return {
     ...outboxReader(door),
     ...peopleReader(door),
+    ...authorityReads(door),
     async request(id) {
       const row = await wholeRequests(door).where("r.id", "=", id).executeTakeFirst()
       return row && toRequest(row)

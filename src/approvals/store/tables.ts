@@ -143,6 +143,17 @@ export interface CodesTable {
   detail: string
 }
 
+export interface AuthoritiesTable {
+  id: string
+  kind: string
+  owner: string
+  generation: number
+  public_part: string
+  created_at: number
+  signed_until: number
+  retired_at: number | null
+}
+
 export interface Tables {
   requests: RequestsTable
   decisions: DecisionsTable
@@ -153,6 +164,7 @@ export interface Tables {
   standings: StandingsTable
   logins: LoginsTable
   codes: CodesTable
+  authorities: AuthoritiesTable
   probe: { id: number; at: number }
   outbox: { id: number; sequence: number }
   deliveries: DeliveriesTable

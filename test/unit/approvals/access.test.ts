@@ -2,6 +2,7 @@
 import assert from "node:assert/strict"
 import { connect } from "node:net"
 import test from "node:test"
+import { generateOpensshKey } from "../../../src/config/openssh_key.ts"
 import { type Route, type RouteName, routes } from "../../../src/api/routes.ts"
 import { limits } from "../../../src/core/limits.ts"
 import { newSessionId } from "../../../src/core/ids.ts"
@@ -36,6 +37,9 @@ const table: Record<RouteName, readonly number[]> = {
   login: [401, 401, 401, 401, 401, 404],
   report: [401, 401, 401, 401, 401, 200],
   feed: [401, 401, 401, 401, 401, 200],
+  certificates: [401, 200, 200, 200, 200, 401],
+  authorities: [200, 200, 200, 200, 200, 200],
+  rotate: [401, 403, 403, 403, 200, 401],
   jwks: [200, 200, 200, 200, 200, 200],
 }
 
@@ -48,6 +52,8 @@ const bodies: Partial<Record<RouteName, object>> = {
   ask: { target: "prod-host", duration_ms: hour, reason: "why" },
   extend: { duration_ms: hour, reason: "why" },
   begin: { gateway: "gw" },
+  certificates: { ssh_public_key: generateOpensshKey("somebody").public },
+  rotate: {},
   use: { gateway: "gw", session: "s_0000000000000000" },
   token: { subject: "alice@example.com", use: "api", via: "test" },
   report: { gateway: "gw", reports: [] },
@@ -77,6 +83,7 @@ async function scene(service: Service): Promise<{ request: string; grant: string
 function pathOf(name: RouteName, ids: { request: string; grant: string; session: string }): string {
   const { path }: Route = routes[name]
   const id = path.includes("/grants/") ? ids.grant : path.includes("/sessions/") ? ids.session : ids.request
+  if (name === "rotate") return path.replace(":id", "client")
   return path.replace(":id", id) + (queries[name] ?? "")
 }
 

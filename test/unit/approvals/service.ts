@@ -7,6 +7,7 @@ import { join } from "node:path"
 import type { TestContext } from "node:test"
 import { type Approvals, startApprovals } from "../../../src/approvals/approvals.ts"
 import type { AskableTarget, GrantView, RequestView, SessionView } from "../../../src/api/schema.ts"
+import { generateOpensshKey } from "../../../src/config/openssh_key.ts"
 import type { AccessRule, Config } from "../../../src/config/config.ts"
 import type { Keys } from "../../../src/core/keys.ts"
 import { Secret } from "../../../src/core/secret.ts"
@@ -66,6 +67,8 @@ export function testConfig(folder: string, change: Partial<Config> = {}): Config
         user("frank"),
       ],
       ssh_cas: [],
+      certificate_ms: 12 * hour,
+      certificate_from: [],
     },
     targets,
     policy: { access, admins: ["admins"] },
@@ -121,13 +124,26 @@ export interface Service {
   restart(change?: Partial<Config>): Promise<void>
 }
 
+const p256_pem = {
+  namedCurve: "P-256",
+  privateKeyEncoding: { type: "pkcs8", format: "pem" },
+  publicKeyEncoding: { type: "spki", format: "pem" },
+} as const
+
 export async function startService(t: TestContext, change: Partial<Config> = {}): Promise<Service> {
   const folder = mkdtempSync(join(tmpdir(), "sluice-approvals-"))
   const clock = new FakeClock()
   const lines: string[] = []
   const log = createLog("debug", { write: (line: string) => void lines.push(line) } as unknown as NodeJS.WritableStream)
   const pem = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ type: "pkcs8", format: "pem" }).toString()
-  const keys: Keys = { private: async () => new Secret(pem) }
+  const made = new Map([["token_signing", new Secret(pem)]])
+  const keys: Keys = {
+    async private(name, kind) {
+      const p256 = (): Secret => new Secret(generateKeyPairSync("ec", p256_pem).privateKey)
+      if (!made.has(name)) made.set(name, kind === "p256" ? p256() : generateOpensshKey(name).private)
+      return made.get(name)!
+    },
+  }
   const issuer = await createTokenIssuer({ privateKey: new Secret(pem), clock })
   let config = testConfig(folder, change)
   let running: Approvals | undefined

@@ -26,7 +26,7 @@ function setting(cas: readonly (Buffer | SshPublicKey)[], domain?: string) {
   const authenticator = createAuthenticator({
     users: [user("alice", "engineers"), user("bob", "oncall"), user("alice@example.com")],
     verifier: { verify: () => Promise.reject(new GatewayError("unauthenticated")) },
-    certificates: { authorities: async (blob) => configured(blob), clock },
+    certificates: { ssh: async (blob) => configured(blob), client: async () => [], from: [], clock },
   })
   return { clock, authenticator }
 }
