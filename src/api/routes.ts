@@ -11,6 +11,16 @@ export interface Route {
 
 export const routes = {
   whoami: { method: "GET", path: "/v1/whoami", who: "person", summary: "Who the token says I am" },
+  logout: { method: "POST", path: "/v1/logout", who: "person", summary: "End the login behind this call, everywhere" },
+  mint: { method: "POST", path: "/v1/tokens", who: "person", summary: "A token for targets, from one's login" },
+  people: { method: "GET", path: "/v1/people", who: "person", summary: "Everybody there is (administrators)" },
+  disable: {
+    method: "POST",
+    path: "/v1/people/disable",
+    who: "person",
+    summary: "End somebody's logins, requests and grants, and let them in no more (administrators)",
+  },
+  enable: { method: "POST", path: "/v1/people/enable", who: "person", summary: "Let somebody in again (administrators)" },
   targets: { method: "GET", path: "/v1/targets", who: "person", summary: "The targets I may ask for" },
   requests: {
     method: "GET",
@@ -55,6 +65,14 @@ export const routes = {
   use: { method: "POST", path: "/v1/gateway/grants/:id/use", who: "gateway", summary: "Take one use of a grant that counts them" },
   person: { method: "GET", path: "/v1/gateway/people", who: "gateway", summary: "Whether ?subject= may open something, and their groups" },
   login: { method: "GET", path: "/v1/gateway/logins", who: "gateway", summary: "Whether the login ?id= is still good" },
+  link: { method: "POST", path: "/v1/gateway/link", who: "gateway", summary: "A link that signs somebody in to the pages, once" },
+  redeem: {
+    method: "POST",
+    path: "/v1/gateway/redeem",
+    who: "gateway",
+    summary: "A target's token for a browser that came back with a code",
+  },
+  leave: { method: "POST", path: "/v1/gateway/leave", who: "gateway", summary: "End a login whose person said goodbye at a target" },
   report: { method: "POST", path: "/v1/gateway/sessions", who: "gateway", summary: "Sessions that started and ended" },
   feed: {
     method: "GET",
@@ -83,6 +101,11 @@ export type RouteName = keyof typeof routes
 /** What each route takes and answers. */
 export interface Shapes {
   whoami: { answer: schema.Whoami }
+  logout: { body: Record<string, never>; answer: Record<string, never> }
+  mint: { body: z.input<typeof schema.mintWanted>; answer: schema.TokenAnswer }
+  people: { answer: { people: schema.PersonView[] } }
+  disable: { body: z.input<typeof schema.aboutPerson>; answer: schema.PersonView }
+  enable: { body: z.input<typeof schema.aboutPerson>; answer: schema.PersonView }
   targets: { answer: { targets: schema.AskableTarget[] } }
   requests: { query: { status?: "pending" }; answer: { requests: schema.RequestView[] } }
   ask: { body: schema.NewRequest; answer: schema.RequestView }
@@ -105,5 +128,8 @@ export interface Shapes {
   use: { id: string; body: z.input<typeof schema.claim>; answer: schema.GrantView }
   person: { query: { subject: string }; answer: schema.PersonStanding }
   login: { query: { id: string }; answer: schema.LoginStanding }
+  link: { body: z.input<typeof schema.linkWanted>; answer: z.infer<typeof schema.link> }
+  redeem: { body: z.input<typeof schema.redeemWanted>; answer: schema.TokenAnswer }
+  leave: { body: z.input<typeof schema.leaveWanted>; answer: Record<string, never> }
   report: { body: schema.SessionReports; answer: Record<string, never> }
 }

@@ -133,7 +133,33 @@ export const askable = z
 export const personStanding = z.object({ subject: name, groups: z.array(name), disabled: z.boolean(), revision: z.int() })
 /** `ended`: by its person, by an administrator, or because its person is not there any more. */
 export const loginStanding = z.object({ id: loginId, subject: name, expires_at: millis, ended: z.boolean(), revision: z.int() })
-export const whoami = z.object({ subject: name, groups: z.array(name), admin: z.boolean() }).meta({ id: "Identity" })
+/** How somebody logged in; `auth_time`: when they last proved who they are, where that is known. */
+export const loginView = z.object({
+  id: loginId,
+  kind: z.enum(["web", "cli", "device"]),
+  via: z.string(),
+  auth_time: millis.nullable(),
+  expires_at: millis,
+})
+/** `login`: null when the token came from an SSH key. */
+export const whoami = z
+  .object({ subject: name, groups: z.array(name), admin: z.boolean(), login: loginView.nullable() })
+  .meta({ id: "Identity" })
+export const person = z
+  .object({
+    name,
+    groups: z.array(name),
+    /** "config": in the file; "company": by company login; "both". */
+    known_from: z.enum(["config", "company", "both"]),
+    email: z.string().nullable(),
+    /** Of the last company login. */
+    seen_at: millis.nullable(),
+    disabled: z.object({ by: name, at: millis, reason: z.string() }).nullable(),
+  })
+  .meta({ id: "Person" })
+export const aboutPerson = z.strictObject({ subject: name, reason: words.default("") })
+/** A token for `target` alone; left out: for each target there is a grant for. */
+export const mintWanted = z.strictObject({ target: name.optional() })
 
 // Certificates as credentials.
 export const authorityKind = z.enum(["ssh-user", "client"])
@@ -181,6 +207,10 @@ export const tokenWanted = z.strictObject({
   /** The login that the proof came from: the token ends with it. */
   login: loginId.optional(),
 })
+export const linkWanted = z.strictObject({ subject: name, via: z.string().max(200) })
+export const link = z.object({ url: z.string(), expires_at: millis })
+export const redeemWanted = z.strictObject({ code: z.string().max(128), host: z.string().max(300), state: z.string().max(128) })
+export const leaveWanted = z.strictObject({ login: loginId })
 export const token = z.object({ token: z.string(), expires_at: millis })
 /** The grants of one subject on one target that are not over, as of feed sequence `sequence`. */
 export const grantsAnswer = z.object({ sequence: z.int(), grants: z.array(grant) })
@@ -222,6 +252,7 @@ export type NewRequest = z.input<typeof newRequest>
 export type AskableTarget = z.infer<typeof askable>
 export type PersonStanding = z.infer<typeof personStanding>
 export type LoginStanding = z.infer<typeof loginStanding>
+export type PersonView = z.infer<typeof person>
 export type Whoami = z.infer<typeof whoami>
 export type AuthorityKind = z.infer<typeof authorityKind>
 export type AuthorityView = z.infer<typeof authority>

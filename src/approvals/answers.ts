@@ -26,7 +26,7 @@ export function statusOf({ code, kind }: GatewayError): number {
 }
 
 /** Any failure of a call as one of the table; undefined for one that is ours. */
-function known(failure: unknown): GatewayError | undefined {
+export function known(failure: unknown): GatewayError | undefined {
   if (failure instanceof GatewayError) return failure
   if (failure instanceof z.ZodError) return new GatewayError("invalid", { what: whatIsWrong(failure) }, failure)
   const { code, statusCode = 500 } = (failure ?? {}) as Partial<FastifyError>

@@ -13,16 +13,20 @@ import type { Log } from "../observe/log.ts"
 import { Authorities } from "./authorities.ts"
 import { Callers } from "./callers.ts"
 import { Certificates } from "./certificates.ts"
+import { Disabling } from "./disabling.ts"
 import { Feed } from "./feed.ts"
 import { gatewayRoutes } from "./gateway_routes.ts"
 import { GrantUses } from "./grant_uses.ts"
 import { Grants } from "./grants.ts"
+import { loginParts } from "./login_parts.ts"
+import { loginGatewayRoutes, loginPersonRoutes } from "./login_routes.ts"
 import { Logins } from "./logins.ts"
 import { Notifier } from "./notifications/notifier.ts"
 import { SlackAnswers } from "./notifications/slack_answers.ts"
 import { openApi } from "./openapi.ts"
 import { People } from "./people.ts"
 import { personRoutes } from "./person_routes.ts"
+import { PublicPlace } from "./public_place.ts"
 import { Requests } from "./requests.ts"
 import { createServer } from "./server.ts"
 import { Sessions } from "./sessions.ts"
@@ -63,10 +67,25 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
   const slack = new SlackAnswers({ store, config, people, clock, log, requests })
   const authorities = new Authorities({ store, keys, clock, name: config.gateway.name })
   const certificates = new Certificates({ store, authorities, config, clock })
+  const callers = new Callers({ config, people, logins, verifier, gatewayKey })
+  const place = new PublicPlace(config.approvals.public_url)
+  const parts = loginParts({ config, store, people, logins, callers, issuer, gatewayKey, place, clock, log })
+  const disabling = new Disabling({ config, store, people, grants, clock })
+  const login = { config, people, logins, disabling, issuer, parts }
   const server = createServer({
-    callers: new Callers({ config, people, logins, verifier, gatewayKey }),
-    person: personRoutes({ config, requests, grants, sessions, waiters, authorities, certificates }),
-    gateway: gatewayRoutes({ people, logins, grants, uses: new GrantUses({ store, clock }), sessions, issuer, log }),
+    callers,
+    parts,
+    person: personRoutes({ config, login: loginPersonRoutes(login), requests, grants, sessions, waiters, authorities, certificates }),
+    gateway: gatewayRoutes({
+      people,
+      logins,
+      loginRoutes: loginGatewayRoutes(login),
+      grants,
+      uses: new GrantUses({ store, clock }),
+      sessions,
+      issuer,
+      log,
+    }),
     feed,
     slack,
     authorities,
@@ -82,6 +101,7 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
     await server.close()
     await slack.close()
     await notifier.close()
+    await parts.close()
     await store.close()
   }
   const { host, port } = config.approvals.listen
@@ -94,7 +114,9 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
   // A connection that cannot be accepted (no descriptors left) is that one's loss; unheard, the error would end the process.
   server.server.on("error", (err) => log.error({ err }, "the approval service's listener failed"))
   const bound = server.server.address()
-  return { address: { host, port: typeof bound === "object" && bound ? bound.port : port }, close }
+  const address = { host, port: typeof bound === "object" && bound ? bound.port : port }
+  place.settle(address)
+  return { address, close }
 }
 
 async function openStore(path: string, clock: Clock): Promise<Store> {

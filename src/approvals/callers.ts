@@ -5,6 +5,7 @@ import type { IncomingMessage } from "node:http"
 import type { Config } from "../config/config.ts"
 import type { Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
+import { passed_on } from "../api/passed_on.ts"
 import { limits } from "../core/limits.ts"
 import type { Secret } from "../core/secret.ts"
 import type { TokenVerifier } from "../identity/tokens.ts"
@@ -42,7 +43,14 @@ export class Callers {
     const { subject, login: id, expires_at } = await this.#verifier.verify(bearer(message), { use: "api" })
     const [known, login] = await Promise.all([this.#people.find(subject), id && this.#logins.live(id)])
     if (!known || (id !== undefined && login?.subject !== subject)) throw new GatewayError("unauthenticated")
-    return callerOf(personOf(known, this.#config.policy), { login, until: expires_at, from: addressOf(message) })
+    return callerOf(personOf(known, this.#config.policy), { login, until: expires_at, from: this.addressOf(message) })
+  }
+
+  /** Of the client: of the one whom a gateway passes on, if it shows that it is a gateway, else the peer's. */
+  readonly addressOf = (message: IncomingMessage): string => {
+    const { [passed_on.key]: key, [passed_on.client]: client } = message.headers
+    const told = typeof key === "string" && typeof client === "string" && timingSafeEqual(digest(key), this.#gatewayDigest)
+    return told ? client.slice(0, limits.address_chars_max) : addressOf(message)
   }
 
   /** Throws `unauthenticated`. */

@@ -5,6 +5,7 @@ import type { TokenIssuer } from "../identity/tokens.ts"
 import type { Log } from "../observe/log.ts"
 import type { GrantUses } from "./grant_uses.ts"
 import type { Grants } from "./grants.ts"
+import type { LoginGatewayRoutes } from "./login_routes.ts"
 import type { Logins } from "./logins.ts"
 import type { People } from "./people.ts"
 import type { Sessions } from "./sessions.ts"
@@ -13,6 +14,7 @@ import type { Input } from "./wire.ts"
 export interface GatewayDomain {
   readonly people: People
   readonly logins: Logins
+  readonly loginRoutes: LoginGatewayRoutes
   readonly grants: Grants
   readonly uses: GrantUses
   readonly sessions: Sessions
@@ -20,7 +22,7 @@ export interface GatewayDomain {
   readonly log: Log
 }
 
-export type GatewayRoute = "token" | "lookup" | "begin" | "use" | "person" | "login" | "report"
+export type GatewayRoute = "token" | "lookup" | "begin" | "use" | "person" | "login" | "link" | "redeem" | "leave" | "report"
 
 export interface GatewayCall<Name extends RouteName> extends Input<Name> {
   /** The network address of the gateway. */
@@ -29,7 +31,7 @@ export interface GatewayCall<Name extends RouteName> extends Input<Name> {
 
 export type GatewayRoutes = { readonly [Name in GatewayRoute]: (call: GatewayCall<Name>) => Promise<Shapes[Name]["answer"]> }
 
-export function gatewayRoutes({ people, logins, grants, uses, sessions, issuer, log }: GatewayDomain): GatewayRoutes {
+export function gatewayRoutes({ people, logins, loginRoutes, grants, uses, sessions, issuer, log }: GatewayDomain): GatewayRoutes {
   return {
     token: async ({ body: { subject, use, target, via, login: id }, from }) => {
       if (!(await people.find(subject))) throw new GatewayError("not_found")
@@ -44,16 +46,10 @@ export function gatewayRoutes({ people, logins, grants, uses, sessions, issuer, 
     lookup: ({ query: { subject, target } }) => grants.lookup(subject, target),
     begin: ({ params, body: { gateway }, from }) => uses.begin(params.id, { gateway, from }),
     use: ({ params, body: { gateway, session, action }, from }) => uses.use(params.id, { gateway, from, session, action }),
-    person: async ({ query: { subject } }) => found(await people.standing(subject)),
-    login: async ({ query: { id } }) => found(await logins.standing(id)),
+    ...loginRoutes,
     report: async ({ body, from }) => {
       await sessions.report(body, from)
       return {}
     },
   }
-}
-
-function found<T>(thing: T | undefined): T {
-  if (thing === undefined) throw new GatewayError("not_found")
-  return thing
 }

@@ -163,3 +163,13 @@ async function endLogin(
 const newSecret = (id: LoginId): Secret => new Secret(`${id}.${randomBytes(32).toString("base64url")}`)
 export const digestOf = (text: string): string => createHash("sha256").update(text).digest("base64url")
 const same = (a: string, b: string): boolean => a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b))
+
+/** What a login made from another one has of it: the same proof, and the same end. */
+export const proofOf = ({ subject, sub, via, auth_time, acr, expires_at }: LoginRecord) => ({
+  subject,
+  sub,
+  via,
+  auth_time,
+  acr,
+  expires_at,
+})

@@ -1,6 +1,6 @@
 // The directory: the one place that knows who there is. People are in the config, or come by company login, or both; whoever was
 // disabled is nobody. It also gives those who come for the first time their name. What a person may do is policy's to say.
-import type { PersonStanding } from "../api/schema.ts"
+import type { PersonStanding, PersonView } from "../api/schema.ts"
 import type { Config, User } from "../config/config.ts"
 import { isName } from "../config/people.ts"
 import type { Millis } from "../core/clock.ts"
@@ -9,7 +9,7 @@ import { limits } from "../core/limits.ts"
 import type { CompanyPerson } from "../identity/oidc.ts"
 import type { Log } from "../observe/log.ts"
 import { type Actor, note } from "./journal.ts"
-import type { LoginRecord, PersonRecord } from "./people_store.ts"
+import type { LoginRecord, PersonRecord, StandingRecord } from "./people_store.ts"
 import type { Change, Reader, Store } from "./store.ts"
 
 /** Somebody there is. */
@@ -60,6 +60,23 @@ export class People {
     if (!known) return undefined
     const revision = Math.max(person?.revision ?? 0, standing?.revision ?? 0)
     return { subject, groups: [...known.groups], disabled: standing?.disabled ?? false, revision }
+  }
+
+  /** As administrators see somebody. Throws `not_found`. */
+  async view(subject: string, reader: Reader = this.#store): Promise<PersonView> {
+    const { person, standing } = await reader.personCalled(subject)
+    const view = this.#view(subject, person, standing)
+    if (!view) throw new GatewayError("not_found")
+    return view
+  }
+
+  /** Everybody, by name. */
+  async list(): Promise<PersonView[]> {
+    const [people, standings] = [await this.#store.people(limits.list_rows_max), await this.#store.standings(limits.list_rows_max)]
+    const byName = new Map(people.map((person) => [person.subject, person]))
+    const standing = new Map(standings.map((one) => [one.subject, one]))
+    const names = new Set([...this.#users.keys(), ...byName.keys()])
+    return [...names].toSorted().flatMap((name) => this.#view(name, byName.get(name), standing.get(name)) ?? [])
   }
 
   /** Whether a login that was proven in this way is still that person's: its `sub` may have been taken from them in the config. */
@@ -113,6 +130,16 @@ export class People {
       sub: company?.sub ?? user?.oidc_sub ?? null,
       email: company?.email ?? null,
     }
+  }
+
+  #view(subject: string, person: PersonRecord | undefined, standing: StandingRecord | undefined): PersonView | undefined {
+    const known = this.#known(subject, person)
+    if (!known) return undefined
+    const { name, groups, email } = known
+    const company = person !== undefined && known.sub === person.sub
+    const disabled = standing?.disabled ? { by: standing.by, at: standing.at, reason: standing.reason } : null
+    const known_from = !this.#users.has(subject) ? "company" : company ? "both" : "config"
+    return { name, groups: [...groups], known_from, email, seen_at: company ? person.seen_at : null, disabled }
   }
 
   async #subjectOf(change: Change, { sub, claims }: CompanyPerson, before: PersonRecord | undefined): Promise<string> {

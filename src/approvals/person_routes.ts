@@ -6,6 +6,7 @@ import type { Authorities } from "./authorities.ts"
 import type { Certificates } from "./certificates.ts"
 import type { Grants } from "./grants.ts"
 import type { Caller } from "./journal.ts"
+import type { LoginPersonRoutes } from "./login_routes.ts"
 import { askableAccounts, isAskable, type Person, rulingFor } from "./policy.ts"
 import type { Requests } from "./requests.ts"
 import type { Sessions } from "./sessions.ts"
@@ -14,6 +15,7 @@ import type { Input } from "./wire.ts"
 
 export interface Domain {
   readonly config: Config
+  readonly login: LoginPersonRoutes
   readonly requests: Requests
   readonly grants: Grants
   readonly sessions: Sessions
@@ -32,9 +34,9 @@ export interface PersonCall<Name extends RouteName> extends Input<Name> {
 
 export type PersonRoutes = { readonly [Name in PersonRoute]: (call: PersonCall<Name>) => Promise<Shapes[Name]["answer"]> }
 
-export function personRoutes({ config, requests, grants, sessions, waiters, authorities, certificates }: Domain): PersonRoutes {
+export function personRoutes({ config, login, requests, grants, sessions, waiters, authorities, certificates }: Domain): PersonRoutes {
   return {
-    whoami: async ({ caller: { person } }) => ({ subject: person.name, groups: [...person.groups], admin: person.admin }),
+    ...login,
     targets: async ({ caller }) => ({ targets: askableTargets(config, caller.person) }),
     requests: async ({ caller, query }) => ({ requests: await requests.list(caller.person, { pending: query.status === "pending" }) }),
     ask: ({ caller, body }) => requests.ask(caller, body),

@@ -8,12 +8,15 @@ import { limits } from "../core/limits.ts"
 import type { Log } from "../observe/log.ts"
 import { answerFailure } from "./answers.ts"
 import type { Authorities } from "./authorities.ts"
-import { addressOf, type Callers } from "./callers.ts"
+import type { Callers } from "./callers.ts"
 import type { Feed } from "./feed.ts"
 import type { GatewayRoutes } from "./gateway_routes.ts"
 import type { Caller } from "./journal.ts"
 import type { SlackAnswers } from "./notifications/slack_answers.ts"
 import { addSlackRoute } from "./notifications/slack_route.ts"
+import type { LoginParts } from "./login_parts.ts"
+import { addOAuthRoutes } from "./oauth_routes.ts"
+import { addPageCalls } from "./page_calls.ts"
 import type { PersonRoutes } from "./person_routes.ts"
 import { type Input, type Wire, wire } from "./wire.ts"
 
@@ -24,6 +27,7 @@ export interface ServerOptions {
   readonly feed: Feed
   readonly slack: SlackAnswers
   readonly authorities: Authorities
+  readonly parts: Pick<LoginParts, "pages" | "sessions" | "oauth" | "devices">
   /** The key set that verifies tokens. */
   readonly jwks: object
   readonly openApi: object
@@ -75,6 +79,9 @@ export function createServer(options: ServerOptions): FastifyInstance {
   })
 
   addSlackRoute(server, options.slack)
+  const addressOf = options.callers.addressOf
+  addPageCalls(server, { ...options.parts, addressOf, log })
+  addOAuthRoutes(server, { ...options.parts, jwks: options.jwks, addressOf, log })
   server.get("/openapi.json", async () => options.openApi)
   server.get("/healthz", async () => ({ status: "ok" }))
   server.get("/readyz", async () => {
@@ -122,7 +129,7 @@ function addRoute(server: FastifyInstance, { name, answer, callers }: Added): vo
           query: query?.parse(request.query),
           body: body?.parse(request.body),
           caller: authenticated.get(request),
-          from: addressOf(request.raw),
+          from: callers.addressOf(request.raw),
         }
         span.setAttribute("sluice.route", name)
         return answer(call, { reply, signal: () => whileOpen(reply) })

@@ -34,6 +34,11 @@ const authorities = z.object({ authorities: z.array(schema.authority) })
 
 export const wire = {
   whoami: { query: nothing, answer: schema.whoami },
+  logout: { query: nothing, body: nothing, answer: nothing },
+  mint: { query: nothing, body: schema.mintWanted, answer: schema.token },
+  people: { query: nothing, answer: z.object({ people: z.array(schema.person) }) },
+  disable: { query: nothing, body: schema.aboutPerson, answer: schema.person },
+  enable: { query: nothing, body: schema.aboutPerson, answer: schema.person },
   targets: { query: nothing, answer: z.object({ targets: z.array(schema.askable) }) },
   requests: {
     query: z.strictObject({ status: z.literal("pending").optional() }),
@@ -59,6 +64,9 @@ export const wire = {
   use: { params: aGrant, query: nothing, body: schema.claim, answer: schema.grant },
   person: { query: z.strictObject({ subject: name }), answer: schema.personStanding },
   login: { query: z.strictObject({ id: schema.loginId }), answer: schema.loginStanding },
+  link: { query: nothing, body: schema.linkWanted, answer: schema.link },
+  redeem: { query: nothing, body: schema.redeemWanted, answer: schema.token },
+  leave: { query: nothing, body: schema.leaveWanted, answer: nothing },
   report: { query: nothing, body: schema.sessionReports, answer: nothing },
   feed: { query: z.strictObject({ after: digits.optional() }), answer: schema.feedLine },
   jwks: { query: nothing, answer: z.object({ keys: z.array(z.record(z.string(), z.unknown())) }) },

@@ -88,9 +88,24 @@ export const limits = {
   login_touch_ms: minute, // a login's last use is noted at most this often
   refresh_again_ms: 10 * second, // a refresh token whose answer got lost may be shown again
   people_cache_entries_max: 50_000, // people, and logins, that a gateway remembers
+  key_login_ms: 12 * 60 * minute, // of a login that was proven with an SSH key
+  web_idle_ms: 4 * 60 * minute, // a browser's session that nobody uses ends
+  login_flow_ms: 10 * minute, // from our sign-in page to the provider and back; a password and a second factor are typed meanwhile
+  login_link_ms: 2 * minute, // a link that signs a browser in
+  login_form_bytes_max: 16 * KiB,
+  authorization_code_ms: minute, // from a page to the program that waits for it
+  device_code_ms: 10 * minute,
+  device_poll_ms: 5 * second, // RFC 8628, section 3.5; and so much more each time a program asks too fast
+  device_codes_per_address_max: 30, // begun in `tries_ms`
+  user_code_tries_max: 20, // of one person in `tries_ms`; a code is one of 2.5e10
+  tries_ms: 10 * minute,
+  tries_remembered_max: 10_000,
+  codes_max: 10_000, // of one kind, waiting to be used
+  address_chars_max: 60, // "[v6]:port", with a zone
   oidc_call_ms_max: 5 * second, // one answer of the provider
   oidc_answer_bytes_max: 256 * KiB,
   oidc_metadata_ms: 60 * minute, // the provider's discovery document is asked for again after this
+  oidc_keys_again_ms: 30 * second, // for a key that was not there
   oidc_retry_ms: second, // a provider that did not answer is left alone for so long
   oidc_clock_skew_ms_max: 30 * second, // between the provider's clock and ours
   oidc_token_ms_max: 24 * 60 * minute, // an ID token that claims to be good for longer is no ID token

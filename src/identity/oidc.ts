@@ -133,12 +133,29 @@ async function discover(config: OidcConfig, { bounded, clock }: { bounded: oidc.
   const { issuer: said, jwks_uri } = configuration.serverMetadata()
   if (said !== config.issuer) throw new Error(`the provider calls itself ${said}, and the config ${config.issuer}`)
   if (jwks_uri === undefined) throw new Error("the provider publishes no keys")
-  // Kept; asked for again when a token names a key that is not there, at most every half minute.
-  const keys = createRemoteJWKSet(new URL(jwks_uri), {
+  return { configuration, keys: providerKeys(jwks_uri, { bounded, clock }), asked_at: clock.now() }
+}
+
+/** The provider's keys: kept, and asked for again when a token names one that is not there, but not for each such token. */
+function providerKeys(jwks_uri: string, { bounded, clock }: { bounded: oidc.CustomFetch; clock: Clock }): JWTVerifyGetKey {
+  const set = createRemoteJWKSet(new URL(jwks_uri), {
     timeoutDuration: limits.oidc_call_ms_max,
+    cooldownDuration: Infinity, // by our clock, below
+    cacheMaxAge: Infinity,
     [joseFetch]: (url, options) => bounded(url, options as never),
   })
-  return { configuration, keys, asked_at: clock.now() }
+  let asked_at = clock.now()
+  return async (header, token) => {
+    try {
+      return await set(header, token)
+    } catch (failure) {
+      const now = clock.now()
+      if (!(failure instanceof errors.JWKSNoMatchingKey) || now - asked_at < limits.oidc_keys_again_ms) throw failure
+      asked_at = now
+      await set.reload()
+      return set(header, token)
+    }
+  }
 }
 
 /** As the provider's metadata wants the secret; left out, it means Basic (OpenID Connect Discovery, section 3). */

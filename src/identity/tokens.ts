@@ -17,12 +17,12 @@ const type = "sluice+jwt"
 const issuer = "sluice"
 
 export interface TokenIssuer {
-  /** `target` goes with the use "target" and with no other. `expires_at`: milliseconds since the Unix epoch. */
+  /** `target` goes with the uses "target" and "cookie", and with no other. `expires_at`: milliseconds since the Unix epoch. */
   issue(wanted: {
     readonly subject: string
     /** How the subject was identified: "ssh-key SHA256:…". */
     readonly via: string
-    readonly use: "api" | "targets" | "target"
+    readonly use: TokenKind
     readonly target?: string | undefined
     /** The login it came from, and when that ends: the token ends with it at the latest. */
     readonly login?: { readonly id: LoginId; readonly expires_at: Millis } | undefined
@@ -51,7 +51,10 @@ export async function createTokenIssuer(options: { readonly privateKey: Secret; 
   }
 }
 
-export type TokenUse = { readonly use: "api" } | { readonly use: "target"; readonly target: string }
+/** "cookie": for one target, as a browser keeps it; it lasts as long as its login. */
+export type TokenKind = "api" | "targets" | "target" | "cookie"
+
+export type TokenUse = { readonly use: "api" } | { readonly use: "target" | "cookie"; readonly target: string }
 
 export interface VerifiedToken {
   readonly subject: string
@@ -89,11 +92,11 @@ export function createTokenVerifier(options: { readonly keys: JWTVerifyGetKey; r
           algorithms: [algorithm],
           typ: type,
           issuer,
-          audience: use.use === "api" ? audience("api") : [audience("targets"), targetAudience(use.target)],
+          audience: audiencesOf(use),
           requiredClaims: ["sub", "iat", "exp", "jti", "via"],
           currentDate: new Date(now),
         })
-        return checked(payload, now)
+        return checked(payload, { use, now })
       } catch (failure) {
         throw GatewayError.from(failure, "unauthenticated")
       }
@@ -113,7 +116,10 @@ export function jwksKeys(url: string): JWTVerifyGetKey {
 }
 
 /** What jose leaves open: the types of our own claims, a second audience, an `iat` from the future, and a life that none of ours has. */
-function checked({ sub, via, aud, iat, exp, lid }: JWTPayload, now: Millis): VerifiedToken {
+function checked(
+  { sub, via, aud, iat, exp, lid }: JWTPayload,
+  { use, now }: { readonly use: TokenUse; readonly now: Millis },
+): VerifiedToken {
   const sound =
     typeof sub === "string" &&
     sub !== "" &&
@@ -124,17 +130,25 @@ function checked({ sub, via, aud, iat, exp, lid }: JWTPayload, now: Millis): Ver
     exp !== undefined &&
     iat * 1000 <= now + limits.token_clock_skew_ms_max &&
     exp > iat &&
-    (exp - iat) * 1000 <= limits.token_ms
+    (exp - iat) * 1000 <= lifetime_ms(use.use === "target" ? "targets" : use.use) &&
+    (use.use !== "cookie" || lid !== undefined)
   if (!sound) throw new GatewayError("unauthenticated", {}, new Error("the token's claims are not sound"))
   return { subject: sub, via, expires_at: exp * 1000, login: lid }
 }
 
-const lifetime_ms = (use: "api" | "targets" | "target"): number => (use === "api" ? limits.api_token_ms : limits.token_ms)
+const lifetime_ms = (use: TokenKind): number =>
+  use === "api" ? limits.api_token_ms : use === "cookie" ? limits.login_ms_max : limits.token_ms
 
-function audience(use: "api" | "targets" | "target", target?: string): string {
-  if (use !== "target") return `sluice:${use}`
-  if (target === undefined || target === "") throw new GatewayError("invalid", { what: "a token for a target needs the target's name" })
-  return targetAudience(target)
+/** What a token may say it is for, to be good for `use`. What a browser sends by itself is good for nothing else, and the other way round. */
+function audiencesOf(use: TokenUse): string[] {
+  if (use.use === "api") return [audience("api")]
+  return use.use === "cookie" ? [targetAudience("cookie", use.target)] : [audience("targets"), targetAudience("target", use.target)]
 }
 
-const targetAudience = (target: string): string => `sluice:target:${target}`
+function audience(use: TokenKind, target?: string): string {
+  if (use === "api" || use === "targets") return `sluice:${use}`
+  if (target === undefined || target === "") throw new GatewayError("invalid", { what: "a token for a target needs the target's name" })
+  return targetAudience(use, target)
+}
+
+const targetAudience = (use: "target" | "cookie", target: string): string => `sluice:${use}:${target}`

@@ -10,6 +10,7 @@ const heights: Readonly<Record<string, number>> = {
   observe: 1,
   record: 1,
   identity: 1,
+  console: 1,
   gateway: 2,
   approvals: 2,
   cli: 3,

@@ -16,6 +16,11 @@ const people = { anonymous: undefined, plain: "frank", owner: "alice", approver:
 const table: Record<RouteName, readonly number[]> = {
   //           anonymous plain owner approver admin gateway
   whoami: [401, 200, 200, 200, 200, 401],
+  logout: [401, 400, 400, 400, 400, 401],
+  mint: [401, 403, 403, 403, 403, 401],
+  people: [401, 403, 403, 403, 200, 401],
+  disable: [401, 403, 403, 403, 200, 401],
+  enable: [401, 403, 403, 403, 200, 401],
   targets: [401, 200, 200, 200, 200, 401],
   requests: [401, 200, 200, 200, 200, 401],
   ask: [401, 403, 200, 200, 403, 401],
@@ -33,6 +38,9 @@ const table: Record<RouteName, readonly number[]> = {
   lookup: [401, 401, 401, 401, 401, 200],
   begin: [401, 401, 401, 401, 401, 200],
   use: [401, 401, 401, 401, 401, 200],
+  link: [401, 401, 401, 401, 401, 200],
+  redeem: [401, 401, 401, 401, 401, 401],
+  leave: [401, 401, 401, 401, 401, 200],
   person: [401, 401, 401, 401, 401, 200],
   login: [401, 401, 401, 401, 401, 404],
   report: [401, 401, 401, 401, 401, 200],
@@ -55,6 +63,11 @@ const bodies: Partial<Record<RouteName, object>> = {
   certificates: { ssh_public_key: generateOpensshKey("somebody").public },
   rotate: {},
   use: { gateway: "gw", session: "s_0000000000000000" },
+  disable: { subject: "frank@example.com", reason: "left" },
+  enable: { subject: "frank@example.com" },
+  link: { subject: "alice@example.com", via: "test" },
+  redeem: { code: "x", host: "grafana.gw.test", state: "x" },
+  leave: { login: "l_0000000000000000" },
   token: { subject: "alice@example.com", use: "api", via: "test" },
   report: { gateway: "gw", reports: [] },
 }

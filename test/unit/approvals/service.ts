@@ -130,9 +130,8 @@ const p256_pem = {
   publicKeyEncoding: { type: "spki", format: "pem" },
 } as const
 
-export async function startService(t: TestContext, change: Partial<Config> = {}): Promise<Service> {
+export async function startService(t: TestContext, change: Partial<Config> = {}, clock = new FakeClock()): Promise<Service> {
   const folder = mkdtempSync(join(tmpdir(), "sluice-approvals-"))
-  const clock = new FakeClock()
   const lines: string[] = []
   const log = createLog("debug", { write: (line: string) => void lines.push(line) } as unknown as NodeJS.WritableStream)
   const pem = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ type: "pkcs8", format: "pem" }).toString()

@@ -1,0 +1,2 @@
+// How a gateway says for whom it passes a call on: what a header claims about an address counts only beside the gateway's key.
+export const passed_on = { key: "sluice-gateway-key", client: "sluice-client" } as const

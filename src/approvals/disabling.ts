@@ -1,0 +1,99 @@
+// Disabling somebody: they are nobody from that moment on. Their logins end, what they asked for is taken back, what they hold is
+// revoked, so that what they have open is cut. Enabling gives none of it back.
+import type { PersonView } from "../api/schema.ts"
+import type { Config } from "../config/config.ts"
+import type { Clock } from "../core/clock.ts"
+import { GatewayError } from "../core/errors.ts"
+import { limits } from "../core/limits.ts"
+import type { Grants } from "./grants.ts"
+import { byPerson, type Caller, note } from "./journal.ts"
+import { endLogins } from "./logins.ts"
+import type { People } from "./people.ts"
+import type { List, Store } from "./store.ts"
+
+export interface DisablingOptions {
+  readonly config: Config
+  readonly store: Store
+  readonly people: People
+  readonly grants: Grants
+  readonly clock: Clock
+}
+
+export class Disabling {
+  readonly #options: DisablingOptions
+
+  constructor(options: DisablingOptions) {
+    this.#options = options
+  }
+
+  /** For administrators. Throws `forbidden`, `not_found`, `own_request` for oneself: the last one could not undo it. */
+  async disable(caller: Caller, subject: string, reason: string): Promise<PersonView> {
+    checkAdmin(caller)
+    if (subject === caller.person.name) throw new GatewayError("invalid", { what: "nobody disables themselves; ask another administrator" })
+    const view = await this.#set(caller, { subject, disabled: true, reason })
+    await this.#takeBack(caller, subject, reason)
+    await this.#revoke(caller, subject, reason)
+    return view
+  }
+
+  /** Throws `forbidden`, `not_found`. */
+  async enable(caller: Caller, subject: string, reason: string): Promise<PersonView> {
+    checkAdmin(caller)
+    return this.#set(caller, { subject, disabled: false, reason })
+  }
+
+  async list({ person }: Caller): Promise<PersonView[]> {
+    if (!person.admin) throw new GatewayError("forbidden")
+    return this.#options.people.list()
+  }
+
+  #set(caller: Caller, { subject, disabled, reason }: { subject: string; disabled: boolean; reason: string }): Promise<PersonView> {
+    const { store, people, clock } = this.#options
+    return store.change(async (change) => {
+      const now = clock.now()
+      const before = await people.standing(subject, change)
+      if (!before) throw new GatewayError("not_found")
+      if (before.disabled !== disabled) {
+        const revision = await change.nextSequence()
+        await change.putStanding({ subject, disabled, at: now, by: caller.person.name, reason, revision })
+        const actor = byPerson(caller)
+        const kind = disabled ? "person.disabled" : "person.enabled"
+        await note(change, { at: now, kind, actor, reason, detail: { ...before, disabled, revision } })
+        if (disabled) await endLogins(change, subject, { actor, why: `disabled: ${reason}`, now })
+      }
+      return people.view(subject, change)
+    })
+  }
+
+  async #takeBack(caller: Caller, subject: string, reason: string): Promise<void> {
+    const { store, clock } = this.#options
+    const pending = await store.requests(this.#own(subject))
+    if (pending.length === 0) return
+    await store.change(async (change) => {
+      for (const { id } of pending) {
+        const request = await change.request(id)
+        if (request?.state !== "pending") continue
+        await change.setRequestState(id, "withdrawn")
+        const actor = byPerson(caller)
+        await note(change, { at: clock.now(), kind: "request.withdrawn", actor, reason, request: id, detail: { state: "withdrawn" } })
+      }
+    })
+  }
+
+  async #revoke(caller: Caller, subject: string, reason: string): Promise<void> {
+    const { store, grants } = this.#options
+    for (const { id } of await store.grants(this.#own(subject)))
+      await grants.revoke(caller, id, reason).catch((failure: unknown) => {
+        // It has ended by itself meanwhile.
+        if (!(failure instanceof GatewayError && failure.code === "over")) throw failure
+      })
+  }
+
+  #own(subject: string): List {
+    return { seen: { subject, names: [] }, limit: limits.list_rows_max, live_at: this.#options.clock.now() }
+  }
+}
+
+function checkAdmin({ person }: Caller): void {
+  if (!person.admin) throw new GatewayError("forbidden")
+}

@@ -1,0 +1,75 @@
+// The parts that logging in is made of, put together: how people sign in, how programs get their logins, and what gateways ask.
+import type { Config } from "../config/config.ts"
+import type { Clock } from "../core/clock.ts"
+import type { Secret } from "../core/secret.ts"
+import { type CompanyLogin, createCompanyLogin } from "../identity/oidc.ts"
+import type { TokenIssuer } from "../identity/tokens.ts"
+import type { Log } from "../observe/log.ts"
+import type { Callers } from "./callers.ts"
+import { Codes } from "./codes.ts"
+import { Devices } from "./devices.ts"
+import { GatewayLogin } from "./gateway_login.ts"
+import { LoginFlows } from "./login_flow.ts"
+import type { Logins } from "./logins.ts"
+import { OAuth } from "./oauth.ts"
+import type { PageSet } from "./page_calls.ts"
+import type { People } from "./people.ts"
+import type { PublicPlace } from "./public_place.ts"
+import { SignIn } from "./sign_in.ts"
+import type { Store } from "./store.ts"
+import { WebSessions } from "./web_session.ts"
+
+export interface LoginPartsOptions {
+  readonly config: Config
+  readonly store: Store
+  readonly people: People
+  readonly logins: Logins
+  readonly callers: Callers
+  readonly issuer: TokenIssuer
+  /** What gateways show: each service of one store has it. */
+  readonly gatewayKey: Secret
+  readonly place: PublicPlace
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export interface LoginParts {
+  readonly sessions: WebSessions
+  readonly signIn: SignIn
+  readonly oauth: OAuth
+  readonly devices: Devices
+  readonly gatewayLogin: GatewayLogin
+  readonly pages: PageSet
+  close(): Promise<void>
+}
+
+export function loginParts(options: LoginPartsOptions): LoginParts {
+  const { config, gatewayKey, place, clock } = options
+  const oidc = config.identity.oidc
+  const company: CompanyLogin | undefined = oidc && createCompanyLogin({ config: oidc, clock })
+  const sessions = new WebSessions(options)
+  const codes = new Codes(clock)
+  const parts = { ...options, sessions, codes }
+  const signIn = new SignIn({ ...parts, company, flows: new LoginFlows({ secret: gatewayKey, place, clock }) })
+  const devices = new Devices(parts)
+  const oauth = new OAuth({ ...parts, devices })
+  const gatewayLogin = new GatewayLogin(parts)
+  const pages: PageSet = {
+    reads: {
+      "/sign-in": signIn.begin,
+      "/sign-in/callback": signIn.callback,
+      "/sign-in/link": signIn.showLink,
+      "/signed-out": signIn.signedOut,
+      "/oauth/authorize": oauth.authorize,
+      "/device": devices.show,
+      "/gateway-login": gatewayLogin.begin,
+    },
+    forms: {
+      "/sign-in/link": signIn.takeLink,
+      "/sign-out": signIn.signOut,
+      "/oauth/authorize": oauth.decide,
+      "/device": devices.decide,
+    },
+  }
+  return { sessions, signIn, oauth, devices, gatewayLogin, pages, close: async () => company?.close() }
+}
