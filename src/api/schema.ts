@@ -127,6 +127,10 @@ export const askable = z
     max_ms: z.int(),
     approve: z.enum(["auto", "people"]),
     reason_required: z.boolean(),
+    /** The only actions that may be asked for; null: all that the accounts may do. */
+    actions: z.array(z.string()).nullable(),
+    /** The longest that a grant may wait for its first use; 0: it begins by itself. */
+    first_use_ms_max: z.int(),
   })
   .meta({ id: "AskableTarget" })
 /** Whether somebody may open something now, and their groups. */

@@ -70,7 +70,7 @@ function askableTargets({ policy, targets }: Config, person: Person): AskableTar
   return targets.flatMap((target) => {
     const ruling = rulingFor(policy, person, target)
     if (!ruling || !isAskable(ruling.rule, target)) return []
-    const { max_ms, approve, reason_required } = ruling.rule
+    const { max_ms, approve, reason_required, actions, first_use_ms_max } = ruling.rule
     return {
       name: target.name,
       protocol: target.protocol,
@@ -79,6 +79,8 @@ function askableTargets({ policy, targets }: Config, person: Person): AskableTar
       max_ms,
       approve: approve === "auto" ? "auto" : "people",
       reason_required,
+      actions: actions === null ? null : [...actions],
+      first_use_ms_max,
     }
   })
 }

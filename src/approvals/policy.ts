@@ -1,6 +1,7 @@
 // The access rules: who may ask for what, who decides about it, who sees it. Pure: the config, a person and a value in, an answer
 // out. Nothing here knows how a request is kept or how it came.
 import type { AccessRule, Policy, TargetMatch, User } from "../config/config.ts"
+import { type ActionScope, narrowScope, parseScope } from "../core/action_scope.ts"
 import { formatDuration } from "../core/duration.ts"
 import { GatewayError } from "../core/errors.ts"
 import { accountsOf, type Target } from "../core/target.ts"
@@ -74,6 +75,23 @@ export function checkAsked({ rule }: Ruling, target: Target, asked: Asked): read
     throw new GatewayError("too_long", { what: `this target can be asked for at most ${formatDuration(rule.max_ms)}` })
   if (rule.reason_required && asked.reason === "") throw new GatewayError("invalid", { what: "this target asks for a reason" })
   return wanted ? [...new Set(wanted)].sort() : null
+}
+
+/**
+ * The actions a grant for `asked` covers; null for all. Throws `invalid` for what is no action, `not_askable` for one that the rule
+ * does not give.
+ */
+export function checkActions({ rule }: Ruling, { protocol }: Target, asked: readonly string[] | null): ActionScope | null {
+  const covered = narrowScope(protocol, rule.actions, asked === null ? null : parseScope(protocol, asked))
+  if (covered === undefined) throw new GatewayError("not_askable")
+  return covered
+}
+
+/** Throws `too_long` when the rule's grants do not wait so long for their first use, or not at all. */
+export function checkFirstUse({ rule: { first_use_ms_max } }: Ruling, within_ms: number | null): void {
+  if (within_ms === null || within_ms <= first_use_ms_max) return
+  const wait = first_use_ms_max === 0 ? "do not wait" : `wait at most ${formatDuration(first_use_ms_max)}`
+  throw new GatewayError("too_long", { what: `grants of this target ${wait} for their first use` })
 }
 
 /** What rights about a request, its grant and its sessions depend on. */

@@ -5,7 +5,7 @@ import type { Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
 import type { Target } from "../core/target.ts"
-import { checkAsked, isOneOf, mayDecide, type Person, type Ruling, rulingFor } from "./policy.ts"
+import { checkActions, checkAsked, checkFirstUse, isOneOf, mayDecide, type Person, type Ruling, rulingFor } from "./policy.ts"
 import type { NewRequestRecord, RequestRecord } from "./store.ts"
 
 /** As `person` sees it at `now`. */
@@ -79,18 +79,23 @@ export function stillRuledBy(
   const target = targets.find(({ name }) => name === request.target)
   const ruling = asker && target && rulingFor(policy, asker, target)
   if (!target || !ruling) throw new GatewayError("over")
-  const covered = coveredBy(ruling, target, request)
-  // It was asked for all accounts, and the rule now gives only some: what was asked for can no longer be given.
-  if (covered !== null && request.as === null) throw new GatewayError("over")
+  const { as, actions } = coveredBy(ruling, target, request)
+  // It was asked for all, and the rule now gives only some: what was asked for can no longer be given.
+  if ((as !== null && request.as === null) || (actions !== null && request.actions === null)) throw new GatewayError("over")
   const { approve } = ruling.rule
   if (approve === "auto") return { approvals_needed: 0 }
   if (!isOneOf(decider, approve.by)) throw new GatewayError("forbidden")
   return { approvals_needed: approve.count }
 }
 
-function coveredBy(ruling: Ruling, target: Target, { as, duration_ms, reason }: RequestRecord): readonly string[] | null {
+function coveredBy(ruling: Ruling, target: Target, request: RequestRecord): Pick<RequestRecord, "as" | "actions"> {
+  const { as, duration_ms, reason, first_use_within_ms } = request
   try {
-    return checkAsked(ruling, target, { as: as ?? undefined, duration_ms, reason })
+    checkFirstUse(ruling, first_use_within_ms)
+    return {
+      as: checkAsked(ruling, target, { as: as ?? undefined, duration_ms, reason }),
+      actions: checkActions(ruling, target, request.actions),
+    }
   } catch (failure) {
     throw new GatewayError("over", {}, failure)
   }

@@ -6,7 +6,6 @@ import type * as schema from "../api/schema.ts"
 import type { Config } from "../config/config.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
-import { parseScope } from "../core/action_scope.ts"
 import type { GrantId, RequestId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
 import { metrics } from "../observe/metrics.ts"
@@ -14,7 +13,7 @@ import { checkReach, checkStands, extendGrant, extensionOf } from "./extensions.
 import { makeGrant } from "./grants.ts"
 import { type Asked, checkBounds, checkStart, file, newRecord } from "./filing.ts"
 import { type Actor, byPerson, byRule, type Caller, note } from "./journal.ts"
-import { checkAsked, mayDecide, maySee, type Person, type Ruling, rulingFor, seenBy } from "./policy.ts"
+import { checkActions, checkAsked, checkFirstUse, mayDecide, maySee, type Person, type Ruling, rulingFor, seenBy } from "./policy.ts"
 import type { People } from "./people.ts"
 import { approvals, sameQuestion, stillRuledBy, viewOf } from "./request_state.ts"
 import type { Change, DecisionRecord, NewRequestRecord, RequestRecord, Store } from "./store.ts"
@@ -57,7 +56,8 @@ export class Requests {
       if (!target || !ruling) throw new GatewayError("not_askable")
       const as = checkAsked(ruling, target, asked)
       checkStart(asked, now)
-      const actions = asked.actions === undefined ? null : parseScope(target.protocol, asked.actions)
+      const actions = checkActions(ruling, target, asked.actions ?? null)
+      checkFirstUse(ruling, asked.first_use_within_ms ?? null)
       return this.#file(change, { caller, ruling, record: newRecord({ person, asked, as, actions, ruling, now }) })
     })
   }
@@ -80,8 +80,9 @@ export class Requests {
       if (!target || !ruling) throw new GatewayError("not_askable")
       const { as, actions } = grant
       const asked = { target: target.name, duration_ms, reason, ...(as === null ? {} : { as }) }
-      // All accounts were given, and the rule now gives only some: it would get longer for more than can be asked for.
+      // All was given, and the rule now gives only some: it would get longer for more than can be asked for.
       if (checkAsked(ruling, target, asked) !== null && as === null) throw new GatewayError("not_askable")
+      if (checkActions(ruling, target, actions) !== null && actions === null) throw new GatewayError("not_askable")
       const record = newRecord({ person, asked, as, actions, extension, ruling, now })
       return this.#file(change, { caller, ruling, record, check: () => checkReach(extension, ruling.rule.max_ms, now) })
     })

@@ -3,6 +3,7 @@ import { formatDuration } from "../core/duration.ts"
 import { visible } from "../core/visible.ts"
 import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
 import { table } from "./table.ts"
+import { listing } from "./words.ts"
 
 const heads = ["TARGET", "PROTOCOL", "FOR UP TO", "APPROVED BY", "AS", "LABELS"]
 
@@ -26,6 +27,9 @@ export const addTargets: AddVerb = (program, context) => {
             .join(" "),
         ),
       ])
-      show(context, options, answer, () => table(heads, rows, { columns, nothing: "No rule lets you ask for anything." }))
+      const held = answer.targets.flatMap(({ name, actions }) => (actions === null ? [] : listing(visible(name), actions)))
+      show(context, options, answer, () =>
+        [table(heads, rows, { columns, nothing: "No rule lets you ask for anything." }), ...held].join("\n"),
+      )
     })
 }

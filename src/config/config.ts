@@ -1,4 +1,5 @@
 // What `sluice.yaml` says, after it was checked: defaults filled in, durations in milliseconds, secrets resolved and wrapped.
+import type { ActionScope } from "../core/action_scope.ts"
 import type { Secret } from "../core/secret.ts"
 import type { Address, Target } from "../core/target.ts"
 import type { SshPublicKey } from "../identity/credential.ts"
@@ -101,6 +102,10 @@ export interface AccessRule {
   readonly max_ms: number
   readonly approve: "auto" | { readonly by: readonly string[]; readonly count: number }
   readonly reason_required: boolean
+  /** The actions a grant may be for, as `core/action_scope.ts` writes them; null: all that the accounts may do. */
+  readonly actions: ActionScope | null
+  /** How long a grant may wait for its first use; 0: it begins when it is approved, or at the time that was asked for. */
+  readonly first_use_ms_max: number
 }
 
 export type TargetMatch = { readonly names: readonly string[] } | { readonly labels: Readonly<Record<string, string>> }

@@ -112,6 +112,9 @@ const accessRule = z.strictObject({
     .union([z.literal("auto"), z.strictObject({ by: several, count: z.int().min(1).default(1) })])
     .describe("auto, or by how many distinct people of which groups; nobody approves their own request"),
   reason: z.enum(["required", "optional"]).default("optional"),
+  actions: several.optional().describe("The only actions a grant covers, as `sluice request --help` describes them; all unless told"),
+  methods: several.optional().describe("HTTP targets: the only methods a grant covers, such as [GET, HEAD]; all unless told"),
+  first_use: text.default("24h").describe("The longest that a grant may wait for its first use, or deny: it begins when it is approved"),
 })
 
 const recordings = z.strictObject({

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict"
 import test from "node:test"
 import { limits } from "../../../src/core/limits.ts"
-import { hour, type Reply, type Service, startService } from "./service.ts"
+import type { AccessRule } from "../../../src/config/config.ts"
+import { hour, type Reply, type Service, startService, testConfig } from "./service.ts"
 
 const codeOf = ({ status, body }: Reply): [number, string] => [status, body.code]
 const session = "s_0123456789abcdef"
@@ -172,4 +173,49 @@ test("grants: every use and the first one are in the audit log, by the gateway",
       ["grant.spent", "gw", session],
     ],
   )
+})
+
+const ruled = async (service: Service, change: Partial<AccessRule>): Promise<void> => {
+  const { policy } = testConfig("")
+  await service.restart({ policy: { ...policy, access: policy.access.map((rule): AccessRule => ({ ...rule, ...change })) } })
+}
+
+test("grants: a rule's own actions are all that a grant under it covers, and no other can be asked for", async (t) => {
+  const service = await startService(t)
+  const { body: before } = await service.ask()
+  await ruled(service, { actions: ["systemctl restart *", "uptime"] })
+  assert.deepEqual(
+    codeOf(await service.call("bob", `POST /v1/requests/${before.id}/approve`, {})),
+    [409, "over"],
+    "it asked for everything",
+  )
+  assert.deepEqual((await service.ask({ as: ["root"] })).body.actions, ["systemctl restart *", "uptime"])
+  const narrower = await grantFor(service, { as: ["deploy"], actions: ["systemctl restart nginx"] })
+  assert.deepEqual(narrower.actions, ["systemctl restart nginx"])
+  assert.deepEqual(codeOf(await service.ask({ actions: ["reboot"] })), [403, "not_askable"])
+  assert.deepEqual(codeOf(await service.ask({ actions: ["uptime", "systemctl restart n*"] })), [403, "not_askable"])
+  const { targets } = (await service.call("alice", "GET /v1/targets")).body
+  assert.deepEqual(targets.find(({ name }) => name === "prod-host")?.actions, ["systemctl restart *", "uptime"])
+})
+
+test("grants: one for everything is not extended under a rule that has come to name its actions", async (t) => {
+  const service = await startService(t)
+  const [whole, named] = [await grantFor(service, {}), await grantFor(service, { actions: ["uptime"] })]
+  await ruled(service, { actions: ["uptime"] })
+  const extend = (id: string) => service.call("alice", `POST /v1/grants/${id}/extend`, { duration_ms: 60_000, reason: "more" })
+  assert.deepEqual(codeOf(await extend(whole.id)), [403, "not_askable"])
+  assert.equal((await extend(named.id)).status, 200)
+})
+
+test("grants: a rule says how long its grants may wait for their first use, or that they do not", async (t) => {
+  const service = await startService(t)
+  const { body: before } = await service.ask({ first_use_within_ms: 2 * hour })
+  await ruled(service, { first_use_ms_max: hour })
+  assert.deepEqual(codeOf(await service.call("bob", `POST /v1/requests/${before.id}/approve`, {})), [409, "over"])
+  const long = await service.ask({ as: ["root"], first_use_within_ms: hour + 1 })
+  assert.deepEqual([long.body.code, long.body.message], ["too_long", "grants of this target wait at most 1h for their first use"])
+  assert.equal((await service.ask({ as: ["root"], first_use_within_ms: hour })).status, 200)
+  await ruled(service, { first_use_ms_max: 0 })
+  const none = await service.ask({ as: ["deploy"], first_use_within_ms: hour })
+  assert.equal(none.body.message, "grants of this target do not wait for their first use")
 })

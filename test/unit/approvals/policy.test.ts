@@ -40,6 +40,8 @@ test("policy: every label of a rule must be on the target, and names of Object a
     max_ms: 1,
     approve: "auto",
     reason_required: false,
+    actions: null,
+    first_use_ms_max: 0,
   }
   const alone = (targets: AccessRule["targets"]): Policy => ({ access: [{ ...rule, targets }], admins: [] })
   assert.equal(rulingFor(alone(rule.targets), user("alice"), target("prod-host")), undefined)

@@ -35,7 +35,7 @@ const targets: readonly Target[] = [
   { protocol: "http", name: "grafana", labels: { env: "dev" }, url: new URL("http://127.0.0.1:1"), ca: undefined, address },
 ]
 const people = { by: ["oncall"], count: 1 }
-const rule = { as: undefined, max_ms: 4 * hour, reason_required: false }
+const rule = { as: undefined, max_ms: 4 * hour, reason_required: false, actions: null, first_use_ms_max: 24 * hour }
 const access: readonly AccessRule[] = [
   { ...rule, who: ["carol@example.com"], targets: { names: ["grafana"] }, approve: "auto", max_ms: hour },
   { ...rule, who: ["engineers", "oncall"], targets: { labels: { env: "prod" } }, approve: people, reason_required: true },

@@ -75,6 +75,8 @@ test("config: a sound file is read with its defaults, and paths are beside it", 
     max_ms: 5_400_000,
     approve: { by: ["oncall"], count: 1 },
     reason_required: false,
+    actions: null,
+    first_use_ms_max: 24 * 3_600_000,
   })
   assert(!inspect(config, { depth: 9 }).includes("hunter2"))
 })
@@ -233,4 +235,32 @@ test("config: a small file cannot become a huge tree", async () => {
   const loaded = await load(`l0: &l0 x\n${layers.join("\n")}\n`)
   assert(!loaded.ok)
   assert.match(loaded.problems[0]!.message, /alias/i)
+})
+
+test("config: a rule's actions are read as its targets' kind writes them, and told at their own place when they are none", async () => {
+  const end = "approve: { by: [oncall] } }"
+  const told = (more: string): Promise<string[]> => problemsOf(end, `approve: { by: [oncall] }, ${more} }`)
+  assert.deepEqual(await told('actions: ["uptime", "sha256:1"]'), ["17:110 after sha256: come 64 hexadecimal digits"])
+  assert.deepEqual(await told('actions: " "'), ["17:99 an action is not empty"])
+  assert.match((await told("methods: [GET]")).join(), /only HTTP targets have methods/)
+  assert.match((await told("methods: [GET], actions: [uptime]")).join(), /write either actions or methods/)
+  const both = await problemsOf("targets: { env: prod }", "actions: [uptime], targets: [prod-host, orders]")
+  assert.match(both.join(), /several kinds of targets: write one for each kind/)
+  const loaded = await load(
+    sound
+      .replace("policy:\n", '  - { name: web, http: { url: "http://10.0.0.7" } }\npolicy:\n')
+      .replace(
+        "access:\n",
+        "access:\n    - { who: bob, targets: web, max: 1h, approve: auto, methods: [HEAD, GET, WEBSOCKET], first_use: deny }\n",
+      )
+      .replace(end, `approve: { by: [oncall] }, actions: [uptime, "ls *"], first_use: 8h }`),
+  )
+  assert(loaded.ok, inspect(loaded))
+  assert.deepEqual(
+    loaded.config.policy.access.map(({ actions, first_use_ms_max }) => [actions, first_use_ms_max]),
+    [
+      [["GET /*", "HEAD /*", "WEBSOCKET /*"], 0],
+      [["ls *", "uptime"], 8 * 3_600_000],
+    ],
+  )
 })
