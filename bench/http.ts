@@ -1,5 +1,5 @@
 // How many requests a second pass through Sluice, each with its token checked and on record? wrk with kept-alive connections to a
-// small fast application; every proxy terminates TLS with the same kind of key, and is one process.
+// small fast application; every proxy terminates TLS with the same kind of key.
 import { startGateway } from "./support/gateway.ts"
 import { startHttpProxy } from "./support/http_proxy.ts"
 import { startNginxProxy, startUpstream } from "./support/nginx.ts"

@@ -8,6 +8,7 @@ import { addReplay } from "./cli/replay.ts"
 import { runVerbs } from "./cli/run.ts"
 import { addStart } from "./cli/start_verb.ts"
 import { sharedVerbs } from "./cli/verbs.ts"
+import { addWorker } from "./cli/worker_verb.ts"
 
 const interrupted = new AbortController()
 const io: Io = {
@@ -20,13 +21,15 @@ const io: Io = {
 process.stdout.on("error", (failure: NodeJS.ErrnoException) => process.exit(failure.code === "EPIPE" ? 0 : 1))
 
 const words = process.argv.slice(2)
-// `start` handles signals itself. Elsewhere the first Ctrl-C lets a verb clean up, the second ends it.
-if (words[0] !== "start") {
+// `start` and its workers handle signals themselves. Elsewhere the first Ctrl-C lets a verb clean up, the second ends it.
+if (words[0] !== "start" && words[0] !== "worker") {
   process.once("SIGINT", () => {
     interrupted.abort()
     process.once("SIGINT", () => process.exit(130))
   })
 }
+
+const protocols = async () => (await import("../protocols/index.ts")).protocols
 
 let gateway: string | undefined
 const local = localContext(io, () => gateway)
@@ -40,7 +43,8 @@ const status = await runVerbs(
           .option("--gateway <words>", "what `ssh` connects to: a Host alias, a name, or options and a name")
           .hook("preAction", (_, verb) => void (gateway = verb.optsWithGlobals<{ gateway?: string }>().gateway))
       },
-      addStart(async () => (await import("../protocols/index.ts")).protocols),
+      addStart(protocols),
+      addWorker(protocols),
       addCheck,
       ...sharedVerbs,
       addForwardedToken(local),

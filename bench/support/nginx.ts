@@ -1,11 +1,11 @@
 // nginx twice: as the fast small application that everybody proxies to, and as the proxy people know, with TLS and kept-alive
-// connections upstream. One worker each: every contender here is one process.
+// connections upstream. A worker for each processor, as Debian ships it and as Sluice does by itself.
 import { type Comparator, startComparator } from "./comparator.ts"
 
 function configuration(folder: string, http: readonly string[]): string {
   return [
     "daemon off;",
-    "worker_processes 1;",
+    "worker_processes auto;",
     `pid ${folder}/nginx.pid;`,
     "error_log stderr error;",
     "events { worker_connections 2048; }",

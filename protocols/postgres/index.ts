@@ -22,7 +22,7 @@ export const postgres: Protocol = {
   name: "postgres",
   tls: "in_stream",
   configure(host) {
-    const keys = new CancelKeys(host.clock)
+    const keys = new CancelKeys(host)
     return (client, gate) => serve(client, gate, { host, keys })
   },
 }

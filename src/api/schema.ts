@@ -236,6 +236,8 @@ export const claim = z.strictObject({
 export const sessionReports = z.strictObject({
   gateway: name,
   live: z.array(sessionId).optional(),
+  /** With `live`: of how many processes the gateway consists now. Sessions of its others, from an earlier run, are over as well. */
+  workers: z.int().min(1).optional(),
   reports: z.array(sessionReport).max(1_000),
 })
 

@@ -49,7 +49,7 @@ export class Sessions {
   }
 
   /** What a gateway at `from` says about its sessions. Throws `invalid` when it speaks for another one. */
-  report({ gateway, reports, live }: z.output<typeof sessionReports>, from: string): Promise<void> {
+  report({ gateway, reports, live, workers }: z.output<typeof sessionReports>, from: string): Promise<void> {
     return this.#store.change(async (change) => {
       const now = this.#clock.now()
       const actor: Actor = { actor: "gateway", by: gateway, from }
@@ -57,10 +57,22 @@ export class Sessions {
       if (live === undefined) return
       // It has restarted: what it does not know any more, and does not begin with these reports, ended without a word.
       const known = new Set<string>([...live, ...reports.map((report) => (report.event === "started" ? report.session.id : report.id))])
-      for (const id of await change.openSessions(gateway))
-        if (!known.has(id)) await apply(change, { event: "ended", id, ended_at: now, ended_why: "interrupted" }, { gateway, actor, now })
+      const gone = workers === undefined ? [] : (await change.gatewaysWithSessions()).filter((name) => isRetired(name, gateway, workers))
+      for (const name of [gateway, ...gone]) {
+        for (const id of await change.openSessions(name)) {
+          if (known.has(id)) continue
+          await apply(change, { event: "ended", id, ended_at: now, ended_why: "interrupted" }, { gateway: name, actor, now })
+        }
+      }
     })
   }
+}
+
+/** Whether `name` is of a process that `gateway`, which consists of `workers` now, had in an earlier run: "gw", "gw/0", "gw/1". */
+function isRetired(name: string, gateway: string, workers: number): boolean {
+  const [of, number] = name.split("/")
+  if (name === gateway || of !== gateway.split("/")[0]) return false
+  return number === undefined || workers === 1 || Number(number) >= workers
 }
 
 async function apply(

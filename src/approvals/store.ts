@@ -135,6 +135,8 @@ export interface Reader extends OutboxReader, PeopleReader, AuthorityReads {
   session(id: SessionId): Promise<SessionView | undefined>
   /** Ids of a gateway's sessions without an end. */
   openSessions(gateway: string): Promise<readonly SessionId[]>
+  /** The names of gateways that have sessions without an end. */
+  gatewaysWithSessions(): Promise<readonly string[]>
 }
 
 /** Writes of one change; nothing of it is kept unless `work` settles. */

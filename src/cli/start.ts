@@ -4,14 +4,17 @@ import { createVerbs } from "./over_ssh.ts"
 import { startApprovals } from "../approvals/approvals.ts"
 import type { Config } from "../config/config.ts"
 import { openState, type State } from "../config/state.ts"
-import { systemClock } from "../core/clock.ts"
+import { type Clock, systemClock } from "../core/clock.ts"
 import type { Secret } from "../core/secret.ts"
 import type { Address, ProtocolName } from "../core/target.ts"
 import type { Protocol } from "../gateway/contract.ts"
 import { Gateway } from "../gateway/gateway.ts"
-import { startHealth } from "../observe/health.ts"
+import type { Siblings } from "../gateway/siblings.ts"
+import { type Ready, startHealth } from "../observe/health.ts"
 import type { Log } from "../observe/log.ts"
 import { nativeCrypto } from "../observe/native_crypto.ts"
+import type { Listening } from "./worker_messages.ts"
+import { workerCount, Workers } from "./workers.ts"
 
 export type Role = "all" | "gateway" | "approvals"
 
@@ -21,6 +24,8 @@ export interface StartOptions {
   /** Every protocol there is; those the config gives a port are served. */
   readonly protocols: readonly Protocol[]
   readonly log: Log
+  /** Where the gateway may be several processes: the words after `sluice` that make one. Left out: it is this one alone. */
+  readonly fork?: { readonly words: readonly string[] }
 }
 
 export interface Running {
@@ -33,7 +38,7 @@ export interface Running {
   drain(time_ms_max?: number): Promise<void>
 }
 
-export async function start({ config, role, protocols, log }: StartOptions): Promise<Running> {
+export async function start({ config, role, protocols, log, fork }: StartOptions): Promise<Running> {
   const state = await openState(config.state)
   const key = config.approvals.gateway_key ?? (await state.secret("gateway"))
   const clock = systemClock()
@@ -43,11 +48,11 @@ export async function start({ config, role, protocols, log }: StartOptions): Pro
   if (approvals) log.info({ listener: "approvals", ...approvals.address }, "listening")
   const stopAll: ((time_ms_max?: number) => Promise<void>)[] = [async () => approvals?.close()]
   try {
-    const gateway = role === "approvals" ? undefined : await startGateway({ config, role, protocols, log, state, clock, url, key })
-    if (gateway) stopAll.unshift((time_ms_max?: number) => gateway.gateway.drain(time_ms_max))
+    const gateway = role === "approvals" ? undefined : await runGateway({ config, role, protocols, log, state, clock, url, key, fork })
+    if (gateway) stopAll.unshift((time_ms_max?: number) => gateway.drain(time_ms_max))
     const health =
       config.gateway.health &&
-      (await startHealth({ listen: config.gateway.health.listen, ready: () => gateway?.gateway.ready ?? { ready: true, why: "" } }))
+      (await startHealth({ listen: config.gateway.health.listen, ready: () => gateway?.ready() ?? { ready: true, why: "" } }))
     if (health) {
       log.info({ listener: "health", ...health.address }, "listening")
       stopAll.push(() => health.close())
@@ -58,7 +63,7 @@ export async function start({ config, role, protocols, log }: StartOptions): Pro
         ...(approvals ? { approvals: approvals.address } : {}),
         ...(health ? { health: health.address } : {}),
       },
-      ca: gateway?.gateway.ca,
+      ca: gateway?.ca,
       state,
       drain: async (time_ms_max) => {
         for (const stop of stopAll) await stop(time_ms_max)
@@ -70,14 +75,45 @@ export async function start({ config, role, protocols, log }: StartOptions): Pro
   }
 }
 
-interface GatewayStart extends StartOptions {
-  readonly state: State
-  readonly clock: ReturnType<typeof systemClock>
-  readonly url: string
-  readonly key: Secret
+/** The gateway, in this process or in several. */
+interface RunningGateway {
+  readonly listening: Listening
+  readonly ca: string | undefined
+  ready(): Ready | Promise<Ready>
+  drain(time_ms_max?: number): Promise<void>
 }
 
-async function startGateway({ config, role, protocols, log, state, clock, url, key }: GatewayStart) {
+async function runGateway({ fork, ...options }: GatewayStart & { readonly fork: StartOptions["fork"] }): Promise<RunningGateway> {
+  const { config, role, clock, log, url } = options
+  const count = workerCount(config.gateway.workers)
+  if (!fork || count === 1) {
+    const { gateway, listening } = await startGateway(options)
+    return { listening, ca: gateway.ca, ready: () => gateway.ready, drain: (time_ms_max) => gateway.drain(time_ms_max) }
+  }
+  const workers = new Workers({ count, words: fork.words, place: { url, role: role === "gateway" ? "gateway" : "all" }, clock, log })
+  try {
+    return { ...(await workers.start()), ready: () => workers.ready(), drain: (time_ms_max) => workers.drain(time_ms_max) }
+  } catch (failure) {
+    await workers.drain(0)
+    throw failure
+  }
+}
+
+export interface GatewayStart {
+  readonly config: Config
+  /** "all": the approval service is beside it, so it is waited for. */
+  readonly role: Role
+  readonly protocols: readonly Protocol[]
+  readonly log: Log
+  readonly state: State
+  readonly clock: Clock
+  readonly url: string
+  readonly key: Secret
+  readonly siblings?: Siblings
+}
+
+/** One gateway, in this process. */
+export async function startGateway({ config, role, protocols, log, state, clock, url, key, siblings }: GatewayStart) {
   log.info(
     { native: nativeCrypto() },
     nativeCrypto() ? "ssh2's native crypto is in use" : "ssh2's native crypto is not built: SSH will be slower",
@@ -89,6 +125,7 @@ async function startGateway({ config, role, protocols, log, state, clock, url, k
     keys: state.keys,
     clock,
     log,
+    ...(siblings ? { siblings } : {}),
     verbs: (gatewayApi) =>
       createVerbs({
         config,

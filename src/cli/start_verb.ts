@@ -6,7 +6,7 @@ import { createLog, type LogLevel } from "../observe/log.ts"
 import { config_default, readConfig } from "./config_file.ts"
 import type { AddVerb } from "./context.ts"
 import { Failure } from "./failure.ts"
-import type { Role, Running } from "./start.ts"
+import type { Role } from "./start.ts"
 
 interface Options {
   readonly config: string
@@ -30,33 +30,40 @@ export const addStart =
         const { startTelemetry } = await import("../observe/telemetry.ts")
         const endTelemetry = await startTelemetry(log)
         const { start } = await import("./start.ts")
-        const running = await start({ config, role, protocols: await protocols(), log }).catch((failure: unknown) => {
+        const fork = { words: ["worker", "--config", path, "--log-level", logLevel] }
+        const running = await start({ config, role, protocols: await protocols(), log, fork }).catch((failure: unknown) => {
           log.error({ err: failure }, "could not start")
           throw new Failure(`could not start: ${(failure as Error).message}`, whatToDo(failure))
         })
         log.info({ role }, "sluice is running")
-        await stopped(running, (words) => log.info({}, words))
+        await untilTold((time_ms_max) => {
+          log.info({}, "stopping: live sessions get a little time; a second signal cuts them now")
+          return running.drain(time_ms_max)
+        })
         await endTelemetry()
         log.info({}, "sluice has stopped")
       })
   }
 
-async function stopped(running: Running, say: (words: string) => void): Promise<void> {
-  const asked = Promise.withResolvers<void>()
-  const again = Promise.withResolvers<void>()
+/**
+ * Runs until a signal says to stop, or what `also` is given is called: drains then, and cuts at the second time. Settles when all
+ * is over.
+ */
+export async function untilTold(
+  drain: (time_ms_max?: number) => Promise<void>,
+  also: (stop: (time_ms_max?: number) => void) => void = () => {},
+): Promise<void> {
+  const over = Promise.withResolvers<void>()
   let times = 0
-  const onSignal = (): void => {
-    times++
-    if (times === 1) asked.resolve()
-    else again.resolve()
+  const stop = (time_ms_max?: number): void => {
+    if (++times <= 2) drain(times === 1 ? time_ms_max : 0).then(over.resolve, over.reject)
   }
+  const onSignal = (): void => stop()
   process.on("SIGTERM", onSignal).on("SIGINT", onSignal)
+  also(stop)
   // Its listeners and timers keep a running Sluice alive; this keeps one that has neither yet.
   const alive = setInterval(() => {}, 60_000)
-  await asked.promise
-  say("stopping: live sessions get a little time; a second signal cuts them now")
-  const drained = running.drain()
-  await Promise.race([drained, again.promise.then(() => running.drain(0))])
+  await over.promise
   clearInterval(alive)
   process.off("SIGTERM", onSignal).off("SIGINT", onSignal)
 }

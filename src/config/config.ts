@@ -30,6 +30,8 @@ export interface GatewayConfig {
   readonly tls: { readonly cert: string; readonly key: Secret } | undefined
   /** `/healthz` and `/readyz` of the gateway. */
   readonly health: { readonly listen: Address } | undefined
+  /** Processes that share the work. */
+  readonly workers: "auto" | number
 }
 
 export interface ApprovalsConfig {

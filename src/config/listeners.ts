@@ -31,6 +31,7 @@ export function readGateway(reading: Reading): GatewayConfig | undefined {
     http: http && { listen: http, domain },
     tls: readTls(reading, file),
     health: health && { listen: health },
+    workers: file.workers,
   }
 }
 

@@ -1,6 +1,7 @@
 // The shape of `sluice.yaml` as it is written: keys, kinds of values, defaults. `config/sluice.schema.json` is made from it, for
 // editors. What the values mean, and whether they go together, is checked in the files named after the sections.
 import { z } from "zod"
+import { limits } from "../core/limits.ts"
 import { channel } from "./notification_schema.ts"
 
 const text = z.string().min(1)
@@ -26,6 +27,10 @@ const gateway = z.strictObject({
     .optional()
     .describe("Left out: a local CA is made on first start"),
   health: z.strictObject({ listen: address }).optional().describe("/healthz and /readyz"),
+  workers: z
+    .union([z.literal("auto"), z.int().min(1).max(limits.workers_max)])
+    .default("auto")
+    .describe("Processes that share the ports and the work; auto: one a processor, four at most"),
 })
 
 const approvals = z.strictObject({

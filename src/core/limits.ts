@@ -10,6 +10,10 @@ const minute = 60 * second
 export const limits = {
   // Listeners: what somebody we do not know yet can cost us.
   connections_max: 20_000, // per listener; file descriptors are the real bound
+  workers_max: 32, // processes of one gateway; a PostgreSQL cancel key says in five bits whose it is
+  workers_auto_max: 4, // unless the config says more: each takes memory of its own
+  worker_restart_ms_max: 5 * second, // between the end of a worker and the next try to start it
+  worker_answer_ms_max: second, // a worker that is asked whether it is ready
   handshaking_max: 1_000, // per listener, not yet identified
   handshaking_per_address_max: 100, // one address cannot take the whole of it; Ansible opens dozens at once
   handshake_ms_max: { ssh: 60 * second, postgres: 10 * second, http: 10 * second }, // ssh: a person may type a passphrase

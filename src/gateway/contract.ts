@@ -14,6 +14,7 @@ import type { Credential, SshPublicKey } from "../identity/credential.ts"
 import type { Log } from "../observe/log.ts"
 import type { Outcome } from "../record/events.ts"
 import type { Recorder } from "../record/recorder.ts"
+import type { Siblings } from "./siblings.ts"
 
 /** What a folder under `protocols/` exports. */
 export interface Protocol {
@@ -41,11 +42,14 @@ export interface Host {
   readonly token_line: string
   /** The `sluice` verbs, for somebody who came by ssh. */
   readonly verbs: Verbs
+  /** The other processes of this gateway, as far as they speak this protocol. */
+  readonly siblings: Siblings
   readonly clock: Clock
   readonly log: Log
 }
 
 export type { Keys } from "../core/keys.ts"
+export type { Siblings } from "./siblings.ts"
 
 /** Runs one verb for `identity`; answers its exit status. */
 export type Verbs = (

@@ -27,6 +27,7 @@ import { LeaseBook } from "./lease_book.ts"
 import { Listener } from "./listener.ts"
 import { Reporter } from "./reporter.ts"
 import { SessionRegister } from "./session_register.ts"
+import { alone, type Siblings, siblingsFor } from "./siblings.ts"
 
 export interface GatewayOptions {
   readonly config: Config
@@ -36,12 +37,15 @@ export interface GatewayOptions {
   readonly keys: Keys
   readonly clock: Clock
   readonly log: Log
+  /** The processes that share its ports; left out: it is the only one. */
+  readonly siblings?: Siblings
   /** The verbs that come by ssh; they get the gateway's own client of the approval service. */
   verbs(api: ApiClient): Verbs
 }
 
 export class Gateway {
   readonly #options: GatewayOptions
+  readonly #siblings: Siblings
   readonly #api: ApiClient
   readonly #reporter: Reporter
   readonly #sessions: SessionRegister
@@ -55,9 +59,10 @@ export class Gateway {
 
   constructor(options: GatewayOptions) {
     this.#options = options
-    const { config, approvals, clock, log } = options
+    const { config, approvals, clock, log, siblings = alone } = options
+    this.#siblings = siblings
     this.#api = createApiClient({ url: approvals.url, credential: () => approvals.key })
-    this.#reporter = new Reporter({ gateway: config.gateway.name, api: this.#api, clock, log })
+    this.#reporter = new Reporter({ gateway: config.gateway.name, siblings, api: this.#api, clock, log })
     this.#authorities = new Authorities({ api: this.#api, clock, log })
     this.#sessions = new SessionRegister(clock, this.#reporter)
     this.#cache = new GrantCache({
@@ -121,16 +126,16 @@ export class Gateway {
     this.#authoritiesAsked = this.#authorities.start()
     this.#reporter.start()
     const threshold = this.#threshold(this.#certificates)
-    const host = this.#host()
     const listening: Partial<Record<ProtocolName, Address>> = {}
     for (const protocol of this.#options.protocols) {
       const settings = config.gateway[protocol.name]
       if (!settings) continue
       const listener = new Listener({
         protocol,
-        serve: protocol.configure(host),
+        serve: protocol.configure(this.#host(protocol.name)),
         listen: settings.listen,
         threshold,
+        processes: this.#siblings.count,
         log: log.child({ protocol: protocol.name }),
       })
       this.#listeners.push(listener)
@@ -161,7 +166,7 @@ export class Gateway {
     await this.#api.close()
   }
 
-  #host(): Host {
+  #host(protocol: ProtocolName): Host {
     const { config, keys, clock, log } = this.#options
     return {
       name: config.gateway.name,
@@ -171,6 +176,7 @@ export class Gateway {
       ask: (target) => askLine(config, target),
       token_line: `${config.gateway.ask_with} token`,
       verbs: this.#options.verbs(this.#api),
+      siblings: siblingsFor(protocol, this.#siblings),
       clock,
       log,
     }

@@ -16,6 +16,8 @@ export interface ListenerOptions {
   readonly serve: Serve
   readonly listen: Address
   readonly threshold: Threshold
+  /** How many processes share the port, and so its bounds. */
+  readonly processes: number
   readonly log: Log
 }
 
@@ -89,9 +91,10 @@ export class Listener {
   }
 
   #refusal(from: string): "connections" | "handshakes" | "address" | undefined {
-    if (this.#clients.size >= limits.connections_max) return "connections"
-    if (this.#handshakingTotal >= limits.handshaking_max) return "handshakes"
-    if ((this.#handshaking.get(from) ?? 0) >= limits.handshaking_per_address_max) return "address"
+    const share = (bound: number): number => Math.ceil(bound / this.#options.processes)
+    if (this.#clients.size >= share(limits.connections_max)) return "connections"
+    if (this.#handshakingTotal >= share(limits.handshaking_max)) return "handshakes"
+    if ((this.#handshaking.get(from) ?? 0) >= share(limits.handshaking_per_address_max)) return "address"
     return undefined
   }
 

@@ -5,11 +5,14 @@ import type { SessionReport } from "../api/schema.ts"
 import type { Clock, Timer } from "../core/clock.ts"
 import { limits } from "../core/limits.ts"
 import type { Log } from "../observe/log.ts"
+import type { Siblings } from "./siblings.ts"
 
 const batch_max = 500
 
 export interface ReporterOptions {
+  /** The gateway's name. */
   readonly gateway: string
+  readonly siblings: Siblings
   readonly api: ApiClient
   readonly clock: Clock
   readonly log: Log
@@ -17,6 +20,8 @@ export interface ReporterOptions {
 
 export class Reporter {
   readonly #options: ReporterOptions
+  /** The name its sessions are listed under: of several processes, each has its own. */
+  readonly gateway: string
   #queue: SessionReport[] = []
   #dropped = 0
   #sending: Promise<void> | undefined
@@ -27,6 +32,8 @@ export class Reporter {
 
   constructor(options: ReporterOptions) {
     this.#options = options
+    const { gateway, siblings } = options
+    this.gateway = siblings.count === 1 ? gateway : `${gateway}/${siblings.index}`
   }
 
   start(): void {
@@ -56,9 +63,12 @@ export class Reporter {
   }
 
   async #sendAll(): Promise<void> {
-    const { api, gateway, clock, log } = this.#options
+    const { api, siblings, clock, log } = this.#options
+    const { gateway } = this
     try {
-      if (!this.#begun) await api.call("report", { body: { gateway, live: [], reports: [] } })
+      // The first of several also speaks for those that there were in an earlier run and are not any more.
+      const workers = siblings.index === 0 ? { workers: siblings.count } : {}
+      if (!this.#begun) await api.call("report", { body: { gateway, live: [], ...workers, reports: [] } })
       this.#begun = true
       while (this.#queue.length > 0) {
         const reports = this.#queue.slice(0, batch_max)

@@ -10,12 +10,12 @@ import type { CutDetail, LiveSession } from "./session.ts"
 
 export class SessionRegister {
   readonly #clock: Clock
-  readonly #reporter: Pick<Reporter, "push">
+  readonly #reporter: Pick<Reporter, "push" | "gateway">
   readonly #live = new Map<SessionId, LiveSession>()
   /** Set once: no session is added after it. */
   closing = false
 
-  constructor(clock: Clock, reporter: Pick<Reporter, "push">) {
+  constructor(clock: Clock, reporter: Pick<Reporter, "push" | "gateway">) {
     this.#clock = clock
     this.#reporter = reporter
   }
@@ -27,7 +27,8 @@ export class SessionRegister {
   add(session: LiveSession, header: SessionHeader, started_at: Millis): void {
     this.#live.set(session.id, session)
     metrics.sessionOpened(header.protocol)
-    const { id, gateway, protocol, subject, target, as, grant, client } = header
+    const { gateway } = this.#reporter
+    const { id, protocol, subject, target, as, grant, client } = header
     this.#reporter.push({ event: "started", session: { id, gateway, protocol, subject, target, as, grant, client, started_at } })
   }
 

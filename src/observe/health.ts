@@ -6,10 +6,15 @@ import type { AddressInfo } from "node:net"
 import { limits } from "../core/limits.ts"
 import type { Address } from "../core/target.ts"
 
+export interface Ready {
+  readonly ready: boolean
+  readonly why: string
+}
+
 export interface HealthOptions {
   readonly listen: Address
-  /** `why` is for people; it holds constant words. */
-  ready(): { readonly ready: boolean; readonly why: string }
+  /** `why` is for people; it holds constant words. Never rejects. */
+  ready(): Ready | Promise<Ready>
 }
 
 export interface Health {
@@ -32,10 +37,11 @@ export async function startHealth({ listen, ready }: HealthOptions): Promise<Hea
       const path = request.url?.split("?")[0]
       if (request.method !== "GET" && request.method !== "HEAD") answer(response, 405, { status: "method not allowed" })
       else if (path === "/healthz") answer(response, 200, { status: "ok" })
-      else if (path === "/readyz") {
-        const { ready: is, why } = ready()
-        answer(response, is ? 200 : 503, is ? { status: "ready" } : { status: "not ready", why })
-      } else answer(response, 404, { status: "not found" })
+      else if (path === "/readyz")
+        void Promise.resolve(ready()).then(({ ready: is, why }) =>
+          answer(response, is ? 200 : 503, is ? { status: "ready" } : { status: "not ready", why }),
+        )
+      else answer(response, 404, { status: "not found" })
       request.resume()
     },
   )

@@ -20,6 +20,7 @@ import { ClientGate, type Threshold } from "../../src/gateway/gate.ts"
 import { GrantCache } from "../../src/gateway/grant_cache.ts"
 import { LeaseBook } from "../../src/gateway/lease_book.ts"
 import { SessionRegister } from "../../src/gateway/session_register.ts"
+import { alone } from "../../src/gateway/siblings.ts"
 import { createAuthenticator } from "../../src/identity/authenticator.ts"
 import { createTokenIssuer, createTokenVerifier } from "../../src/identity/tokens.ts"
 import { createLog } from "../../src/observe/log.ts"
@@ -63,7 +64,7 @@ export async function createHarness({ protocol, targets, serveTarget }: HarnessO
     person: async (subject) => ({ subject, groups: [...alice.groups], disabled: false, revision: 0 }),
     login: () => Promise.reject(new GatewayError("not_found")),
   })
-  const sessions = new SessionRegister(clock, { push: (report) => void reports.push(report) })
+  const sessions = new SessionRegister(clock, { gateway: "gateway", push: (report) => void reports.push(report) })
   const clients: Duplex[] = []
   const dialled: Duplex[] = []
   const ask = (target: string): string => `ssh gateway request ${target}`
@@ -115,6 +116,7 @@ export async function createHarness({ protocol, targets, serveTarget }: HarnessO
     ask,
     token_line: "ssh -p 2222 gateway token",
     verbs: () => Promise.resolve(0),
+    siblings: alone,
     clock,
     log,
   }

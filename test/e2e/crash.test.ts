@@ -46,7 +46,7 @@ suite("SIGKILL", { skip: needs("ssh", "sshd", "psql", "openssl"), concurrency: 1
       for (let count = 0; count < 20; count++) database.type(`SELECT 'statement ${++statements}';\n`)
     }, 10)
     await Promise.all([shell.says("line 2000"), database.says("statement 200")])
-    first.program?.signal("SIGKILL")
+    await first.program?.stop("SIGKILL") // all of its processes
     clearInterval(feed)
     const [heard] = await Promise.all([shell.ended, database.stop(), first.stop()])
 

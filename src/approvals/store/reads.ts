@@ -118,6 +118,10 @@ export function reader(door: Door): Reader {
       const rows = await db.selectFrom("sessions").select("id").where("gateway", "=", gateway).where("ended_at", "is", null).execute()
       return rows.map(({ id }) => id as SessionId)
     },
+    async gatewaysWithSessions() {
+      const rows = await db.selectFrom("sessions").select("gateway").distinct().where("ended_at", "is", null).execute()
+      return rows.map(({ gateway }) => gateway)
+    },
   }
 }
 

@@ -49,7 +49,16 @@ export function testConfig(folder: string, change: Partial<Config> = {}): Config
   const user = (name: string, ...groups: string[]) => ({ name: `${name}@example.com`, groups, ssh_keys: [] })
   return {
     state: folder,
-    gateway: { name: "gw", ask_with: "ssh gw", ssh: undefined, postgres: undefined, http: undefined, tls: undefined, health: undefined },
+    gateway: {
+      name: "gw",
+      ask_with: "ssh gw",
+      ssh: undefined,
+      postgres: undefined,
+      http: undefined,
+      tls: undefined,
+      health: undefined,
+      workers: 1,
+    },
     approvals: {
       listen: { host: "127.0.0.1", port: 0 },
       url: "http://127.0.0.1",

@@ -37,6 +37,7 @@ async function setUp(serve?: Serve, host = "127.0.0.1") {
     serve: serve ?? echo,
     listen: { host, port: 0 },
     threshold,
+    processes: 1,
     log: createLog("silent"),
   })
   const address = await listener.listen()
@@ -126,6 +127,7 @@ describe("a listener", () => {
       serve: async () => {},
       listen: address,
       threshold: {} as Threshold,
+      processes: 1,
       log: createLog("silent"),
     })
     await assert.rejects(second.listen(), { code: "EADDRINUSE" })

@@ -37,7 +37,7 @@ const target: Target = {
 function setUp(opening: Partial<Opening> = {}) {
   const clock = new FakeClock()
   const leases = new LeaseBook(clock)
-  const register = new SessionRegister(clock, { push: () => {} })
+  const register = new SessionRegister(clock, { gateway: "gateway", push: () => {} })
   const dialled: { socket: Duplex; up(): void }[] = []
   const connect = (): Connecting => {
     const { near } = wire()

@@ -1,0 +1,150 @@
+// The processes that are the gateway when one is not enough: each a whole gateway with its own feed, cache, leases and sessions,
+// all on the same ports. This one accepts clients and hands them round, starts a worker again that has died, and tells all of
+// them to stop; it never sees a byte of a session.
+import cluster, { type Worker } from "node:cluster"
+import { once } from "node:events"
+import { availableParallelism } from "node:os"
+import type { Clock } from "../core/clock.ts"
+import { limits } from "../core/limits.ts"
+import type { Ready } from "../observe/health.ts"
+import type { Log } from "../observe/log.ts"
+import { type FromWorker, type Listening, type Place, place_variable, type ToWorker } from "./worker_messages.ts"
+
+export interface WorkersOptions {
+  readonly count: number
+  /** The words after `sluice` that make a process a worker. */
+  readonly words: readonly string[]
+  readonly place: Omit<Place, "index" | "count">
+  readonly clock: Clock
+  readonly log: Log
+}
+
+interface Started {
+  readonly listening: Listening
+  readonly ca: string | undefined
+}
+
+/** A worker that loads, and listens when it is told to. */
+interface Forked {
+  begin(): Promise<Started>
+}
+
+/** How many processes `gateway.workers` means here. */
+export function workerCount(workers: "auto" | number): number {
+  return workers === "auto" ? Math.min(availableParallelism(), limits.workers_auto_max) : workers
+}
+
+export class Workers {
+  readonly #options: WorkersOptions
+  readonly #workers: (Worker | undefined)[]
+  readonly #failures: number[]
+  /** Those that were told to begin. */
+  readonly #begun = new WeakSet<Worker>()
+  #stopping = false
+
+  constructor(options: WorkersOptions) {
+    this.#options = options
+    this.#workers = Array.from({ length: options.count })
+    this.#failures = Array.from({ length: options.count }, () => 0)
+    cluster.setupPrimary({ args: [...options.words] })
+  }
+
+  /** Settles when all of them listen. Rejects with words for the operator when one cannot. */
+  async start(): Promise<Started> {
+    const [first, ...others] = this.#workers.map((_, index) => this.#fork(index))
+    if (!first) throw new Error("a gateway of no processes")
+    // The first one alone: it makes the keys that all of them use, and finds out whether the ports can be had.
+    const started = await first.begin()
+    await Promise.all(others.map((other) => other.begin()))
+    return started
+  }
+
+  /** One that does not answer is not ready. */
+  async ready(): Promise<Ready> {
+    const answers = await Promise.all(this.#workers.map((worker) => this.#askReady(worker)))
+    return answers.find(({ ready }) => !ready) ?? { ready: true, why: "" }
+  }
+
+  /** As a gateway's own `drain`, in all of them. A second call shortens the first. */
+  async drain(time_ms_max?: number): Promise<void> {
+    this.#stopping = true
+    await Promise.all(
+      this.#workers.map(async (worker) => {
+        if (!worker || worker.isDead()) return
+        const over = once(worker, "exit")
+        if (this.#begun.has(worker)) tell(worker, { kind: "drain", time_ms_max })
+        else worker.process.kill() // it holds nothing
+        await over
+      }),
+    )
+  }
+
+  #fork(index: number): Forked {
+    const { count, place, log } = this.#options
+    const worker = cluster.fork({ [place_variable]: JSON.stringify({ ...place, index, count } satisfies Place) })
+    this.#workers[index] = worker
+    const started = Promise.withResolvers<Started>()
+    started.promise.catch(() => {}) // whoever begins it hears of it
+    worker.on("message", (message: FromWorker) => {
+      if (message.kind === "tell") return this.#pass(message.index, message.words)
+      if (message.kind === "failed") started.reject(Object.assign(new Error(message.message), { code: message.code }))
+      if (message.kind !== "started") return
+      this.#failures[index] = 0
+      log.info({ worker: index, pid: worker.process.pid }, "a worker is running")
+      started.resolve({ listening: message.listening, ca: message.ca })
+    })
+    worker.once("exit", (status, signal) => {
+      started.reject(new Error(`a worker ended at its start (${signal ?? `status ${status}`})`))
+      if (this.#workers[index] === worker) this.#workers[index] = undefined
+      if (this.#stopping) return
+      log.error({ worker: index, status, signal }, "a worker has ended; its sessions are over, and another takes its place")
+      this.#again(index)
+    })
+    return {
+      begin: () => {
+        this.#begun.add(worker)
+        tell(worker, { kind: "go" })
+        return started.promise
+      },
+    }
+  }
+
+  #again(index: number): void {
+    const { clock, log } = this.#options
+    const failures = (this.#failures[index] ?? 0) + 1
+    this.#failures[index] = failures
+    clock.after(Math.min(100 * 2 ** (failures - 1), limits.worker_restart_ms_max), () => {
+      if (this.#stopping) return
+      this.#fork(index)
+        .begin()
+        .catch((err: unknown) => log.error({ err, worker: index }, "a worker could not be started again"))
+    })
+  }
+
+  #pass(index: number, words: string): void {
+    const worker = this.#workers[index]
+    if (worker) tell(worker, { kind: "told", words })
+  }
+
+  #askReady(worker: Worker | undefined): Promise<Ready> {
+    if (!worker?.isConnected()) return Promise.resolve({ ready: false, why: "a worker is not running" })
+    return new Promise((resolve) => {
+      const settle = (answer: Ready): void => {
+        timer.cancel()
+        worker.off("message", onMessage)
+        resolve(answer)
+      }
+      const onMessage = (message: FromWorker): void => {
+        if (message.kind === "ready") settle(message.answer)
+      }
+      const timer = this.#options.clock.after(limits.worker_answer_ms_max, () => settle({ ready: false, why: "a worker does not answer" }))
+      worker.on("message", onMessage)
+      tell(worker, { kind: "ready" })
+    })
+  }
+}
+
+/** One that is just leaving takes nothing more, which is no failure. */
+function tell(worker: Worker, message: ToWorker): void {
+  if (worker.isConnected()) worker.send(message, () => {})
+}
