@@ -93,6 +93,12 @@ export const routes = {
     who: "person",
     summary: "An administrator's: a new CA signs from now on; the old one's certificates are good until their end, unless distrusted",
   },
+  workload: {
+    method: "POST",
+    path: "/v1/workloads/token",
+    who: "anybody",
+    summary: "A CI job or a service logs in with the OpenID Connect token of its platform",
+  },
   jwks: { method: "GET", path: "/.well-known/jwks.json", who: "anybody", summary: "The public keys that verify tokens" },
 } as const satisfies Record<string, Route>
 
@@ -120,6 +126,7 @@ export interface Shapes {
   sessions: { query: { live?: boolean }; answer: { sessions: schema.SessionView[] } }
   kill: { id: string; body: z.input<typeof schema.reason>; answer: schema.SessionView }
   token: { body: schema.TokenWanted; answer: schema.TokenAnswer }
+  workload: { body: z.input<typeof schema.workloadToken>; answer: schema.WorkloadLogin }
   certificates: { body: schema.CertificatesWanted; answer: schema.Certificates }
   authorities: { answer: { authorities: schema.AuthorityView[] } }
   rotate: { id: string; body: schema.Rotation; answer: { authorities: schema.AuthorityView[] } }

@@ -201,6 +201,20 @@ export const rotation = z.strictObject({
   distrust: z.boolean().default(false),
 })
 
+// Workloads.
+export const workloadToken = z.strictObject({ token: z.string().min(1).max(limits.workload_token_chars_max) })
+export const workloadLogin = z
+  .object({
+    /** For this API. */
+    token: z.string(),
+    expires_at: millis,
+    /** Who the workload is here. */
+    subject: name,
+    /** The end of its login: no token lasts longer. */
+    login_expires_at: millis,
+  })
+  .meta({ id: "WorkloadLogin" })
+
 // Between a gateway and the service.
 export const tokenWanted = z.strictObject({
   subject: name,
@@ -264,6 +278,7 @@ export type AuthorityKind = z.infer<typeof authorityKind>
 export type AuthorityView = z.infer<typeof authority>
 export type CertificatesWanted = z.input<typeof certificatesWanted>
 export type Certificates = z.infer<typeof certificates>
+export type WorkloadLogin = z.infer<typeof workloadLogin>
 export type Rotation = z.input<typeof rotation>
 export type TokenWanted = z.infer<typeof tokenWanted>
 export type TokenAnswer = z.infer<typeof token>

@@ -8,6 +8,7 @@ import type { Keys } from "../core/keys.ts"
 import { limits } from "../core/limits.ts"
 import type { Secret } from "../core/secret.ts"
 import type { Address } from "../core/target.ts"
+import { createWorkloadVerifier } from "../identity/workload_tokens.ts"
 import { createTokenIssuer, createTokenVerifier } from "../identity/tokens.ts"
 import type { Log } from "../observe/log.ts"
 import { Authorities } from "./authorities.ts"
@@ -32,6 +33,7 @@ import { createServer } from "./server.ts"
 import { Sessions } from "./sessions.ts"
 import { openSqliteStore } from "./store/sqlite_store.ts"
 import type { Store } from "./store.ts"
+import { WorkloadLogins } from "./workload_logins.ts"
 import { Waiters } from "./waiters.ts"
 
 export interface ApprovalsOptions {
@@ -66,6 +68,8 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
   const notifier = new Notifier({ store, config, clock, log })
   const slack = new SlackAnswers({ store, config, people, clock, log, requests })
   const authorities = new Authorities({ store, keys, clock, name: config.gateway.name })
+  const workloadTokens = createWorkloadVerifier({ workloads: config.identity.workloads, clock })
+  const workloads = new WorkloadLogins({ store, people, logins, verifier: workloadTokens, issuer, clock, log })
   const certificates = new Certificates({ store, authorities, config, clock })
   const callers = new Callers({ config, people, logins, verifier, gatewayKey })
   const place = new PublicPlace(config.approvals.public_url)
@@ -89,6 +93,7 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
     feed,
     slack,
     authorities,
+    workloads,
     jwks: issuer.jwks,
     openApi: openApi(config.approvals.public_url),
     ready: atMostOnceA(limits.heartbeat_ms, () => store.probe(), clock),
@@ -99,6 +104,7 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
     waiters.close()
     await nextTurn() // for the answers of those who waited
     await server.close()
+    await workloadTokens.close()
     await slack.close()
     await notifier.close()
     await parts.close()

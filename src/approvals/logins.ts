@@ -37,12 +37,12 @@ export class Logins {
     this.#clock = clock
   }
 
-  /** Inside the change that proves it. The least lately used makes room when there are too many. */
-  async begin(change: Change, wanted: NewLogin): Promise<HeldLogin> {
+  /** Inside the change that proves it. The least lately used makes room when there are more than `live_max`. */
+  async begin(change: Change, wanted: NewLogin, live_max: number = limits.logins_per_subject_max): Promise<HeldLogin> {
     const now = this.#clock.now()
     const { subject: by, from } = wanted
     const live = await change.liveLogins(wanted.subject, now)
-    for (const old of live.slice(0, Math.max(0, live.length + 1 - limits.logins_per_subject_max)))
+    for (const old of live.slice(0, Math.max(0, live.length + 1 - live_max)))
       await endLogin(change, old, { actor: { actor: "person", by, from }, why: "too many logins", now })
     const id = newLoginId()
     const secret = newSecret(id)

@@ -20,7 +20,12 @@ export interface Known {
   /** The provider's `sub` whose logins are this person's; null: none are. */
   readonly sub: string | null
   readonly email: string | null
+  /** A machine: it asks, and never decides. */
+  readonly workload?: true
 }
+
+/** Somebody of the config. */
+type Named = Pick<User, "name" | "groups" | "oidc_sub"> & { readonly workload?: true }
 
 export interface PeopleOptions {
   readonly config: Config
@@ -32,7 +37,7 @@ export class People {
   readonly #config: Config
   readonly #store: Store
   readonly #log: Log
-  readonly #users: ReadonlyMap<string, User>
+  readonly #users: ReadonlyMap<string, Named>
   /** In lower case: what names people in the config, and every word of the rules. */
   readonly #userNames: ReadonlySet<string>
   readonly #ruleWords: ReadonlySet<string>
@@ -41,10 +46,11 @@ export class People {
     this.#config = config
     this.#store = store
     this.#log = log
-    const { users } = config.identity
-    this.#users = new Map(users.map((user) => [user.name, user]))
-    this.#userNames = new Set(users.map(({ name }) => name.toLowerCase()))
-    this.#ruleWords = new Set([...users.flatMap(({ groups }) => groups), ...words(config.policy)].map((word) => word.toLowerCase()))
+    const { users, workloads } = config.identity
+    const named: readonly Named[] = [...users, ...workloads.map(({ name, groups }) => ({ name, groups, workload: true as const }))]
+    this.#users = new Map(named.map((user) => [user.name, user]))
+    this.#userNames = new Set(named.map(({ name }) => name.toLowerCase()))
+    this.#ruleWords = new Set([...named.flatMap(({ groups }) => groups), ...words(config.policy)].map((word) => word.toLowerCase()))
   }
 
   /** The one who is called `subject`; undefined when there is nobody, or they were disabled. Inside a change, give it as `reader`. */
@@ -129,6 +135,7 @@ export class People {
       groups: [...new Set([...(user?.groups ?? []), ...claimed])],
       sub: company?.sub ?? user?.oidc_sub ?? null,
       email: company?.email ?? null,
+      ...(user?.workload ? { workload: true } : {}),
     }
   }
 

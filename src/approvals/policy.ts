@@ -11,6 +11,8 @@ import type { Seen } from "./store.ts"
 export interface Person {
   readonly name: string
   readonly groups: readonly string[]
+  /** A machine: it asks, and never decides, nor ends what is others'. */
+  readonly workload?: true
   /** Sees everything, may revoke and kill. It makes nobody an approver. */
   readonly admin: boolean
   /** Their name and groups, as far as some rule lets these decide: where to look for what they may decide about. */
@@ -23,8 +25,9 @@ export interface Ruling {
   readonly name: string
 }
 
-export function personOf(user: Pick<User, "name" | "groups">, policy: Policy): Person {
-  const { name, groups } = user
+export function personOf(user: Pick<User, "name" | "groups"> & Pick<Person, "workload">, policy: Policy): Person {
+  const { name, groups, workload } = user
+  if (workload) return { name, groups, workload, admin: false, decides_as: [] }
   const deciders = new Set(policy.access.flatMap(({ approve }) => (approve === "auto" ? [] : approve.by)))
   return { name, groups, admin: isOneOf({ name, groups }, policy.admins), decides_as: [name, ...groups].filter((one) => deciders.has(one)) }
 }
@@ -103,7 +106,7 @@ export interface Subjected {
 
 /** Nobody decides about their own request, whatever else they are. */
 export function mayDecide(person: Person, { subject, approve_by }: Subjected): boolean {
-  return person.name !== subject && isOneOf(person, approve_by)
+  return person.name !== subject && !person.workload && isOneOf(person, approve_by)
 }
 
 export function maySee(person: Person, about: Subjected): boolean {

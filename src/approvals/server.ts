@@ -19,6 +19,7 @@ import { addOAuthRoutes } from "./oauth_routes.ts"
 import { addPageCalls } from "./page_calls.ts"
 import type { PersonRoutes } from "./person_routes.ts"
 import { type Input, type Wire, wire } from "./wire.ts"
+import type { WorkloadLogins } from "./workload_logins.ts"
 
 export interface ServerOptions {
   readonly callers: Callers
@@ -28,6 +29,7 @@ export interface ServerOptions {
   readonly slack: SlackAnswers
   readonly authorities: Authorities
   readonly parts: Pick<LoginParts, "pages" | "sessions" | "oauth" | "devices">
+  readonly workloads: WorkloadLogins
   /** The key set that verifies tokens. */
   readonly jwks: object
   readonly openApi: object
@@ -69,6 +71,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     add(name, (call, { signal }) => handler({ ...call, signal: signal() }))
   for (const [name, handler] of Object.entries(options.gateway) as [RouteName, Handler][]) add(name, (call) => handler(call))
   add("jwks", async () => options.jwks)
+  add("workload", async ({ body, from }) => options.workloads.login((body as Input<"workload">["body"]).token, from))
   add("authorities", async () => ({ authorities: await options.authorities.trusted() }))
   add("feed", async ({ query }, { reply }) => {
     feed.checkRoom()

@@ -59,6 +59,7 @@ export const wire = {
   certificates: { query: nothing, body: schema.certificatesWanted, answer: schema.certificates },
   authorities: { query: nothing, answer: authorities },
   rotate: { params: z.strictObject({ id: schema.authorityKind }), query: nothing, body: schema.rotation, answer: authorities },
+  workload: { query: nothing, body: schema.workloadToken, answer: schema.workloadLogin },
   lookup: { query: z.strictObject({ subject: name, target: name }), answer: schema.grantsAnswer },
   begin: { params: aGrant, query: nothing, body: schema.beginning, answer: schema.grant },
   use: { params: aGrant, query: nothing, body: schema.claim, answer: schema.grant },

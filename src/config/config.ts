@@ -51,6 +51,7 @@ export interface IdentityConfig {
   readonly ssh_cas: readonly SshCa[]
   /** Company login; undefined: people are those in `users` alone. */
   readonly oidc?: OidcConfig | undefined
+  readonly workloads: readonly Workload[]
   /** The life of the certificates that people are given. */
   readonly certificate_ms: number
   /** Networks they are good from, in CIDR form; empty: from anywhere. */
@@ -78,6 +79,28 @@ export interface SshCa {
   readonly key: SshPublicKey
   /** A principal `alice` is the user `alice@<domain>`; undefined: a principal is the user's whole name. */
   readonly domain: string | undefined
+}
+
+/** What a claim must be: exactly this, or a text with stars. */
+export type ClaimValue = string | number | boolean
+
+/** A machine that logs in with the OpenID Connect token of its platform. */
+export interface Workload {
+  readonly name: string
+  readonly groups: readonly string[]
+  /** Exactly as in the token. */
+  readonly issuer: string
+  readonly audience: string
+  /** Every claim must be one of its values. */
+  readonly match: Readonly<Record<string, readonly ClaimValue[]>>
+  /** Where the issuer's keys are; undefined: its discovery document says so. */
+  readonly jwks: string | undefined
+  /** PEM of the CA of the issuer's TLS; undefined: the system's. */
+  readonly ca: string | undefined
+  /** How old a token may be. */
+  readonly max_age_ms: number
+  /** How long the login lasts that it is given for a token. */
+  readonly login_ms: number
 }
 
 export interface User {

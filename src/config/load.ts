@@ -2,7 +2,7 @@
 // own file. A config that does not check does not start, so nothing here guesses.
 import { dirname, resolve } from "node:path"
 import { limits } from "../core/limits.ts"
-import type { Config, RecordingsConfig } from "./config.ts"
+import type { Config, RecordingsConfig, User, Workload } from "./config.ts"
 import { readCertificates } from "./certificates.ts"
 import { checkListeners, readApprovals, readGateway } from "./listeners.ts"
 import { readChannels } from "./notifications.ts"
@@ -14,6 +14,7 @@ import { readBounded } from "./references.ts"
 import { readPolicy } from "./rules.ts"
 import { part } from "./schema.ts"
 import { readYaml } from "./source.ts"
+import { readWorkloads } from "./workloads.ts"
 import { readSshCas } from "./ssh_cas.ts"
 import { readTargets } from "./targets.ts"
 
@@ -45,17 +46,21 @@ function readConfig(reading: Reading, folder: string): Config | undefined {
   const approvals = readApprovals(reading, folder, state)
   checkListeners(reading, gateway, approvals)
   const users = readUsers(reading)
+  const workloads = readWorkloads(reading, users)
   const ssh_cas = readSshCas(reading, users)
   const oidc = readOidc(reading)
   const certificates = readCertificates(reading)
   const { targets, names } = readTargets(reading)
-  const policy = readPolicy(reading, { users, company: oidc !== undefined, targets, names })
+  const policy = readPolicy(reading, { users: [...users, ...workloads.map(asUser)], company: oidc !== undefined, targets, names })
   const recordings = readRecordings(reading, folder, state)
   const notify = readChannels(reading)
   if (!gateway || !approvals || !recordings) return undefined
-  const identity = { users, oidc, ssh_cas, ...certificates }
+  const identity = { users, oidc, workloads, ssh_cas, ...certificates }
   return { state, gateway, approvals, identity, targets, policy, recordings, notify }
 }
+
+/** For the rules a workload is one more who may be named. */
+const asUser = ({ name, groups }: Workload): User => ({ name, groups, ssh_keys: [] })
 
 function readRecordings(reading: Reading, folder: string, state: string): RecordingsConfig | undefined {
   const file = reading.section(part.recordings, ["recordings"])

@@ -71,6 +71,21 @@ const sshCa = z.strictObject({
 })
 const ssh_cas = z.array(sshCa).default([]).describe("SSH CAs whose user certificates say who somebody is")
 
+const claim = z.union([text, z.number(), z.boolean()])
+const workload = z.strictObject({
+  name: text.describe("What it is called here, such as ci:acme/shop"),
+  groups: z.array(text).default([]).describe("Groups of machines; people are in others"),
+  issuer: text.describe("The token's iss, letter for letter"),
+  audience: text.describe("The token's aud, letter for letter"),
+  match: z
+    .record(z.string(), z.union([claim, z.array(claim).min(1)]))
+    .describe("Claims that the token must have: a value, or one of several; a star in a text is any printable characters"),
+  jwks: text.optional().describe("Where the issuer's keys are; its discovery document says so unless told"),
+  ca: text.optional().describe("PEM of the CA of the issuer's TLS; the system's unless told"),
+  max_age: text.default("1h").describe("How old a token may be"),
+  login_for: text.default("1h").describe("How long the login lasts that it is given for a token"),
+})
+
 const certificates = {
   certificate_for: text.default("12h").describe("How long the certificates of a login are good at most"),
   certificate_from: z.array(text).default([]).describe("Networks they are good from, such as 10.0.0.0/8; from anywhere unless told"),
@@ -138,7 +153,13 @@ export const configFile = z.strictObject({
   state,
   gateway,
   approvals: approvals.prefault({}),
-  identity: z.strictObject({ users: z.array(user).default([]), oidc: oidc.optional(), ssh_cas, ...certificates }),
+  identity: z.strictObject({
+    users: z.array(user).default([]),
+    oidc: oidc.optional(),
+    workloads: z.array(workload).default([]),
+    ssh_cas,
+    ...certificates,
+  }),
   targets: z.array(target).default([]),
   policy: z
     .strictObject({
@@ -167,10 +188,17 @@ export const part = {
   }),
   gateway,
   approvals: configFile.shape.approvals,
-  identity: z.strictObject({ users: list.default([]), oidc: anything, ssh_cas: list.default([]), ...certificates }),
+  identity: z.strictObject({
+    users: list.default([]),
+    oidc: anything,
+    workloads: list.default([]),
+    ssh_cas: list.default([]),
+    ...certificates,
+  }),
   oidc,
   user,
   ssh_ca: sshCa,
+  workload,
   targets: list.default([]),
   target,
   policy: z.strictObject({ access: list.default([]), admins }).prefault({}),
@@ -181,11 +209,11 @@ export const part = {
 export type GatewayFile = z.output<typeof gateway>
 export type ApprovalsFile = z.output<typeof approvals>
 export type TargetFile = z.output<typeof target>
+export type WorkloadFile = z.output<typeof workload>
 export type RuleFile = z.output<typeof accessRule>
 
 // What the design has and this version does not.
 const later: Readonly<Record<string, string>> = {
-  "identity.workloads": "workload identity is not supported yet",
   "policy.actions": "rules for single actions are not supported yet",
   "recordings.keep": "removing old recordings is not supported yet",
   "targets.tcp": "tcp targets are not supported yet",

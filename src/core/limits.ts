@@ -84,6 +84,11 @@ export const limits = {
   // Certificates as credentials.
   user_certificate_bytes_max: 16 * KiB, // an SSH certificate as a client shows it
   user_certificate_principals_max: 256, // OpenSSH's own
+  workload_token_chars_max: 16 * KiB, // what a platform gives its jobs is below 4 KiB
+  workload_token_ms_max: 24 * 60 * minute, // one that claims to be good for longer is no job's; and how long a job may stay logged in
+  workload_login_ms_min: minute,
+  workload_logins_max: 1_000, // live at once, of one workload: jobs run side by side
+
   // Logins.
   login_ms_min: 5 * minute, // `login_for`: shorter, and people would do nothing but log in
   login_ms_max: 30 * 24 * 60 * minute,

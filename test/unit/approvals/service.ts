@@ -76,6 +76,7 @@ export function testConfig(folder: string, change: Partial<Config> = {}): Config
         user("frank"),
       ],
       ssh_cas: [],
+      workloads: [],
       certificate_ms: 12 * hour,
       certificate_from: [],
     },

@@ -120,7 +120,6 @@ test("config: every problem is told at once, in the order of the file", async ()
 })
 
 for (const [what, from, to, words] of [
-  ["workload identity", "identity:\n", "identity:\n  workloads: []\n", /workload identity is not supported yet/],
   ["rules for actions", "policy:\n", "policy:\n  actions: []\n", /single actions are not supported yet/],
   ["a tcp target", "policy:\n", "  - { name: redis, tcp: { address: 10.0.0.9:6379 } }\npolicy:\n", /tcp targets are not supported yet/],
   ["a PostgreSQL store", "identity:\n", "approvals: { store: postgres://db/sluice }\nidentity:\n", /PostgreSQL store is not supported yet/],
@@ -263,4 +262,30 @@ test("config: a rule's actions are read as its targets' kind writes them, and to
       [["ls *", "uptime"], 8 * 3_600_000],
     ],
   )
+})
+
+test("config: a workload says whose token it is and what must be in it; its groups are machines' own", async () => {
+  const workload = (change: string): string =>
+    sound.replace(
+      "targets:",
+      `  workloads:\n    - { issuer: "https://ci.example", audience: sluice, match: { repository: acme/shop }, name: "ci:acme/shop", groups: [ci]${change} }\ntargets:`,
+    )
+  const loaded = await load(workload(""))
+  assert(loaded.ok, inspect(loaded))
+  const [first] = loaded.config.identity.workloads
+  assert.deepEqual([first?.name, first?.match, first?.max_age_ms], ["ci:acme/shop", { repository: ["acme/shop"] }, 3_600_000])
+  const problem = async (from: string, to: string): Promise<string> => {
+    const answer = await load(workload("").replace(from, to))
+    assert(!answer.ok, `${to} is a fault`)
+    return answer.problems.map(({ message }) => message).join("\n")
+  }
+  assert.match(await problem("match: { repository: acme/shop }", "match: {}"), /at least one claim/)
+  assert.match(await problem("repository: acme/shop", 'repository: "*"'), /a star alone, or nothing, matches whatever comes/)
+  assert.match(await problem("repository: acme/shop", "repository: { a: b }"), /expected/)
+  assert.match(await problem("https://ci.example", "http://ci.example"), /https:\/\/ is needed/)
+  assert.match(await problem("https://ci.example", "ci.example"), /expected a URL/)
+  assert.match(await problem("groups: [ci]", "groups: [engineers]"), /is people's: give machines groups of their own/)
+  assert.match(await problem('"ci:acme/shop"', "alice"), /is the name of somebody else/)
+  assert.match(await problem('"ci:acme/shop"', '"/ci shop"'), /make a name/)
+  assert.match(await problem("groups: [ci]", "groups: [ci], max_age: 2d"), /from 1m to 24h/)
 })
