@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // The `sluice` command: verbs, nothing else. Each has its own file in `cli/`; only this file knows the list of protocols.
+import { addCertificate } from "./cli/certificate.ts"
 import { addCheck } from "./cli/check.ts"
 import { addConnectVerbs } from "./cli/connect_verbs.ts"
 import type { Io } from "./cli/context.ts"
@@ -48,6 +49,7 @@ const status = await runVerbs(
       addCheck,
       ...sharedVerbs,
       addForwardedToken(local),
+      addCertificate,
       addConnectVerbs(local),
       addReplay,
     ],

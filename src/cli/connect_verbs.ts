@@ -8,6 +8,7 @@ import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
 import { askGateway } from "./gateway_ssh.ts"
 import type { Local } from "./local.ts"
 import { pgService } from "./pg_service.ts"
+import { addRotate } from "./rotate.ts"
 import { sshConfig, sshConfigText } from "./ssh_config.ts"
 
 interface Options extends JsonOption {
@@ -34,7 +35,9 @@ export const addConnectVerbs =
         const made = await sshConfig({ config, keys, targets })
         show(context, options, made, () => sshConfigText(made))
       })
-    verb("ca", "the certificate to trust for TLS to the gateway").action(async (options: Options) => {
+    const ca = verb("ca", "the certificate to trust for TLS to the gateway")
+    addRotate(ca, context)
+    ca.action(async (options: Options) => {
       if (options.config === undefined) return forwarded(["ca"])
       context.io.write(await readCa(await readConfig(options.config)))
     })

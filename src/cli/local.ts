@@ -1,14 +1,18 @@
-// The verbs on somebody's own machine: who they are is proven with their ssh key, then the approval service is called from here.
+// The verbs on somebody's own machine: who they are is proven with their ssh key, or in a CI job with the token of its platform;
+// then the approval service is called from here.
 import { createApiClient, type ApiClient } from "../api/client.ts"
 import { GatewayError } from "../core/errors.ts"
 import { Secret } from "../core/secret.ts"
-import type { AddVerb, Context, Io } from "./context.ts"
+import { type AddVerb, type Context, type Io, show } from "./context.ts"
 import { askGateway, findGateway, type Gateway } from "./gateway_ssh.ts"
 import { forgetProof, proveWhoIAm } from "./proof.ts"
 import { tokenCommand, type TokenOptions } from "./token.ts"
+import { connectWorkload, type Workload, workloadOf } from "./workload.ts"
 
 export interface Local {
   readonly context: Context
+  /** This is a CI job or a service, which proves who it is without ssh. */
+  readonly machine: boolean
   /** Where --gateway leads; asked for when a verb needs it. */
   gateway(): Promise<Gateway>
   close(): Promise<void>
@@ -25,7 +29,14 @@ export function localContext(io: Io, option: () => string | undefined): Local {
     clients.push(client)
     return client
   }
+  const workload = (): Workload | undefined => (option() === undefined ? workloadOf(process.env) : undefined)
   const api = async (): Promise<ApiClient> => {
+    const machine = workload()
+    if (machine) {
+      const own = await connectWorkload(machine, { now: Date.now, signal: io.signal })
+      clients.push(own)
+      return own
+    }
     const client = await connect()
     try {
       await client.call("whoami", {}, { signal: io.signal })
@@ -39,17 +50,29 @@ export function localContext(io: Io, option: () => string | undefined): Local {
   }
   let connected: Promise<ApiClient> | undefined
   return {
+    get machine() {
+      return workload() !== undefined
+    },
     gateway,
     context: { io, call: "sluice", now: Date.now, api: () => (connected ??= api()), useLine: () => undefined, status: 0 },
     close: async () => void (await Promise.all(clients.map((client) => client.close()))),
   }
 }
 
-/** `sluice token`: as `ssh gateway token`, through the same ssh. */
+/** `sluice token`: as `ssh gateway token`, through the same ssh; a machine asks the approval service itself. */
 export const addForwardedToken =
-  ({ gateway }: Local): AddVerb =>
-  (program, { io }) => {
-    tokenCommand(program).action(async (argument: string | undefined, options: TokenOptions) => {
+  (local: Local): AddVerb =>
+  (program, context) => {
+    const { gateway } = local
+    const { io } = context
+    const command = tokenCommand(program)
+    command.action(async (argument: string | undefined, options: TokenOptions) => {
+      if (local.machine) {
+        if (options.api) command.error("error: a machine's token for the API is its own affair: the verbs fetch it")
+        const target = argument ?? options.for
+        const minted = await (await context.api()).call("mint", { body: target === undefined ? {} : { target } }, { signal: io.signal })
+        return show(context, options, minted, () => minted.token)
+      }
       const target = [...(argument === undefined ? [] : [argument]), ...(options.for === undefined ? [] : ["--for", options.for])]
       const words = ["token", ...target, ...(options.api ? ["--api"] : []), ...(options.json ? ["--json"] : [])]
       io.write(await askGateway(await gateway(), words, io.signal))

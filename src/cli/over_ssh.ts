@@ -12,6 +12,7 @@ import { readCa } from "./ca.ts"
 import { jsonOption, show, type AddVerb, type Context, type JsonOption } from "./context.ts"
 import { overview } from "./overview.ts"
 import { pgService } from "./pg_service.ts"
+import { addRotate } from "./rotate.ts"
 import { runVerbs } from "./run.ts"
 import { sshConfig, sshConfigText } from "./ssh_config.ts"
 import { addMintedToken } from "./token.ts"
@@ -61,10 +62,11 @@ export function createVerbs(options: VerbsOptions): Verbs {
           .action(async () => io.write(`${pgService(config, await knownTargets(context, "postgres"))}\n`))
       },
       (program) => {
-        program
-          .command("ca")
-          .description("the certificate to trust for TLS to this gateway (curl --cacert, psql sslrootcert)")
-          .action(async () => io.write(await readCa(config)))
+        const ca = program.command("ca")
+        addRotate(ca, context)
+        ca.description("the certificate to trust for TLS to this gateway (curl --cacert, psql sslrootcert)").action(async () =>
+          io.write(await readCa(config)),
+        )
       },
     ]
     const program = { name: ways.askWith, description: `${config.gateway.name}: ask for access, decide, and see what was done.`, verbs }

@@ -8,6 +8,8 @@ const packages: Readonly<Record<string, string>> = {
   scp: "openssh-client",
   sftp: "openssh-client",
   "ssh-keygen": "openssh-client",
+  "ssh-agent": "openssh-client",
+  "ssh-add": "openssh-client",
   sshd: "openssh-server",
   psql: "postgresql-client",
   pgbench: "postgresql-contrib",

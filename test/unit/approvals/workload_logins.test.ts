@@ -7,7 +7,6 @@ import { startWorkloadIssuer } from "../../support/workload_issuer.ts"
 import { hour, startService, type Reply } from "./service.ts"
 
 const name = "ci:acme/shop"
-const rule = { as: undefined, max_ms: 10 * 60_000, reason_required: true }
 
 /** The usual service, where the shop's pipeline may have prod-host for ten minutes by itself, and is in a group that approves. */
 async function scene(t: TestContext) {
@@ -25,9 +24,12 @@ async function scene(t: TestContext) {
     max_age_ms: hour,
     login_ms: 2 * hour,
   }
+  const [usual] = service.config.policy.access
+  assert(usual)
+  const rule = { ...usual, targets: { names: ["prod-host"] } }
   const access: AccessRule[] = [
-    { ...rule, who: ["ci"], targets: { names: ["prod-host"] }, approve: "auto" },
-    { ...rule, who: ["engineers"], targets: { names: ["prod-host"] }, approve: { by: ["robots", "oncall"], count: 1 }, max_ms: 4 * hour },
+    { ...rule, who: ["ci"], max_ms: 10 * 60_000, approve: "auto", reason_required: true },
+    { ...rule, who: ["engineers"], approve: { by: ["robots", "oncall"], count: 1 } },
   ]
   await service.restart({
     identity: { ...service.config.identity, workloads: [workload] },
