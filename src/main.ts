@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 // The `sluice` command: verbs, nothing else. Each has its own file in `cli/`; only this file knows the list of protocols.
-import { addCertificate } from "./cli/certificate.ts"
+import { addCertificate, bringCertificates } from "./cli/certificate.ts"
 import { addCheck } from "./cli/check.ts"
 import { addConnectVerbs } from "./cli/connect_verbs.ts"
 import type { Io } from "./cli/context.ts"
-import { addForwardedToken, localContext } from "./cli/local.ts"
+import { addLocalToken, localContext, type Places } from "./cli/local.ts"
+import { addLogin } from "./cli/login.ts"
 import { addReplay } from "./cli/replay.ts"
 import { runVerbs } from "./cli/run.ts"
 import { addStart } from "./cli/start_verb.ts"
@@ -32,8 +33,8 @@ if (words[0] !== "start" && words[0] !== "worker") {
 
 const protocols = async () => (await import("../protocols/index.ts")).protocols
 
-let gateway: string | undefined
-const local = localContext(io, () => gateway)
+let places: Places = {}
+const local = localContext(io, () => places)
 const status = await runVerbs(
   {
     name: "sluice",
@@ -42,13 +43,15 @@ const status = await runVerbs(
       (program) => {
         program
           .option("--gateway <words>", "what `ssh` connects to: a Host alias, a name, or options and a name")
-          .hook("preAction", (_, verb) => void (gateway = verb.optsWithGlobals<{ gateway?: string }>().gateway))
+          .option("--service <url>", "where the approval service is, for verbs that need no ssh; log in with `sluice login`")
+          .hook("preAction", (_, verb) => void (places = verb.optsWithGlobals<Places>()))
       },
       addStart(protocols),
       addWorker(protocols),
       addCheck,
       ...sharedVerbs,
-      addForwardedToken(local),
+      addLocalToken(local),
+      addLogin(local, [bringCertificates]),
       addCertificate,
       addConnectVerbs(local),
       addReplay,

@@ -8,9 +8,12 @@ import type { Identity } from "../../src/core/identity.ts"
 import { limits } from "../../src/core/limits.ts"
 import type { Gate, Host, Serve } from "../../src/gateway/contract.ts"
 import { BearerReader } from "./bearer.ts"
+import { type BrowserLogin, isBrowsing, isFromHere, isOwnPath, type Visit } from "./browser_login.ts"
 import { readFraming, readRequestLine } from "./codec.ts"
+import { readCookies } from "./cookies.ts"
 import { readHeaders, type RequestHeaders } from "./headers.ts"
 import type { IdentitySigner } from "./identity_jwt.ts"
+import { type Asked, passOn } from "./pages.ts"
 import { refusalText, refuse, tokenHint, type Refusal } from "./refusal.ts"
 import { Exchange, type Incoming } from "./relay.ts"
 import type { Router } from "./routing.ts"
@@ -22,6 +25,7 @@ export interface DownstreamOptions {
   readonly router: Router
   readonly sessions: HttpSessions
   readonly signer: IdentitySigner
+  readonly login: BrowserLogin
 }
 
 /** One client's connection. */
@@ -137,28 +141,54 @@ class Downstream {
       throw new GatewayError("unsupported", { what: "an upgrade to anything but a WebSocket" })
     }
     const route = this.#options.router(headers.host)
-    if (route.to !== "target") return this.#answerItself(arrival, { own: route.to === "gateway", url: line.url, accept: headers.accept })
-    const { token, authorization } = connection.bearer.read(headers)
     const { gate, admission, certified } = connection
-    if (token === undefined && !certified) throw new GatewayError("unauthenticated")
+    if (route.to !== "target") {
+      if (expects) response.writeContinue()
+      return this.#answerItself(arrival, { own: route.to === "gateway", asked: { request, response, gate, line, headers, body } })
+    }
+    const { target } = route
+    const cookies = readCookies(headers.cookie)
+    const visit: Visit = { response, gate, line, headers, cookies, target }
+    if (isOwnPath(line) && !upgrade) return this.#options.login.answer(visit)
+    const { token: presented, authorization } = connection.bearer.read(headers)
+    const token = presented ?? (isFromHere(visit) ? cookies.token : undefined)
+    const kind = presented === undefined ? "cookie" : "token"
+    if (token === undefined && !certified) {
+      if (!isBrowsing(visit)) throw new GatewayError("unauthenticated")
+      this.#options.login.begin(visit)
+      return undefined
+    }
     const now = gate.clock.now()
-    const incoming: Incoming = { request, response, gate, at: now, line, headers, authorization, body, expects, upgrade }
-    if (admission && admission.token === token && admission.target === route.target && stillGood(admission, gate, now)) {
+    const cookie = cookies.rest
+    const incoming: Incoming = { request, response, gate, at: now, line, headers, authorization, cookie, body, expects, upgrade }
+    if (
+      admission &&
+      admission.token === token &&
+      admission.kind === kind &&
+      admission.target === target &&
+      stillGood(admission, gate, now)
+    ) {
       const identity = admission.http.identity(now)
       if (identity !== undefined) {
         return new Exchange(incoming, admission.http).begin(identity)
       }
     }
-    return this.#admit(arrival, { incoming, token, target: route.target })
+    const admitted = this.#admit(arrival, { incoming, token, kind, target })
+    if (token === undefined || kind === "token" || !isBrowsing(visit)) return admitted
+    // A browser whose login is over begins another; it did not choose what it sent.
+    return admitted.catch((failure: unknown) => {
+      if (!(failure instanceof GatewayError) || failure.kind !== "identity" || response.headersSent) throw failure
+      this.#options.login.begin(visit)
+    })
   }
 
   async #admit(
     { connection, response }: Arrival,
-    wanted: { incoming: Incoming; token: string | undefined; target: string },
+    wanted: { incoming: Incoming; token: string | undefined; kind: "token" | "cookie"; target: string },
   ): Promise<void> {
     const { gate } = connection
-    const { incoming, token, target } = wanted
-    const admission = await this.#options.sessions.admit({ gate, token, target, certified: connection.certified })
+    const { incoming, ...applicant } = wanted
+    const admission = await this.#options.sessions.admit({ gate, ...applicant, certified: connection.certified })
     if (response.destroyed) return
     connection.admission?.http.detach(connection.client)
     admission.http.attach(connection.client)
@@ -168,17 +198,22 @@ class Downstream {
     await new Exchange(incoming, admission.http).begin(identity ?? "")
   }
 
-  /** What the gateway's own name serves: the keys that verify `Sluice-Identity`, and a word for who comes by the wrong name. */
-  async #answerItself({ request, response }: Arrival, asked: { own: boolean; url: string; accept: string | undefined }): Promise<void> {
+  /**
+   * What the gateway's own name serves: the keys that verify `Sluice-Identity`, and the approval service; and a word for who comes by
+   * the wrong name.
+   */
+  async #answerItself({ response, upgrade }: Arrival, { own, asked }: { own: boolean; asked: Asked }): Promise<void> {
     const { host, signer } = this.#options
-    const reads = request.method === "GET" || request.method === "HEAD"
-    if (asked.own && reads && asked.url === "/.well-known/jwks.json") {
+    const { line, headers } = asked
+    const reads = line.method === "GET" || line.method === "HEAD"
+    if (own && reads && line.url === "/.well-known/jwks.json") {
       const keys = await signer.jwks()
       response.writeHead(200, { "Content-Type": "application/jwk-set+json", "Cache-Control": "public, max-age=300" })
       return void response.end(keys)
     }
+    if (own && !upgrade) return passOn(host.service, asked)
     const error = new GatewayError("invalid", { what: `targets are served as https://<target>.${host.domain}/` })
-    refuse(response, { error, accept: asked.accept, status: asked.own ? 404 : 421 })
+    refuse(response, { error, accept: headers.accept, status: own ? 404 : 421 })
   }
 
   #refuse(arrival: Arrival, { failure, accept }: { failure: unknown; accept: string | undefined }): void {

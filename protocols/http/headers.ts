@@ -3,6 +3,7 @@
 import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
 import { badRequest } from "./codec.ts"
+import { setsOurs } from "./cookies.ts"
 
 /** Names and values in turn, as they stood on the wire. */
 export type RawHeaders = readonly string[]
@@ -13,6 +14,8 @@ export interface RequestHeaders {
   /** `X-Sluice-Token`: for clients whose Authorization is the application's. */
   readonly sluice_token: string | undefined
   readonly accept: string | undefined
+  /** As it came; what of it an application gets is `cookies.ts`'s to say. */
+  readonly cookie: string | undefined
   readonly content_length: string | undefined
   readonly transfer_encoding: string | undefined
   readonly upgrade: string | undefined
@@ -30,6 +33,7 @@ const read = {
   authorization: "authorization",
   "x-sluice-token": "sluice_token",
   accept: "accept",
+  cookie: "cookie",
   "content-length": "content_length",
   "transfer-encoding": "transfer_encoding",
   connection: "connection",
@@ -99,6 +103,7 @@ export function readHeaders(raw: RawHeaders): RequestHeaders {
     else if (fate !== "drop" && fate !== "hop") {
       const key = read[fate]
       if (found[key] === undefined) found[key] = value
+      else if (fate === "cookie") found[key] += `; ${value}`
       else if (fate === "connection" || fate === "accept" || fate === "te") found[key] += `, ${value}`
       else throw badRequest(`more than one ${fate} header`)
       if (fate === "accept") passing.push(name, value)
@@ -112,12 +117,19 @@ export function readHeaders(raw: RawHeaders): RequestHeaders {
     authorization: listed?.has("authorization") ? undefined : found.authorization,
     sluice_token: found.sluice_token,
     accept: found.accept,
+    cookie: found.cookie,
     content_length: found.content_length,
     transfer_encoding: found.transfer_encoding,
     upgrade: found.upgrade,
     trailers: found.te !== undefined && /\btrailers\b/i.test(found.te),
     passing,
   }
+}
+
+/** One that passes, by its name in lower case; undefined when it is not there, or twice: then it has two readings. */
+export function headerOf({ passing }: Pick<RequestHeaders, "passing">, name: string): string | undefined {
+  const values = passing.filter((_, at) => at % 2 === 1 && passing[at - 1]?.toLowerCase() === name)
+  return values.length === 1 ? values[0] : undefined
 }
 
 /** The headers that `Connection` names for this connection alone, or undefined when it names none. */
@@ -173,6 +185,7 @@ export function responseHeaders(raw: readonly (Buffer | string)[], { origin, pre
     const lower = name.toLowerCase()
     if (lower === "connection") connection = connection === undefined ? value : `${connection}, ${value}`
     else if (withheld.has(lower) || lower.startsWith("sluice-")) continue
+    else if (lower === "set-cookie" && setsOurs(value)) continue
     else if (lower === "location") headers.push(name, publicLocation(value, { origin, prefix }))
     else headers.push(name, value)
   }

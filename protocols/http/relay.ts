@@ -24,6 +24,8 @@ export interface Incoming {
   readonly headers: RequestHeaders
   /** The application's own. */
   readonly authorization: string | undefined
+  /** The application's own cookies. */
+  readonly cookie: string | undefined
   readonly body: number | "chunked"
   /** The client waits for 100 before it sends the body (RFC 9110, section 10.1.1). */
   readonly expects: boolean
@@ -197,9 +199,10 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
   }
 
   #headers(identity: string): string[] {
-    const { headers, authorization, gate, body, upgrade } = this.#in
+    const { headers, authorization, cookie, gate, body, upgrade } = this.#in
     const sent = headers.passing
     if (authorization !== undefined) sent.push("Authorization", authorization)
+    if (cookie !== undefined) sent.push("Cookie", cookie)
     if (typeof body === "number" && headers.content_length !== undefined && !upgrade) sent.push("Content-Length", headers.content_length)
     if (headers.trailers) sent.push("TE", "trailers")
     if (this.#http.upstream.keepsHost) sent.push("Host", headers.host)

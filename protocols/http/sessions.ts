@@ -13,6 +13,7 @@ import type { IdentitySigner } from "./identity_jwt.ts"
 /** What a token, or a certificate alone, opened, for as long as it may be used without asking again. */
 export interface Admission {
   readonly token: string | undefined
+  readonly kind: "token" | "cookie"
   readonly target: string
   readonly identity: Identity
   readonly http: HttpSession
@@ -22,6 +23,8 @@ export interface Applicant {
   readonly gate: Gate
   /** Undefined: the certificate says who it is. */
   readonly token: string | undefined
+  /** Whether somebody presents it, or a browser sends it by itself. */
+  readonly kind: "token" | "cookie"
   readonly target: string
   readonly certified?: Promise<Identity> | undefined
 }
@@ -40,30 +43,30 @@ export class HttpSessions {
 
   /** Throws what `gate.identify` and `gate.open` throw, and `busy`. */
   async admit(applicant: Applicant): Promise<Admission> {
-    const { token, target } = applicant
+    const { token, kind, target } = applicant
     const identity = await this.#who(applicant)
     applicant.gate.settled()
     const http = await this.#session(applicant, identity)
     await http.identify()
-    return { token, target, identity, http }
+    return { token, kind, target, identity, http }
   }
 
   /** A certificate that was shown counts, also beside a token: it must be good, and the same person's. */
-  async #who({ gate, token, target, certified }: Applicant): Promise<Identity> {
+  async #who({ gate, token, kind, target, certified }: Applicant): Promise<Identity> {
     const first = await certified
     const shown = first && (this.#clock.now() >= first.until || !gate.stands(first)) ? await gate.certified() : first
-    const identity = token === undefined ? shown : await this.#identify({ gate, token, target })
+    const identity = token === undefined ? shown : await this.#identify({ gate, token, kind, target })
     if (!identity || (shown && shown.subject !== identity.subject))
       throw new GatewayError("unauthenticated", {}, new Error("the certificate and the token are two people's"))
     return identity
   }
 
   /** Checks a signature once for a token and target; after that the identity is remembered as long as the token lasts. */
-  async #identify({ gate, token, target }: Applicant & { readonly token: string }): Promise<Identity> {
-    const key = `${target} ${token}`
+  async #identify({ gate, token, kind, target }: Applicant & { readonly token: string }): Promise<Identity> {
+    const key = `${kind} ${target} ${token}`
     const known = this.#known.get(key)
     if (known && this.#clock.now() < known.until && gate.stands(known)) return known
-    const identity = await gate.identify({ kind: "token", token: new Secret(token), target })
+    const identity = await gate.identify({ kind, token: new Secret(token), target })
     this.#known.set(key, identity)
     return identity
   }

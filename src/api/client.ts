@@ -31,10 +31,20 @@ interface AnyInput {
 
 const lists: ReadonlySet<keyof Shapes> = new Set(["targets", "requests", "grants", "sessions", "lookup"])
 
-export function createApiClient(options: { readonly url: string; readonly credential: Credential }): ApiClient {
+export interface ApiClientOptions {
+  readonly url: string
+  readonly credential: Credential
+  /** PEM of the CA that the service is trusted by; left out: the system's. */
+  readonly ca?: string | undefined
+}
+
+export function createApiClient(options: ApiClientOptions): ApiClient {
   const base = new URL(options.url)
   const prefix = base.pathname.replace(/\/$/, "")
-  const pool = new Pool(base.origin, { connections: limits.control_connections_max, connect: { timeout: limits.control_call_ms_max } })
+  const pool = new Pool(base.origin, {
+    connections: limits.control_connections_max,
+    connect: { timeout: limits.control_call_ms_max, ...(options.ca === undefined ? {} : { ca: options.ca }) },
+  })
   return clientOf({ pool, prefix }, options.credential)
 }
 

@@ -10,6 +10,7 @@ import { generateOpensshKey } from "../config/openssh_key.ts"
 import { GatewayError } from "../core/errors.ts"
 import { visible } from "../core/visible.ts"
 import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
+import type { AfterLogin } from "./login.ts"
 import { until } from "./words.ts"
 
 export interface Kept {
@@ -93,6 +94,12 @@ export function certificateText(kept: Kept, now: number): string {
     `  psql  sslcert=${sslcert} sslkey=${sslkey}`,
     `  curl  --cert ${sslcert} --key ${sslkey}`,
   ].join("\n")
+}
+
+/** What `sluice login` brings besides the login. */
+export const bringCertificates: AfterLogin = async ({ io, now }, api) => {
+  const kept = await keepCertificates(api, { env: process.env, now: now(), signal: io.signal })
+  io.error(`${certificateText(kept, now())}\n`)
 }
 
 /** On somebody's own machine alone: the keys stay there. */

@@ -1,45 +1,21 @@
 // The person's own ssh, which proves who they are: nothing but their key and their ssh configuration is needed. Owns where the
 // gateway is found and how ssh is run; not what comes back.
 import { spawn } from "node:child_process"
-import { readFile } from "node:fs/promises"
-import { homedir } from "node:os"
-import { join } from "node:path"
-import { parse } from "yaml"
 import { limits } from "../core/limits.ts"
 import { Failure } from "./failure.ts"
+import { own_config_path, readOwnConfig } from "./own_config.ts"
 
 /** Words for ssh that lead to the gateway: a Host alias, a name, or options and a name ("-p 2222 gw.example.com"). */
 export type Gateway = readonly string[]
 
 /** From --gateway, SLUICE_GATEWAY, or `gateway:` in ~/.config/sluice/config, in this order. */
 export async function findGateway(option: string | undefined): Promise<Gateway> {
-  const file = join(process.env["XDG_CONFIG_HOME"] || join(homedir(), ".config"), "sluice", "config")
-  const given = option || process.env["SLUICE_GATEWAY"] || (await fromFile(file))
+  const given = option || process.env["SLUICE_GATEWAY"] || (await readOwnConfig()).gateway
   if (!given) {
-    const advice = `Say what \`ssh\` should connect to: --gateway gw.example.com, SLUICE_GATEWAY=gw.example.com, or a line\n  gateway: gw.example.com\nin ${file}`
+    const advice = `Say what \`ssh\` should connect to: --gateway gw.example.com, SLUICE_GATEWAY=gw.example.com, or a line\n  gateway: gw.example.com\nin ${own_config_path()}`
     throw new Failure("there is no gateway to ask", advice, { status: 2 })
   }
   return given.trim().split(/\s+/)
-}
-
-async function fromFile(path: string): Promise<string | undefined> {
-  let text
-  try {
-    text = await readFile(path, "utf8")
-  } catch (failure) {
-    if ((failure as NodeJS.ErrnoException).code === "ENOENT") return undefined
-    throw new Failure(`${path} cannot be read: ${(failure as Error).message}`, "", { status: 2 })
-  }
-  const wrong = (): Failure => new Failure(`${path} is not understood`, "It holds one line: gateway: gw.example.com", { status: 2 })
-  let content: unknown
-  try {
-    content = parse(text)
-  } catch {
-    throw wrong()
-  }
-  const gateway: unknown = (content as { gateway?: unknown } | null)?.gateway
-  if (typeof gateway !== "string") throw wrong()
-  return gateway
 }
 
 /** `ssh gateway <words>`: its standard output. Its prompts and its errors are the person's to see. */

@@ -17,6 +17,7 @@ import { runVerbs } from "./run.ts"
 import { sshConfig, sshConfigText } from "./ssh_config.ts"
 import { addMintedToken } from "./token.ts"
 import { sharedVerbs } from "./verbs.ts"
+import { until } from "./words.ts"
 import { waysIn } from "./ways_in.ts"
 
 export interface VerbsOptions {
@@ -44,7 +45,23 @@ export function createVerbs(options: VerbsOptions): Verbs {
     }
     const verbs: AddVerb[] = [
       ...sharedVerbs,
-      (program) => addMintedToken(program, context, { mint, apiUrl }),
+      (program) => addMintedToken(program, context, { mint, apiUrl, ca: () => caOf(config, apiUrl) }),
+      (program) => {
+        program
+          .command("login")
+          .description("a link that signs a browser in to the pages, once")
+          .option(...jsonOption)
+          .action(async (given: JsonOption) => {
+            const { subject, via } = identity
+            const link = await gatewayApi.call("link", { body: { subject, via } }, { signal: io.signal })
+            show(
+              context,
+              given,
+              link,
+              () => `${link.url}\nOpen it in your browser; it works once, until ${until(link.expires_at, context.now())}.`,
+            )
+          })
+      },
       (program) => {
         program
           .command("ssh-config")
@@ -99,4 +116,11 @@ const mintFor = (
 async function knownTargets(context: Context, protocol: ProtocolName): Promise<string[]> {
   const { targets } = await (await context.api()).call("targets", {}, { signal: context.io.signal })
   return targets.filter((target) => target.protocol === protocol).map((target) => target.name)
+}
+
+/** The gateway's own CA, when it is this gateway by which `url` is reached. */
+async function caOf(config: Config, url: string): Promise<string | undefined> {
+  const { hostname, protocol } = new URL(url)
+  const here = protocol === "https:" && [config.gateway.name, config.gateway.http?.domain].includes(hostname)
+  return here && config.gateway.tls === undefined ? readCa(config) : undefined
 }

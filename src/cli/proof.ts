@@ -11,7 +11,13 @@ import { askGateway, type Gateway } from "./gateway_ssh.ts"
 /** Before its end a token is not shown any more: the call it is for takes time, and clocks differ. */
 const margin_ms = 60_000
 
-const proof = z.object({ url: z.url({ protocol: /^https?$/ }), token: z.string().min(1), expires_at: z.number() })
+const proof = z.object({
+  url: z.url({ protocol: /^https?$/ }),
+  token: z.string().min(1),
+  expires_at: z.number(),
+  /** PEM of the CA that the service is trusted by, when it is the gateway's own. */
+  ca: z.string().optional(),
+})
 export type Proof = z.infer<typeof proof>
 
 export interface ProofOptions {

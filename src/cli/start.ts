@@ -118,10 +118,12 @@ export async function startGateway({ config, role, protocols, log, state, clock,
     { native: nativeCrypto() },
     nativeCrypto() ? "ssh2's native crypto is in use" : "ssh2's native crypto is not built: SSH will be slower",
   )
+  // With a port of 0 only we know where people reach it.
+  const public_url = config.approvals.public_url.endsWith(":0") ? url : config.approvals.public_url
   const gateway = new Gateway({
     config,
     protocols,
-    approvals: { url, key },
+    approvals: { url, public_url, key },
     keys: state.keys,
     clock,
     log,
@@ -131,7 +133,7 @@ export async function startGateway({ config, role, protocols, log, state, clock,
         config,
         keys: state.keys,
         gatewayApi,
-        apiUrl: config.approvals.public_url.endsWith(":0") ? url : config.approvals.public_url,
+        apiUrl: public_url,
       }),
   })
   try {

@@ -6,6 +6,7 @@ import { addDrop } from "./drop.ts"
 import { addExtend } from "./extend.ts"
 import { addGrants } from "./grants.ts"
 import { addKill } from "./kill.ts"
+import { addPeople } from "./people.ts"
 import { addRequest } from "./request.ts"
 import { addRequests } from "./requests.ts"
 import { addRevoke } from "./revoke.ts"
@@ -27,5 +28,6 @@ export const sharedVerbs: readonly AddVerb[] = [
   addDrop,
   addSessions,
   addKill,
+  addPeople,
   addWhoami,
 ]

@@ -35,7 +35,7 @@ export function readGateway(reading: Reading): GatewayConfig | undefined {
   }
 }
 
-export function readApprovals(reading: Reading, folder: string, state: string): ApprovalsConfig | undefined {
+export function readApprovals(reading: Reading, { folder, state, gateway }: ApprovalsContext): ApprovalsConfig | undefined {
   const file = reading.section(part.approvals, ["approvals"])
   if (!file) return undefined
   const listen = listener(reading, ["approvals", "listen"], file.listen)
@@ -43,10 +43,23 @@ export function readApprovals(reading: Reading, folder: string, state: string): 
   return {
     listen,
     url,
-    public_url: readUrl(reading, ["approvals", "public_url"], file.public_url) ?? url,
+    public_url: readUrl(reading, ["approvals", "public_url"], file.public_url) ?? throughGateway(gateway) ?? url,
     store: readStore(reading, file, folder) ?? resolve(state, "sluice.db"),
     gateway_key: readGatewayKey(reading, file),
   }
+}
+
+export interface ApprovalsContext {
+  readonly folder: string
+  readonly state: string
+  readonly gateway: GatewayConfig | undefined
+}
+
+/** A gateway that serves HTTP passes on what is asked of its own name. */
+function throughGateway(gateway: GatewayConfig | undefined): string | undefined {
+  const http = gateway?.http
+  if (!http || http.listen.port === 0) return undefined
+  return `https://${http.domain}${http.listen.port === 443 ? "" : `:${http.listen.port}`}`
 }
 
 /** Two listeners on one address: the second would fail to start. */

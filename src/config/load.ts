@@ -43,7 +43,7 @@ function readConfig(reading: Reading, folder: string): Config | undefined {
   const top = reading.section(part.top, [])
   const state = resolve(folder, top?.state ?? "data")
   const gateway = readGateway(reading)
-  const approvals = readApprovals(reading, folder, state)
+  const approvals = readApprovals(reading, { folder, state, gateway })
   checkListeners(reading, gateway, approvals)
   const users = readUsers(reading)
   const workloads = readWorkloads(reading, users)

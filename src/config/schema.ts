@@ -36,7 +36,9 @@ const gateway = z.strictObject({
 const approvals = z.strictObject({
   listen: address.default("127.0.0.1:7070"),
   url: text.optional().describe("Where gateways and the command line reach the service; http:// and the listen address unless told"),
-  public_url: text.optional().describe("Where people reach it, in the links they are shown"),
+  public_url: text
+    .optional()
+    .describe("Where people reach it, in the links they are shown; the gateway's own name when it serves HTTP, unless told"),
   store: text.optional().describe("sqlite:path; sluice.db in the state folder unless told"),
   gateway_key: reference.optional().describe("What a gateway shows the service; left out: made once in the state folder"),
 })

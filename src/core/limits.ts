@@ -215,6 +215,9 @@ export const limits = {
   http_keep_alive_ms: 75 * second, // a connection without an exchange; longer than the 60 s of common load balancers
   http_discarded_bytes_max: MiB, // of a refused upload that is read to keep the connection; a larger one closes it
   http_identity_ms: 5 * minute, // the life of an identity that an application is shown; a new one is signed at half of it
+  http_return_chars_max: 1_000, // of the path that a browser comes back to after a login; a cookie holds it
+  http_logins_max: 8, // of one browser at one target, under way
+  passed_on_max: 1_000, // requests to the approval service under way, on behalf of people
   http_query_names_max: 64, // of one request, on record
   http_query_name_chars_max: 64, // what is longer is a value, and may be a secret
   websocket_close_reason_bytes_max: 123, // RFC 6455, section 5.5

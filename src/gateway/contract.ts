@@ -1,12 +1,13 @@
 // What every protocol fulfils, and all that it gets. A protocol turns one accepted client into an identity, opens a session on a
 // target, and relays; it never sees a socket the core did not give it, and it never closes the door itself: the core does that,
 // the protocol only says goodbye.
-import type { Duplex } from "node:stream"
+import type { Duplex, Readable } from "node:stream"
+import type { Dispatcher } from "undici"
 import type { Action } from "../core/action.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import type { GatewayError } from "../core/errors.ts"
 import type { Grant } from "../core/grant.ts"
-import type { SessionId } from "../core/ids.ts"
+import type { LoginId, SessionId } from "../core/ids.ts"
 import type { Identity } from "../core/identity.ts"
 import type { Keys } from "../core/keys.ts"
 import type { ProtocolName, Target } from "../core/target.ts"
@@ -44,8 +45,33 @@ export interface Host {
   readonly verbs: Verbs
   /** The other processes of this gateway, as far as they speak this protocol. */
   readonly siblings: Siblings
+  readonly service: ServiceDoor
   readonly clock: Clock
   readonly log: Log
+}
+
+/** The approval service, as people who come to the gateway's own name use it, and as browsers log in with it. */
+export interface ServiceDoor {
+  /** Where people reach it, without a slash at its end. */
+  readonly url: string
+  /** Passes a request on. Throws `not_found` for what is not the public's, `busy`, and `stale` when there is no answer. */
+  pass(request: PassedRequest): Promise<Dispatcher.ResponseData>
+  /** A token for a browser that came back with `code`. Throws `login_failed`, `stale`. */
+  redeem(visit: { readonly code: string; readonly host: string; readonly state: string }): Promise<{ token: string; expires_at: Millis }>
+  /** Ends a login whose person says goodbye. */
+  leave(login: LoginId): Promise<void>
+}
+
+export interface PassedRequest {
+  readonly method: string
+  /** With the query. */
+  readonly path: string
+  /** Names and values in turn. */
+  readonly headers: readonly string[]
+  /** The network address of the client. */
+  readonly client: string
+  readonly body: Readable | null
+  readonly signal: AbortSignal
 }
 
 export type { Keys } from "../core/keys.ts"

@@ -26,6 +26,7 @@ import { grantService } from "./grant_service.ts"
 import { LeaseBook } from "./lease_book.ts"
 import { Listener } from "./listener.ts"
 import { Reporter } from "./reporter.ts"
+import { openServiceDoor } from "./service_door.ts"
 import { SessionRegister } from "./session_register.ts"
 import { alone, type Siblings, siblingsFor } from "./siblings.ts"
 
@@ -33,7 +34,7 @@ export interface GatewayOptions {
   readonly config: Config
   readonly protocols: readonly Protocol[]
   /** Where the approval service is, and what shows it that we are a gateway. */
-  readonly approvals: { readonly url: string; readonly key: Secret }
+  readonly approvals: { readonly url: string; readonly public_url: string; readonly key: Secret }
   readonly keys: Keys
   readonly clock: Clock
   readonly log: Log
@@ -47,6 +48,7 @@ export class Gateway {
   readonly #options: GatewayOptions
   readonly #siblings: Siblings
   readonly #api: ApiClient
+  readonly #door: ReturnType<typeof openServiceDoor>
   readonly #reporter: Reporter
   readonly #sessions: SessionRegister
   readonly #cache: GrantCache
@@ -63,6 +65,7 @@ export class Gateway {
     this.#siblings = siblings
     this.#api = createApiClient({ url: approvals.url, credential: () => approvals.key })
     this.#reporter = new Reporter({ gateway: config.gateway.name, siblings, api: this.#api, clock, log })
+    this.#door = openServiceDoor({ ...approvals, api: this.#api })
     this.#authorities = new Authorities({ api: this.#api, clock, log })
     this.#sessions = new SessionRegister(clock, this.#reporter)
     this.#cache = new GrantCache({
@@ -163,6 +166,7 @@ export class Gateway {
     await this.#reporter.flush()
     this.#feed.close()
     this.#authorities.close()
+    await this.#door.close()
     await this.#api.close()
   }
 
@@ -177,6 +181,7 @@ export class Gateway {
       token_line: `${config.gateway.ask_with} token`,
       verbs: this.#options.verbs(this.#api),
       siblings: siblingsFor(protocol, this.#siblings),
+      service: this.#door,
       clock,
       log,
     }

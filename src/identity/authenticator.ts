@@ -79,14 +79,15 @@ export function createAuthenticator({ users, verifier, people, certificates }: A
           if (refusal !== undefined) throw unauthenticated(`${fingerprint(credential.key.blob)}: ${refusal}`)
           return configured(owned.user, `ssh-key ${fingerprint(credential.key.blob)}`, Infinity)
         }
-        case "token": {
+        case "token":
+        case "cookie": {
           const { subject, via, expires_at, login } = await verifier.verify(credential.token.reveal(), {
-            use: "target",
+            use: credential.kind === "cookie" ? "cookie" : "target",
             target: credential.target,
           })
           const person = await find({ subject, login })
           if (!person) throw unauthenticated(`a token for ${subject}, who is not a user here, or whose login has ended`)
-          return mintIdentity({ subject, groups: person.groups, via: `token (${via})`, until: expires_at, login })
+          return mintIdentity({ subject, groups: person.groups, via: `${credential.kind} (${via})`, until: expires_at, login })
         }
       }
     },

@@ -19,5 +19,5 @@ export type Credential =
       readonly signed: Buffer
       readonly signature: Buffer
     }
-  /** A token for `target`. */
-  | { readonly kind: "token"; readonly token: Secret; readonly target: string }
+  /** A token for `target`; "cookie": one that a browser keeps for it. */
+  | { readonly kind: "token" | "cookie"; readonly token: Secret; readonly target: string }

@@ -19,6 +19,8 @@ import { Directory } from "../../src/gateway/directory.ts"
 import { ClientGate, type Threshold } from "../../src/gateway/gate.ts"
 import { GrantCache } from "../../src/gateway/grant_cache.ts"
 import { LeaseBook } from "../../src/gateway/lease_book.ts"
+import { createApiClient } from "../../src/api/client.ts"
+import { openServiceDoor } from "../../src/gateway/service_door.ts"
 import { SessionRegister } from "../../src/gateway/session_register.ts"
 import { alone } from "../../src/gateway/siblings.ts"
 import { createAuthenticator } from "../../src/identity/authenticator.ts"
@@ -108,6 +110,13 @@ export async function createHarness({ protocol, targets, serveTarget }: HarnessO
     secureContext: () => createSecureContext(),
     asksForCertificates: () => false,
   }
+  // Nobody listens there.
+  const nowhere = { url: "http://127.0.0.1:1", key: new Secret("no key") }
+  const door = openServiceDoor({
+    ...nowhere,
+    public_url: "https://access.test",
+    api: createApiClient({ ...nowhere, credential: () => nowhere.key }),
+  })
   const host: Host = {
     name: "gateway",
     domain: "gateway",
@@ -117,6 +126,7 @@ export async function createHarness({ protocol, targets, serveTarget }: HarnessO
     token_line: "ssh -p 2222 gateway token",
     verbs: () => Promise.resolve(0),
     siblings: alone,
+    service: door,
     clock,
     log,
   }

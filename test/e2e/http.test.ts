@@ -88,7 +88,10 @@ suite("http, with curl and a WebSocket client", { skip: needs("curl", "openssl")
     assert.match(known.stdout, /^HTTP\/1.1 401 [^]*WWW-Authenticate: Bearer realm="sluice"[^]*Bearer \$\(ssh .*token\)/)
     const undated = (text: string): string => text.replace(/Date: .*\r\n/, "")
     assert.equal(undated(unknown.stdout), undated(known.stdout))
-    assert.match((await anonymous("wiki", ["-H", "Accept: text/html"])).stdout, /<!doctype html>/)
+    for (const target of ["wiki", "nothing"]) {
+      const { stdout } = await anonymous(target, ["-H", "Accept: text/html"])
+      assert.match(stdout, new RegExp(`^HTTP/1.1 303 [^]*Location: http://127\\.0\\.0\\.1:\\d+/gateway-login\\?host=${target}\\.gw\\.test`))
+    }
     const refused = await ask("/", ["-w", "%{http_code}"], "wiki")
     assert.match(refused, /you have no access to this target now. Ask for it: ssh gateway request wiki .*\n403$/)
   })

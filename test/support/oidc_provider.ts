@@ -66,6 +66,7 @@ async function configuration(made: OidcProvider, redirect_uri: string, claimsInU
         response_types: ["code"],
         grant_types: ["authorization_code"],
         application_type: "web",
+        require_auth_time: true,
       },
     ],
     jwks: { keys: [{ ...(await exportJWK(privateKey)), alg: "RS256", use: "sig" }] },

@@ -350,3 +350,24 @@ test("verbs: a start in a zone's own time is read back in UTC by the one who ask
     assert.match(wrong.err, words)
   }
 })
+
+test("verbs: login prints a link that signs a browser in, and says how long it is good", async () => {
+  const { out } = await ran(alice, ["login"])
+  const [, url = ""] = /^(http:\S+)\nOpen it in your browser; it works once, until .* UTC \(in [12]m.*\)\.\n$/.exec(out) ?? []
+  const page = await (await fetch(url)).text()
+  assert.match(page, /Sign in as <bdi>alice@example\.com<\/bdi>\?/)
+})
+
+test("verbs: an administrator sees who there is, disables somebody and enables them again; nobody else does", async () => {
+  assert.match((await ran(dana, ["people"])).out, /^NAME +GROUPS +FROM[^]*\nbob@example\.com +oncall +config/)
+  assert.equal((await ran(alice, ["people"])).status, 1)
+  assert.equal((await ran(alice, ["disable", bob.name, "--reason", "x"])).status, 1)
+  const gone = await ran(dana, ["disable", bob.name, "--reason", "on", "leave"])
+  assert.equal(gone.out, "bob@example.com is disabled: logged out everywhere, and without access.\n")
+  assert.match((await ran(dana, ["people"])).out, /bob@example\.com +oncall +config +disabled by dana@example\.com: on leave/)
+  assert.equal((await ran(bob, ["whoami"])).status, 1)
+  const own = await ran(dana, ["disable", dana.name, "--reason", "x"])
+  assert.deepEqual([own.status, /nobody disables themselves/.test(own.err)], [2, true])
+  assert.equal((await ran(dana, ["enable", bob.name])).out, "bob@example.com may come in again.\n")
+  assert.equal((await ran(bob, ["whoami"])).status, 0)
+})

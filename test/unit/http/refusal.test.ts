@@ -64,7 +64,7 @@ suite("http: who may not", () => {
     assert.match(keys.body, /"kty":"EC"/)
     assert.doesNotMatch(keys.body, /"d":/)
     assert.equal((await rig.send("GET /.well-known/jwks.json HTTP/1.1\r\nHost: shop.gateway\r\n\r\n").answer()).status, 401)
-    assert.equal((await rig.send("GET /else HTTP/1.1\r\nHost: gateway\r\n\r\n").answer()).status, 404)
+    assert.equal((await rig.send("GET /else HTTP/1.1\r\nHost: gateway\r\n\r\n").answer()).status, 503)
     assert.equal((await rig.send("GET / HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n").answer()).status, 421)
   })
 })
