@@ -26,8 +26,6 @@ export async function passOn(service: ServiceDoor, { request, response, gate, li
   if (typeof body === "number" && content_length !== undefined) sent.push("content-length", content_length)
   const gone = new AbortController()
   response.once("close", () => gone.abort())
-  // Somebody who shows nothing has the time of a handshake; the service itself sees to those who show something.
-  if (authorization !== undefined || headers.cookie !== undefined) gate.settled()
   const answer = await service.pass({
     method: line.method,
     path: line.url,
@@ -36,11 +34,11 @@ export async function passOn(service: ServiceDoor, { request, response, gate, li
     body: body === 0 ? null : request,
     signal: gone.signal,
   })
+  // Whoever the service does not know has the time of a handshake, then the connection ends: browsers begin another.
+  if (answer.known) gate.settled()
   const told = Object.entries(answer.headers).flatMap(([name, value]) =>
     value === undefined || hop.has(name) ? [] : [[name, value] as const],
   )
-  // Whoever turned out to be nobody does not keep a connection.
-  if (answer.statusCode === 401) response.shouldKeepAlive = false
-  response.writeHead(answer.statusCode, Object.fromEntries(told))
+  response.writeHead(answer.status, Object.fromEntries(told))
   await pipeline(answer.body, response)
 }

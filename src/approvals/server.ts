@@ -2,6 +2,7 @@
 // what is sent, by the route's schemas; then the domain. One span and one answer a call.
 import { type Span, SpanStatusCode, trace } from "@opentelemetry/api"
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify"
+import { passed_on } from "../api/passed_on.ts"
 import { type Route, type RouteName, routes } from "../api/routes.ts"
 import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
@@ -119,8 +120,11 @@ function addRoute(server: FastifyInstance, { name, answer, callers }: Added): vo
     method,
     url: path,
     // Before the body: somebody unknown makes us hold nothing.
-    onRequest: async (request) => {
-      if (who === "person") authenticated.set(request, await callers.person(request.raw))
+    onRequest: async (request, reply) => {
+      if (who === "person") {
+        authenticated.set(request, await callers.person(request.raw))
+        void reply.header(passed_on.known, "1")
+      }
       if (who === "gateway") callers.gateway(request.raw)
       if (body && !/^application\/json\s*(;|$)/i.test(request.headers["content-type"] ?? ""))
         throw new GatewayError("unsupported", { what: "a body that is not application/json" })

@@ -2,7 +2,6 @@
 // target, and relays; it never sees a socket the core did not give it, and it never closes the door itself: the core does that,
 // the protocol only says goodbye.
 import type { Duplex, Readable } from "node:stream"
-import type { Dispatcher } from "undici"
 import type { Action } from "../core/action.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import type { GatewayError } from "../core/errors.ts"
@@ -55,11 +54,19 @@ export interface ServiceDoor {
   /** Where people reach it, without a slash at its end. */
   readonly url: string
   /** Passes a request on. Throws `not_found` for what is not the public's, `busy`, and `stale` when there is no answer. */
-  pass(request: PassedRequest): Promise<Dispatcher.ResponseData>
+  pass(request: PassedRequest): Promise<PassedAnswer>
   /** A token for a browser that came back with `code`. Throws `login_failed`, `stale`. */
   redeem(visit: { readonly code: string; readonly host: string; readonly state: string }): Promise<{ token: string; expires_at: Millis }>
   /** Ends a login whose person says goodbye. */
   leave(login: LoginId): Promise<void>
+}
+
+export interface PassedAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly body: Readable
+  /** Whether the service knows who called. */
+  readonly known: boolean
 }
 
 export interface PassedRequest {

@@ -1,13 +1,13 @@
 // The way from the gateway's own name to the approval service: what people's browsers and programs ask there is passed on, with the
 // client's address beside the gateway's key, which makes the service believe it. What is for gateways alone is not passed on.
-import { type Dispatcher, Pool } from "undici"
+import { Pool } from "undici"
 import type { ApiClient } from "../api/client.ts"
 import { passed_on } from "../api/passed_on.ts"
 import { GatewayError } from "../core/errors.ts"
 import type { LoginId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
 import type { Secret } from "../core/secret.ts"
-import type { PassedRequest, ServiceDoor } from "./contract.ts"
+import type { PassedAnswer, PassedRequest, ServiceDoor } from "./contract.ts"
 
 export interface ServiceDoorOptions {
   /** Where gateways reach the service. */
@@ -28,13 +28,17 @@ export function openServiceDoor({ url, public_url, key, api }: ServiceDoorOption
   let under_way = 0
   return {
     url: public_url,
-    async pass({ method, path, headers, client, body, signal }: PassedRequest): Promise<Dispatcher.ResponseData> {
+    async pass({ method, path, headers, client, body, signal }: PassedRequest): Promise<PassedAnswer> {
       if (isClosed(path)) throw new GatewayError("not_found")
       // One that waits for an answer holds its place: those beyond are told to come again.
       if (under_way >= limits.passed_on_max) throw new GatewayError("busy")
       under_way++
       try {
-        return await pool.request({
+        const {
+          statusCode: status,
+          headers: told,
+          body: answer,
+        } = await pool.request({
           method: method,
           path: prefix + path,
           headers: [...headers, passed_on.key, key.reveal(), passed_on.client, client],
@@ -43,6 +47,8 @@ export function openServiceDoor({ url, public_url, key, api }: ServiceDoorOption
           headersTimeout: limits.control_call_ms_max + limits.long_poll_ms_max,
           bodyTimeout: limits.control_call_ms_max,
         })
+        const { [passed_on.known]: known, ...rest } = told
+        return { status, headers: rest, body: answer, known: known !== undefined }
       } catch (failure) {
         throw new GatewayError("stale", {}, failure)
       } finally {
