@@ -42,6 +42,13 @@ export const routes = {
   },
   approve: { method: "POST", path: "/v1/requests/:id/approve", who: "person", summary: "Approve, once a person; never one's own" },
   deny: { method: "POST", path: "/v1/requests/:id/deny", who: "person", summary: "Deny, with a reason" },
+  review: {
+    method: "POST",
+    path: "/v1/requests/:id/review",
+    who: "person",
+    summary: "Say what a break-glass was used for; never one's own",
+  },
+  audit: { method: "GET", path: "/v1/audit", who: "person", summary: "The audit log, newest first, for auditors and administrators" },
   withdraw: { method: "POST", path: "/v1/requests/:id/withdraw", who: "person", summary: "Take back one's own pending request" },
   grants: {
     method: "GET",
@@ -113,11 +120,16 @@ export interface Shapes {
   disable: { body: z.input<typeof schema.aboutPerson>; answer: schema.PersonView }
   enable: { body: z.input<typeof schema.aboutPerson>; answer: schema.PersonView }
   targets: { answer: { targets: schema.AskableTarget[] } }
-  requests: { query: { status?: "pending" }; answer: { requests: schema.RequestView[] } }
+  requests: { query: { status?: "pending" | "unreviewed" }; answer: { requests: schema.RequestView[] } }
   ask: { body: schema.NewRequest; answer: schema.RequestView }
   request: { id: number; query: { wait_ms?: number }; answer: schema.RequestView }
   approve: { id: number; body: z.input<typeof schema.reason>; answer: schema.RequestView }
   deny: { id: number; body: z.input<typeof schema.reason>; answer: schema.RequestView }
+  review: { id: number; body: z.input<typeof schema.reason>; answer: schema.RequestView }
+  audit: {
+    query: { limit?: number; before?: number; since?: number; by?: string; kind?: string }
+    answer: { events: schema.AuditEvent[] }
+  }
   withdraw: { id: number; body: Record<string, never>; answer: schema.RequestView }
   grants: { query: { all?: boolean }; answer: { grants: schema.GrantView[] } }
   extend: { id: string; body: z.input<typeof schema.extension>; answer: schema.RequestView }

@@ -65,6 +65,20 @@ export const request = z
     rule: z.string(),
     /** How many distinct people must approve; 0: a rule did. */
     approvals_needed: z.int(),
+    /** Of which groups or people, and who of them has. */
+    steps: z.array(z.object({ by: z.array(name), count: z.int(), approved_by: z.array(name) })),
+    /** Whether a step waits for those before it. */
+    order: z.enum(["any", "sequence"]),
+    /** When it is left so long that more people may decide, and who; null: that has happened, or will not. */
+    escalates: z.object({ at: millis, to: z.array(name) }).nullable(),
+    /** Access that was given at once, for who asked by that name: who must look at it until when, and who has. */
+    break_glass: z
+      .object({
+        review_by: z.array(name),
+        due_at: millis,
+        reviewed: z.object({ by: name, at: millis, note: z.string() }).nullable(),
+      })
+      .nullable(),
     decisions: z.array(decision),
     /** What it made, or what it extends. */
     grant: grant.nullable(),
@@ -79,6 +93,7 @@ export const request = z
     extends_to: millis.nullable(),
     /** Whether the one who asks may decide about it. */
     may_decide: z.boolean(),
+    may_review: z.boolean(),
   })
   .meta({ id: "Request" })
 
@@ -114,7 +129,27 @@ export const newRequest = z.strictObject({
   uses: z.int().min(1).max(limits.grant_uses_max).optional(),
   /** It begins at its first use and lasts `duration_ms` from then; not used within this long of when it could be, it is over. */
   first_use_within_ms: z.int().min(limits.grant_ms_min).max(limits.first_use_within_ms_max).optional(),
+  /** At once, under a rule for that; somebody else reviews it afterwards. */
+  break_glass: z.boolean().optional(),
 })
+/** One line of the audit log. */
+export const auditEvent = z
+  .object({
+    sequence: z.int(),
+    at: millis,
+    kind: z.string(),
+    actor: z.enum(["person", "policy", "gateway"]),
+    by: z.string(),
+    /** The network address it came from. */
+    from: z.string().nullable(),
+    reason: z.string(),
+    rule: z.string().nullable(),
+    request: requestId.nullable(),
+    grant: grantId.nullable(),
+    session: sessionId.nullable(),
+    detail: z.unknown(),
+  })
+  .meta({ id: "AuditEvent" })
 /** The end moves later by `duration_ms`, from where it is when this is asked. */
 export const extension = z.strictObject({ duration_ms: newRequest.shape.duration_ms, reason: words.default("") })
 export const reason = z.strictObject({ reason: words.default("") })
@@ -125,7 +160,10 @@ export const askable = z
     labels: z.record(z.string(), z.string()),
     accounts: z.array(name),
     max_ms: z.int(),
-    approve: z.enum(["auto", "people"]),
+    /** Who decides; "break_glass": it is only given at once, when asked for by that name. */
+    approve: z.enum(["auto", "people", "break_glass"]),
+    /** Whether it can be asked for at once, by that name. */
+    break_glass: z.boolean(),
     reason_required: z.boolean(),
     /** The only actions that may be asked for; null: all that the accounts may do. */
     actions: z.array(z.string()).nullable(),
@@ -147,7 +185,7 @@ export const loginView = z.object({
 })
 /** `login`: null when the token came from an SSH key. */
 export const whoami = z
-  .object({ subject: name, groups: z.array(name), admin: z.boolean(), login: loginView.nullable() })
+  .object({ subject: name, groups: z.array(name), admin: z.boolean(), auditor: z.boolean(), login: loginView.nullable() })
   .meta({ id: "Identity" })
 export const person = z
   .object({
@@ -266,6 +304,7 @@ export const feedLine = z.discriminatedUnion("kind", [
 ])
 
 export type GrantView = z.infer<typeof grant>
+export type AuditEvent = z.infer<typeof auditEvent>
 export type RequestView = z.infer<typeof request>
 export type SessionView = z.infer<typeof session>
 export type NewRequest = z.input<typeof newRequest>

@@ -11,6 +11,7 @@ import type { Address } from "../core/target.ts"
 import { createWorkloadVerifier } from "../identity/workload_tokens.ts"
 import { createTokenIssuer, createTokenVerifier } from "../identity/tokens.ts"
 import type { Log } from "../observe/log.ts"
+import { Audit } from "./audit.ts"
 import { Authorities } from "./authorities.ts"
 import { Callers } from "./callers.ts"
 import { Certificates } from "./certificates.ts"
@@ -32,7 +33,8 @@ import { Requests } from "./requests.ts"
 import { createServer } from "./server.ts"
 import { Sessions } from "./sessions.ts"
 import { openSqliteStore } from "./store/sqlite_store.ts"
-import type { Store } from "./store.ts"
+import type { EventKind, Store } from "./store.ts"
+import { Sweeper } from "./sweeper.ts"
 import { WorkloadLogins } from "./workload_logins.ts"
 import { Waiters } from "./waiters.ts"
 
@@ -67,6 +69,7 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
   const feed = new Feed({ store, clock, log })
   const notifier = new Notifier({ store, config, clock, log })
   const slack = new SlackAnswers({ store, config, people, clock, log, requests })
+  const sweeper = new Sweeper({ store, clock, log })
   const authorities = new Authorities({ store, keys, clock, name: config.gateway.name })
   const workloadTokens = createWorkloadVerifier({ workloads: config.identity.workloads, clock })
   const workloads = new WorkloadLogins({ store, people, logins, verifier: workloadTokens, issuer, clock, log })
@@ -79,7 +82,18 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
   const server = createServer({
     callers,
     parts,
-    person: personRoutes({ config, login: loginPersonRoutes(login), requests, grants, sessions, waiters, authorities, certificates }),
+    person: personRoutes({
+      config,
+      login: loginPersonRoutes(login),
+      audit: new Audit({ store }),
+      clock,
+      requests,
+      grants,
+      sessions,
+      waiters,
+      authorities,
+      certificates,
+    }),
     gateway: gatewayRoutes({
       people,
       logins,
@@ -105,6 +119,7 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
     await nextTurn() // for the answers of those who waited
     await server.close()
     await workloadTokens.close()
+    await sweeper.close()
     await slack.close()
     await notifier.close()
     await parts.close()
@@ -117,6 +132,7 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
     await close()
     throw new Error(`the approval service cannot listen on ${host}:${port}: ${wordsOf(failure)}`, { cause: failure })
   }
+  sweeper.start()
   // A connection that cannot be accepted (no descriptors left) is that one's loss; unheard, the error would end the process.
   server.server.on("error", (err) => log.error({ err }, "the approval service's listener failed"))
   const bound = server.server.address()
@@ -133,11 +149,14 @@ async function openStore(path: string, clock: Clock): Promise<Store> {
   }
 }
 
+/** Nobody should find these only by looking. */
+const loud: ReadonlySet<EventKind> = new Set(["break_glass.used", "break_glass.overdue"])
+
 /** The audit log is in the store; the log gets its headlines. */
 function logChanges(store: Store, log: Log): void {
   store.onCommit((events) => {
     for (const { kind, sequence, by, from, request, grant, session, rule } of events)
-      log.info({ sequence, by, from, request, grant, session, rule }, kind)
+      log[loud.has(kind) ? "warn" : "info"]({ sequence, by, from, request, grant, session, rule }, kind)
   })
 }
 

@@ -1,6 +1,8 @@
 // Filing a request: what may be filed, how much of it, and the record it becomes.
 import type { z } from "zod"
 import type { newRequest } from "../api/schema.ts"
+import type { Approve } from "../config/config.ts"
+import { namedIn, total } from "../core/approval_plan.ts"
 import type { Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import type { RequestId } from "../core/ids.ts"
@@ -8,7 +10,7 @@ import { limits } from "../core/limits.ts"
 import type { ActionScope } from "../core/action_scope.ts"
 import type { Extension } from "./extensions.ts"
 import { type Actor, note } from "./journal.ts"
-import type { Person, Ruling } from "./policy.ts"
+import { givesAtOnce, isBreakGlass, type Person, type Ruling } from "./policy.ts"
 import type { Change, NewRequestRecord } from "./store.ts"
 
 export type Asked = z.output<typeof newRequest>
@@ -27,7 +29,7 @@ export async function checkBounds(
   at: { readonly subject: string; readonly ruling: Ruling; readonly now: Millis },
 ): Promise<void> {
   const { subject, ruling, now } = at
-  if (ruling.rule.approve === "auto") {
+  if (givesAtOnce(ruling.rule.approve)) {
     if ((await change.liveGrantCount(subject, now)) >= limits.live_grants_per_subject_max)
       throw new GatewayError("too_many", { what: "you have too many grants: drop some, or wait until they end" })
   } else if ((await change.pendingCount(subject, now)) >= limits.pending_requests_per_subject_max)
@@ -46,7 +48,7 @@ export interface Filing {
 }
 
 export function newRecord({ person, asked, as, actions, extension, ruling, now }: Filing): NewRequestRecord {
-  const { approve } = ruling.rule
+  const { approve, pending_ms } = ruling.rule
   const starts_at = asked.starts_at ?? null
   const first_use_within_ms = asked.first_use_within_ms ?? null
   const over_at = starts_at === null ? Infinity : starts_at + (first_use_within_ms ?? asked.duration_ms)
@@ -59,16 +61,34 @@ export function newRecord({ person, asked, as, actions, extension, ruling, now }
     starts_at,
     reason: asked.reason,
     created_at: now,
-    lapses_at: Math.min(now + limits.pending_ms, over_at, extension?.grant.ends_at ?? Infinity),
+    lapses_at: Math.min(now + pending_ms, over_at, extension?.grant.ends_at ?? Infinity),
     state: "pending",
     rule: ruling.name,
-    approve_by: approve === "auto" ? [] : approve.by,
-    approvals_needed: approve === "auto" ? 0 : approve.count,
+    ...decidedBy(approve, now),
     actions,
     uses: asked.uses ?? null,
     first_use_within_ms,
     extends_grant: extension?.grant.id ?? null,
     extends_to: extension?.ends_at ?? null,
+  }
+}
+
+function decidedBy(
+  approve: Approve,
+  now: Millis,
+): Pick<NewRequestRecord, "approve_by" | "approvals_needed" | "plan" | "escalation" | "review"> {
+  const by_itself = { approvals_needed: 0, plan: { order: "any", steps: [] }, escalation: null } as const
+  if (approve === "auto") return { ...by_itself, approve_by: [], review: null }
+  // Who reviews it sees it, and may end what it gave.
+  if (isBreakGlass(approve))
+    return { ...by_itself, approve_by: approve.review, review: { by: approve.review, due_at: now + approve.within_ms } }
+  const { plan, escalate } = approve
+  return {
+    approve_by: namedIn(plan),
+    approvals_needed: total(plan),
+    plan,
+    escalation: escalate ? { at: now + escalate.after_ms, to: escalate.to } : null,
+    review: null,
   }
 }
 

@@ -25,9 +25,9 @@ export function loginPersonRoutes({ logins, disabling, issuer }: LoginRoutesOpti
   return {
     whoami: async ({ caller: { person, login: id } }) => {
       const login = id === null ? undefined : await logins.live(id)
-      const { name: subject, groups, admin } = person
+      const { name: subject, groups, admin, auditor } = person
       const about = login && { id: login.id, kind: login.kind, via: login.via, auth_time: login.auth_time, expires_at: login.expires_at }
-      return { subject, groups: [...groups], admin, login: about ?? null }
+      return { subject, groups: [...groups], admin, auditor, login: about ?? null }
     },
     logout: async ({ caller }) => {
       if (caller.login === null) throw new GatewayError("invalid", { what: "there is no login behind this call that could end" })

@@ -2,6 +2,8 @@
 import type { RouteName, routes, Shapes } from "../api/routes.ts"
 import type { AskableTarget } from "../api/schema.ts"
 import type { Config } from "../config/config.ts"
+import type { Clock, Millis } from "../core/clock.ts"
+import type { Audit } from "./audit.ts"
 import type { Authorities } from "./authorities.ts"
 import type { Certificates } from "./certificates.ts"
 import type { Grants } from "./grants.ts"
@@ -20,6 +22,8 @@ export interface Domain {
   readonly grants: Grants
   readonly sessions: Sessions
   readonly waiters: Waiters
+  readonly audit: Audit
+  readonly clock: Clock
   readonly authorities: Authorities
   readonly certificates: Certificates
 }
@@ -34,11 +38,12 @@ export interface PersonCall<Name extends RouteName> extends Input<Name> {
 
 export type PersonRoutes = { readonly [Name in PersonRoute]: (call: PersonCall<Name>) => Promise<Shapes[Name]["answer"]> }
 
-export function personRoutes({ config, login, requests, grants, sessions, waiters, authorities, certificates }: Domain): PersonRoutes {
+export function personRoutes(domain: Domain): PersonRoutes {
+  const { config, login, audit, clock, requests, grants, sessions, waiters, authorities, certificates } = domain
   return {
     ...login,
-    targets: async ({ caller }) => ({ targets: askableTargets(config, caller.person) }),
-    requests: async ({ caller, query }) => ({ requests: await requests.list(caller.person, { pending: query.status === "pending" }) }),
+    targets: async ({ caller }) => ({ targets: askableTargets(config, caller.person, clock.now()) }),
+    requests: async ({ caller, query }) => ({ requests: await requests.list(caller.person, query.status ?? "all") }),
     ask: ({ caller, body }) => requests.ask(caller, body),
     request: async ({ caller: { person }, params: { id }, query: { wait_ms = 0 }, signal }) => {
       if (wait_ms === 0) return requests.get(person, id)
@@ -54,6 +59,8 @@ export function personRoutes({ config, login, requests, grants, sessions, waiter
     },
     approve: ({ caller, params, body }) => requests.approve(caller, params.id, body.reason),
     deny: ({ caller, params, body }) => requests.deny(caller, params.id, body.reason),
+    review: ({ caller, params, body }) => requests.review(caller, params.id, body.reason),
+    audit: async ({ caller, query }) => ({ events: [...(await audit.list(caller.person, query))] }),
     withdraw: ({ caller, params }) => requests.withdraw(caller, params.id),
     grants: async ({ caller, query }) => ({ grants: [...(await grants.list(caller.person, { all: query.all ?? false }))] }),
     extend: ({ caller, params, body }) => requests.extend(caller, params.id, body),
@@ -66,18 +73,21 @@ export function personRoutes({ config, login, requests, grants, sessions, waiter
   }
 }
 
-function askableTargets({ policy, targets }: Config, person: Person): AskableTarget[] {
+function askableTargets({ policy, targets }: Config, person: Person, now: Millis): AskableTarget[] {
   return targets.flatMap((target) => {
-    const ruling = rulingFor(policy, person, target)
-    if (!ruling || !isAskable(ruling.rule, target)) return []
-    const { max_ms, approve, reason_required, actions, first_use_ms_max } = ruling.rule
+    const rulings = [false, true].map((break_glass) => rulingFor(policy, person, { target, now, asked: undefined, break_glass }))
+    const [ruling, loud] = rulings.map((one) => (one && isAskable(one.rule, target) ? one : undefined))
+    const shown = ruling ?? loud
+    if (!shown) return []
+    const { max_ms, approve, reason_required, actions, first_use_ms_max } = shown.rule
     return {
       name: target.name,
       protocol: target.protocol,
       labels: { ...target.labels },
-      accounts: [...askableAccounts(ruling.rule, target)],
+      accounts: [...askableAccounts(shown.rule, target)],
       max_ms,
-      approve: approve === "auto" ? "auto" : "people",
+      approve: ruling === undefined ? "break_glass" : approve === "auto" ? "auto" : "people",
+      break_glass: loud !== undefined,
       reason_required,
       actions: actions === null ? null : [...actions],
       first_use_ms_max,

@@ -1,10 +1,14 @@
 // The access rules: who may ask for what, who decides about it, who sees it. Pure: the config, a person and a value in, an answer
 // out. Nothing here knows how a request is kept or how it came.
-import type { AccessRule, Policy, TargetMatch, User } from "../config/config.ts"
+import type { AccessRule, Approve, BreakGlass, FreshLogin, Policy, TargetMatch, User } from "../config/config.ts"
+import { namedIn } from "../core/approval_plan.ts"
+import type { Millis } from "../core/clock.ts"
 import { type ActionScope, narrowScope, parseScope } from "../core/action_scope.ts"
 import { formatDuration } from "../core/duration.ts"
 import { GatewayError } from "../core/errors.ts"
 import { accountsOf, type Target } from "../core/target.ts"
+import { inForce } from "../core/schedule.ts"
+import type { Proof } from "./journal.ts"
 import type { Seen } from "./store.ts"
 
 /** Somebody who uses the service, as the config knows them now. */
@@ -15,6 +19,8 @@ export interface Person {
   readonly workload?: true
   /** Sees everything, may revoke and kill. It makes nobody an approver. */
   readonly admin: boolean
+  /** Sees everything, and changes nothing by that. */
+  readonly auditor: boolean
   /** Their name and groups, as far as some rule lets these decide: where to look for what they may decide about. */
   readonly decides_as: readonly string[]
 }
@@ -27,21 +33,53 @@ export interface Ruling {
 
 export function personOf(user: Pick<User, "name" | "groups"> & Pick<Person, "workload">, policy: Policy): Person {
   const { name, groups, workload } = user
-  if (workload) return { name, groups, workload, admin: false, decides_as: [] }
-  const deciders = new Set(policy.access.flatMap(({ approve }) => (approve === "auto" ? [] : approve.by)))
-  return { name, groups, admin: isOneOf({ name, groups }, policy.admins), decides_as: [name, ...groups].filter((one) => deciders.has(one)) }
+  if (workload) return { name, groups, workload, admin: false, auditor: false, decides_as: [] }
+  const deciders = new Set(policy.access.flatMap(({ approve }) => decidersOf(approve)))
+  const is = (names: readonly string[]): boolean => isOneOf({ name, groups }, names)
+  const decides_as = [name, ...groups].filter((one) => deciders.has(one))
+  return { name, groups, admin: is(policy.admins), auditor: is(policy.auditors), decides_as }
 }
+
+/** Everybody whom a rule lets decide or review, sooner or later. */
+function decidersOf(approve: Approve): readonly string[] {
+  if (approve === "auto") return []
+  return "review" in approve ? approve.review : [...namedIn(approve.plan), ...(approve.escalate?.to ?? [])]
+}
+
+export const isBreakGlass = (approve: Approve): approve is BreakGlass => approve !== "auto" && "review" in approve
+/** Whether the rule itself is the decision. */
+export const givesAtOnce = (approve: Approve): approve is "auto" | BreakGlass => approve === "auto" || isBreakGlass(approve)
 
 /** Whether `names`, of groups and people, mean this person. */
 export function isOneOf(person: Pick<Person, "name" | "groups">, names: readonly string[]): boolean {
   return names.some((name) => name === person.name || person.groups.includes(name))
 }
 
-/** The first rule that speaks of this person and this target. None: it cannot be asked for. */
-export function rulingFor(policy: Policy, person: Pick<Person, "name" | "groups">, target: Target): Ruling | undefined {
-  const index = policy.access.findIndex((rule) => isOneOf(person, rule.who) && matches(rule.targets, target))
+/** What a rule may depend on besides who asks and for what. */
+export interface Circumstances {
+  readonly now: Millis
+  /** What is asked for; undefined where nobody asks yet: then a rule that wants to know it does not match. */
+  readonly asked: { readonly duration_ms: number; readonly reason: string } | undefined
+  /** Asked for at once, by that name. */
+  readonly break_glass?: boolean
+}
+
+/** The first rule that speaks of this person and this target in these circumstances. None: it cannot be asked for. */
+export function rulingFor(
+  policy: Policy,
+  person: Pick<Person, "name" | "groups">,
+  { target, ...circumstances }: Circumstances & { readonly target: Target },
+): Ruling | undefined {
+  const index = policy.access.findIndex((rule) => isOneOf(person, rule.who) && matches(rule.targets, target) && holds(rule, circumstances))
   const rule = policy.access[index]
   return rule && { rule, name: `policy.access[${index}]` }
+}
+
+function holds({ approve, schedule, when }: AccessRule, { now, asked, break_glass = false }: Circumstances): boolean {
+  if (isBreakGlass(approve) !== break_glass) return false
+  if (schedule && !inForce(schedule, now)) return false
+  if (!when) return true
+  return asked !== undefined && asked.duration_ms <= (when.for_ms ?? Infinity) && (when.reason?.isIn(asked.reason) ?? true)
 }
 
 function matches(match: TargetMatch, target: Target): boolean {
@@ -77,6 +115,8 @@ export function checkAsked({ rule }: Ruling, target: Target, asked: Asked): read
   if (asked.duration_ms > rule.max_ms)
     throw new GatewayError("too_long", { what: `this target can be asked for at most ${formatDuration(rule.max_ms)}` })
   if (rule.reason_required && asked.reason === "") throw new GatewayError("invalid", { what: "this target asks for a reason" })
+  if (rule.ticket && !rule.ticket.isIn(asked.reason))
+    throw new GatewayError("invalid", { what: `this target asks for a reason with a ticket in it: ${rule.ticket.source}` })
   return wanted ? [...new Set(wanted)].sort() : null
 }
 
@@ -97,6 +137,17 @@ export function checkFirstUse({ rule: { first_use_ms_max } }: Ruling, within_ms:
   throw new GatewayError("too_long", { what: `grants of this target ${wait} for their first use` })
 }
 
+/** Throws `login_needed`, with what to do, when the login behind a call is not as fresh or as strong as a rule wants it. */
+export function checkLogin(wanted: FreshLogin | undefined, proof: Proof | null, now: Millis): void {
+  if (!wanted) return
+  const { max_age_ms, acr } = wanted
+  const fresh = max_age_ms === undefined ? "" : ` of the last ${formatDuration(max_age_ms)}`
+  const strong = acr === undefined ? "" : ` (${acr.join(" or ")})`
+  const enough = proof !== null && now - proof.at <= (max_age_ms ?? Infinity) && (acr?.includes(proof.acr ?? "") ?? true)
+  if (!enough)
+    throw new GatewayError("login_needed", { what: `this needs a company login${fresh}${strong}: run \`sluice login\`, then this again` })
+}
+
 /** What rights about a request, its grant and its sessions depend on. */
 export interface Subjected {
   readonly subject: string
@@ -110,12 +161,12 @@ export function mayDecide(person: Person, { subject, approve_by }: Subjected): b
 }
 
 export function maySee(person: Person, about: Subjected): boolean {
-  return person.admin || person.name === about.subject || mayDecide(person, about)
+  return person.admin || person.auditor || person.name === about.subject || mayDecide(person, about)
 }
 
 /** The same as a question to the store, for lists. */
-export function seenBy({ name, admin, decides_as }: Person): Seen {
-  return admin ? "all" : { subject: name, names: decides_as }
+export function seenBy({ name, admin, auditor, decides_as }: Person): Seen {
+  return admin || auditor ? "all" : { subject: name, names: decides_as }
 }
 
 /** To end a grant early, or a session. */

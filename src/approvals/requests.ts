@@ -4,6 +4,7 @@ import type { z } from "zod"
 import type { RequestView } from "../api/schema.ts"
 import type * as schema from "../api/schema.ts"
 import type { Config } from "../config/config.ts"
+import { isFulfilled } from "../core/approval_plan.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import type { GrantId, RequestId } from "../core/ids.ts"
@@ -13,9 +14,21 @@ import { checkReach, checkStands, extendGrant, extensionOf } from "./extensions.
 import { makeGrant } from "./grants.ts"
 import { type Asked, checkBounds, checkStart, file, newRecord } from "./filing.ts"
 import { type Actor, byPerson, byRule, type Caller, note } from "./journal.ts"
-import { checkActions, checkAsked, checkFirstUse, mayDecide, maySee, type Person, type Ruling, rulingFor, seenBy } from "./policy.ts"
+import {
+  checkActions,
+  checkAsked,
+  checkFirstUse,
+  mayDecide,
+  maySee,
+  type Person,
+  type Ruling,
+  rulingFor,
+  seenBy,
+  checkLogin,
+  givesAtOnce,
+} from "./policy.ts"
 import type { People } from "./people.ts"
-import { approvals, sameQuestion, stillRuledBy, viewOf } from "./request_state.ts"
+import { approvals, sameQuestion, stillRuledBy, viewOf, countsFor, mayReview } from "./request_state.ts"
 import type { Change, DecisionRecord, NewRequestRecord, RequestRecord, Store } from "./store.ts"
 
 export interface RequestsOptions {
@@ -52,8 +65,10 @@ export class Requests {
       const now = this.#clock.now()
       const { person } = caller
       const target = this.#config.targets.find(({ name }) => name === asked.target)
-      const ruling = target && rulingFor(this.#config.policy, person, target)
+      const circumstances = { now, asked, break_glass: asked.break_glass ?? false }
+      const ruling = target && rulingFor(this.#config.policy, person, { target, ...circumstances })
       if (!target || !ruling) throw new GatewayError("not_askable")
+      checkLogin(ruling.rule.login, caller.proof, now)
       const as = checkAsked(ruling, target, asked)
       checkStart(asked, now)
       const actions = checkActions(ruling, target, asked.actions ?? null)
@@ -76,8 +91,9 @@ export class Requests {
       if (grant.subject !== person.name) throw new GatewayError("forbidden")
       const extension = extensionOf(grant, duration_ms, now)
       const target = this.#config.targets.find(({ name }) => name === grant.target)
-      const ruling = target && rulingFor(this.#config.policy, person, target)
+      const ruling = target && rulingFor(this.#config.policy, person, { target, now, asked: { duration_ms, reason } })
       if (!target || !ruling) throw new GatewayError("not_askable")
+      checkLogin(ruling.rule.login, caller.proof, now)
       const { as, actions } = grant
       const asked = { target: target.name, duration_ms, reason, ...(as === null ? {} : { as }) }
       // All was given, and the rule now gives only some: it would get longer for more than can be asked for.
@@ -92,12 +108,23 @@ export class Requests {
     const { person } = caller
     const now = record.created_at
     const last = await change.lastRequest(record)
-    if (last && sameQuestion(last, record, now)) return viewOf(last, person, now)
+    const asAlike = (last?.review === null) === (record.review === null)
+    if (last && asAlike && sameQuestion(last, record, now)) return viewOf(last, person, now)
     check?.()
     await checkBounds(change, { subject: person.name, ruling, now })
     const id = await file(change, record, byPerson(caller))
     metrics.requested()
-    if (ruling.rule.approve === "auto") await this.#decideByRule(change, id, { ruling, now })
+    if (record.review !== null)
+      await note(change, {
+        at: now,
+        kind: "break_glass.used",
+        actor: byPerson(caller),
+        reason: record.reason,
+        rule: record.rule,
+        request: id,
+        detail: record,
+      })
+    if (givesAtOnce(ruling.rule.approve)) await this.#decideByRule(change, id, { ruling, now })
     return this.#view(change, id, { person, now })
   }
 
@@ -131,9 +158,11 @@ export class Requests {
     return viewOf(seen(await this.#store.request(id), person), person, this.#clock.now())
   }
 
-  async list(person: Person, { pending }: { readonly pending: boolean }): Promise<RequestView[]> {
+  async list(person: Person, which: "all" | "pending" | "unreviewed"): Promise<RequestView[]> {
     const now = this.#clock.now()
-    const requests = await this.#store.requests({ seen: seenBy(person), limit: limits.list_rows_max, live_at: pending ? now : undefined })
+    const live_at = which === "pending" ? now : undefined
+    const unreviewed = which === "unreviewed"
+    const requests = await this.#store.requests({ seen: seenBy(person), limit: limits.list_rows_max, live_at, unreviewed })
     return requests.map((request) => viewOf(request, person, now))
   }
 
@@ -152,24 +181,44 @@ export class Requests {
       checkPending(request, now)
       const ruling =
         verdict === "approve"
-          ? stillRuledBy({ ...this.#config, asker: await this.#people.find(request.subject, change) }, request, person)
+          ? stillRuledBy({ ...this.#config, now, asker: await this.#people.find(request.subject, change) }, request, person)
           : undefined
+      const steps = countsFor(request, person)
+      if (ruling && steps.length === 0) throw new GatewayError("not_your_turn")
+      if (ruling) checkLogin(ruling.login, caller.proof, now)
 
-      const decision: DecisionRecord = { by: person.name, actor: "person", verdict, reason, at: now }
+      const decision: DecisionRecord = { by: person.name, actor: "person", verdict, reason, at: now, steps }
       const actor = byPerson(caller)
       await change.addDecision(id, decision)
       await note(change, { at: now, kind: "request.decision", actor, reason, rule: request.rule, request: id, detail: decision })
       metrics.judged(verdict)
       if (verdict === "deny") await settle(change, request, { state: "denied", actor, reason, now })
-      else if (approvals(request) + 1 >= Math.max(request.approvals_needed, ruling?.approvals_needed ?? 0))
+      else if (isEnough(request, decision, ruling?.approvals_needed ?? 0))
         await settle(change, request, { state: "approved", actor, reason, now })
+      return this.#view(change, id, { person, now })
+    })
+  }
+
+  /** Somebody else has looked at what a break-glass was used for. Throws `forbidden`, `decided`, `not_found`. */
+  review(caller: Caller, id: RequestId, words: string): Promise<RequestView> {
+    return this.#store.change(async (change) => {
+      const now = this.#clock.now()
+      const { person } = caller
+      const request = seen(await change.request(id), person)
+      if (!mayReview(person, request)) throw new GatewayError("forbidden")
+      if (request.reviewed !== null) throw new GatewayError("decided")
+      if (words === "") throw new GatewayError("invalid", { what: "a review says what was found" })
+      const review = { by: person.name, at: now, note: words }
+      await change.reviewRequest(id, review)
+      const actor = byPerson(caller)
+      await note(change, { at: now, kind: "break_glass.reviewed", actor, reason: words, rule: request.rule, request: id, detail: review })
       return this.#view(change, id, { person, now })
     })
   }
 
   /** The rule itself is the decision. It is kept with `actor: "policy"`, so that it is never counted among the people who approved. */
   async #decideByRule(change: Change, id: RequestId, { ruling, now }: { readonly ruling: Ruling; readonly now: Millis }): Promise<void> {
-    const decision: DecisionRecord = { by: ruling.name, actor: "policy", verdict: "approve", reason: "", at: now }
+    const decision: DecisionRecord = { by: ruling.name, actor: "policy", verdict: "approve", reason: "", at: now, steps: [] }
     await change.addDecision(id, decision)
     metrics.judged(decision.verdict)
     const request = await filed(change, id)
@@ -179,6 +228,12 @@ export class Requests {
   async #view(change: Change, id: RequestId, { person, now }: { readonly person: Person; readonly now: Millis }): Promise<RequestView> {
     return viewOf(await filed(change, id), person, now)
   }
+}
+
+/** With one more approval: under the plan that was asked under, and in number under the rule that stands now. */
+function isEnough(request: RequestRecord, decision: DecisionRecord, needed_now: number): boolean {
+  const given = approvals({ decisions: [...request.decisions, decision] })
+  return isFulfilled(request.plan, given) && given.length >= needed_now
 }
 
 /** What is not there and what is not theirs to see are the same to them. */

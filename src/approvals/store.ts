@@ -1,6 +1,7 @@
 // What the approval service remembers, as values, and the door to it. The rules are not here: a store keeps what it is given,
 // all of a change or nothing of it, and with each change the event that tells of it. `store/` has the two there are.
 import type { GrantView, SessionView } from "../api/schema.ts"
+import type { ApprovalPlan, Escalation } from "../core/approval_plan.ts"
 import type { Millis } from "../core/clock.ts"
 import type { GrantId, RequestId, SessionId } from "../core/ids.ts"
 import type { AuthorityReads, AuthorityWrites } from "./authority_record.ts"
@@ -14,6 +15,20 @@ export interface DecisionRecord {
   readonly verdict: "approve" | "deny"
   readonly reason: string
   readonly at: Millis
+  /** Of the request's plan: those it may count for. */
+  readonly steps: readonly number[]
+}
+
+export interface Review {
+  readonly by: string
+  readonly at: Millis
+  readonly note: string
+}
+
+/** What only time has made of a request, and nobody was told of yet. */
+export interface DueRequest {
+  readonly id: RequestId
+  readonly why: "escalate" | "lapsed" | "review_overdue"
 }
 
 /** A request that nobody decided is over by time alone (`lapses_at`); no row changes for it. */
@@ -37,6 +52,11 @@ export interface NewRequestRecord {
   /** Who may decide about it: groups and names, as the rule said when it was asked. Empty: the rule decides by itself. */
   readonly approve_by: readonly string[]
   readonly approvals_needed: number
+  /** What approvals make it approved; no steps: the rule decides by itself. */
+  readonly plan: ApprovalPlan
+  readonly escalation: Escalation | null
+  /** Of a break-glass: who must look at it, and until when. */
+  readonly review: { readonly by: readonly string[]; readonly due_at: Millis } | null
   /** Canonical (`core/action_scope.ts`); null: all that the accounts may do. */
   readonly actions: readonly string[] | null
   /** How many actions; null: any number. */
@@ -50,6 +70,9 @@ export interface NewRequestRecord {
 
 export interface RequestRecord extends NewRequestRecord {
   readonly id: RequestId
+  /** Whether it was left so long that those of `escalation` may decide as well. */
+  readonly escalated: boolean
+  readonly reviewed: Review | null
   readonly decisions: readonly DecisionRecord[]
   /** What it made, or what it extends. */
   readonly grant: GrantView | null
@@ -61,6 +84,13 @@ export type EventKind =
   | "request.approved"
   | "request.denied"
   | "request.withdrawn"
+  /** Nobody decided it in its rule's time; nobody decided it so long that more people may. */
+  | "request.lapsed"
+  | "request.escalated"
+  /** Access that a rule gave at once to who asked for it by that name; somebody else has looked at it; nobody has, in time. */
+  | "break_glass.used"
+  | "break_glass.reviewed"
+  | "break_glass.overdue"
   | "grant.made"
   | "grant.begun"
   | "grant.used"
@@ -102,6 +132,17 @@ export interface EventRecord {
   readonly detail: unknown
 }
 
+/** A page of the audit log; what is left out does not matter. */
+export interface EventsWanted {
+  readonly limit: number
+  /** Only events before this sequence. */
+  readonly before?: number | undefined
+  readonly since?: Millis | undefined
+  readonly by?: string | undefined
+  /** A kind, as "grant.made", or a family as "grant.*". */
+  readonly kind?: string | undefined
+}
+
 /** Whose rows a list holds: their own and those whose rule names one of `names`; or everybody's. */
 export type Seen = { readonly subject: string; readonly names: readonly string[] } | "all"
 
@@ -130,6 +171,8 @@ export interface Reader extends OutboxReader, PeopleReader, AuthorityReads {
   /** Requests to extend a grant that nobody has decided. */
   pendingExtensions(grant: GrantId): Promise<readonly RequestId[]>
   pendingCount(subject: string, now: Millis): Promise<number>
+  /** At most `limit`, of each kind. */
+  dueRequests(now: Millis, limit: number): Promise<readonly DueRequest[]>
   grant(id: GrantId): Promise<GrantView | undefined>
   liveGrantCount(subject: string, now: Millis): Promise<number>
   session(id: SessionId): Promise<SessionView | undefined>
@@ -146,6 +189,11 @@ export interface Change extends Reader, OutboxChange, PeopleChange, AuthorityWri
   append(event: EventRecord): Promise<void>
   addRequest(request: NewRequestRecord): Promise<RequestId>
   setRequestState(id: RequestId, state: RequestState): Promise<void>
+  /** Those whom its rule named for later may decide as well. */
+  escalateRequest(id: RequestId, approve_by: readonly string[]): Promise<void>
+  /** It was told: `dueRequests` does not list it for that any more. */
+  markTold(id: RequestId, why: "lapsed" | "review_overdue"): Promise<void>
+  reviewRequest(id: RequestId, review: Review): Promise<void>
   addDecision(request: RequestId, decision: DecisionRecord): Promise<void>
   addGrant(grant: GrantView): Promise<void>
   /** A new revision: its end, its status, what is left of it, how it ended. What it covers never changes. */
@@ -159,7 +207,7 @@ export interface Change extends Reader, OutboxChange, PeopleChange, AuthorityWri
 export interface Store extends Reader {
   /** Runs `work` alone: one change after the other, each whole and durable when it settles, or undone when it rejects. */
   change<T>(work: (change: Change) => Promise<T>): Promise<T>
-  requests(list: List): Promise<readonly RequestRecord[]>
+  requests(list: List & { readonly unreviewed?: boolean }): Promise<readonly RequestRecord[]>
   grants(list: List): Promise<readonly GrantView[]>
   sessions(list: List): Promise<readonly SessionView[]>
   /** The grants of `subject` on `target` that are not over, and the sequence as of which that is so. */
@@ -167,6 +215,8 @@ export interface Store extends Reader {
     readonly sequence: number
     readonly grants: readonly GrantView[]
   }>
+  /** The audit log, newest first. */
+  auditLog(wanted: EventsWanted): Promise<readonly EventRecord[]>
   /** Of the last event. */
   sequence(): Promise<number>
   /** The feed's part of the audit log after `after`, at most `limit` events. */

@@ -13,7 +13,7 @@ export interface Waiter {
   leave(): void
 }
 
-const settling: ReadonlySet<EventKind> = new Set(["request.approved", "request.denied", "request.withdrawn"])
+const settling: ReadonlySet<EventKind> = new Set(["request.approved", "request.denied", "request.withdrawn", "request.lapsed"])
 
 export class Waiters {
   readonly #clock: Clock

@@ -41,13 +41,27 @@ export const wire = {
   enable: { query: nothing, body: schema.aboutPerson, answer: schema.person },
   targets: { query: nothing, answer: z.object({ targets: z.array(schema.askable) }) },
   requests: {
-    query: z.strictObject({ status: z.literal("pending").optional() }),
+    query: z.strictObject({ status: z.enum(["pending", "unreviewed"]).optional() }),
     answer: z.object({ requests: z.array(schema.request) }),
   },
   ask: { query: nothing, body: schema.newRequest, answer: schema.request },
   request: { params: aRequest, query: z.strictObject({ wait_ms: digits.optional() }), answer: schema.request },
   approve: { params: aRequest, query: nothing, body: schema.reason, answer: schema.request },
   deny: { params: aRequest, query: nothing, body: schema.reason, answer: schema.request },
+  review: { params: aRequest, query: nothing, body: schema.reason, answer: schema.request },
+  audit: {
+    query: z.strictObject({
+      limit: digits.optional(),
+      before: digits.optional(),
+      since: digits.optional(),
+      by: name.optional(),
+      kind: z
+        .string()
+        .regex(/^[a-z_]{1,32}\.([a-z_]{1,32}|\*)$/)
+        .optional(),
+    }),
+    answer: z.object({ events: z.array(schema.auditEvent) }),
+  },
   withdraw: { params: aRequest, query: nothing, body: nothing, answer: schema.request },
   grants: { query: z.strictObject({ all: flag }), answer: z.object({ grants: z.array(schema.grant) }) },
   extend: { params: aGrant, query: nothing, body: schema.extension, answer: schema.request },

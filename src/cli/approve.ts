@@ -4,7 +4,7 @@ import { formatDuration } from "../core/duration.ts"
 import { visible } from "../core/visible.ts"
 import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
 import { requestNumber } from "./ids.ts"
-import { accounts, reasonOf, until, usesOf } from "./words.ts"
+import { accounts, reasonOf, stillNeeded, until, usesOf } from "./words.ts"
 
 export const addApprove: AddVerb = (program, context) => {
   program
@@ -22,7 +22,7 @@ export const addApprove: AddVerb = (program, context) => {
 
 function verdict({ id, status, approvals_needed, decisions }: RequestView): string {
   if (status === "approved") return `Request ${id} is approved.`
-  const given = decisions.filter((decision) => decision.verdict === "approve").length
+  const given = new Set(decisions.filter(({ verdict }) => verdict === "approve").map(({ by }) => by)).size
   return `Your approval of request ${id} is counted: ${given} of ${approvals_needed}.`
 }
 
@@ -38,7 +38,9 @@ export function facts(request: RequestView, now: number): string {
     ...(used === undefined ? [] : [`  uses    ${used}`]),
     `  reason  ${reasonOf(reason)}`,
     `  for     ${formatDuration(duration_ms)}${extends_grant === null ? "" : " more"}`,
+    `  rule    ${visible(request.rule)}`,
     ...times(request, now),
+    ...(request.status === "pending" ? stillNeeded(request, now).map((line) => `  ${line}`) : []),
     ...(grant ? [`  grant   ${grant.id}`] : []),
   ].join("\n")
 }

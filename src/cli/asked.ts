@@ -1,10 +1,11 @@
 // What became of a request, in words for the one who asked: while it waits, when it is decided, and what its grant is for.
 import type { GrantView, RequestView } from "../api/schema.ts"
+import type { Millis } from "../core/clock.ts"
 import { formatDuration } from "../core/duration.ts"
 import { limits } from "../core/limits.ts"
 import { visible } from "../core/visible.ts"
 import type { Context } from "./context.ts"
-import { limited, reasonOf, targetAs, until } from "./words.ts"
+import { limited, reasonOf, stillNeeded, targetAs, until } from "./words.ts"
 
 /** Stays until somebody has decided. Ctrl-C takes the request back, so that no approver reads what nobody waits for. */
 export async function decided(context: Context, asked: RequestView): Promise<RequestView> {
@@ -49,7 +50,12 @@ export function answer(context: Context, request: RequestView): string {
 function given(context: Context, request: RequestView, grant: GrantView): string {
   const { id, decisions, approvals_needed, extends_grant } = request
   const now = context.now()
-  const by = approvals_needed === 0 ? "by a rule" : `by ${visible(decisions.map((decision) => decision.by).join(", "))}`
+  const by =
+    request.break_glass !== null
+      ? "at once (break-glass)"
+      : approvals_needed === 0
+        ? "by a rule"
+        : `by ${visible(decisions.map((decision) => decision.by).join(", "))}`
   const what = targetAs(grant.target, grant.as)
   if (extends_grant !== null)
     return `Request ${id} was approved ${by}: ${what} until ${until(grant.ends_at, now)}, grant ${grant.id}. Open sessions go on.`
@@ -59,16 +65,25 @@ function given(context: Context, request: RequestView, grant: GrantView): string
       ? `until ${until(grant.ends_at, now)}`
       : `for ${formatDuration(grant.first_use_ms)} from its first use, which must come before ${until(grant.ends_at, now)}`
   const use = context.useLine(grant.target, grant.as?.[0])
-  return [`Request ${id} was approved ${by}: ${what}${from} ${time}, grant ${grant.id}.`, ...limited(grant), ...(use ? [use] : [])].join(
-    "\n",
-  )
+  return [
+    `Request ${id} was approved ${by}: ${what}${from} ${time}, grant ${grant.id}.`,
+    ...reviewed(request, now),
+    ...limited(grant),
+    ...(use ? [use] : []),
+  ].join("\n")
+}
+
+function reviewed({ break_glass }: RequestView, now: Millis): string[] {
+  if (!break_glass || break_glass.reviewed) return []
+  const by = visible(break_glass.review_by.join(", "))
+  return [`Everybody concerned is told. One of ${by} reviews what was done, before ${until(break_glass.due_at, now)}.`]
 }
 
 function waiting(context: Context, request: RequestView): string {
   const { id, target, as, duration_ms, starts_at, approvals_needed, decisions, extends_grant, extends_to } = request
   const now = context.now()
   const from = starts_at !== null && starts_at > now ? ` from ${until(starts_at, now)}` : ""
-  const left = approvals_needed - decisions.filter((decision) => decision.verdict === "approve").length
+  const left = approvals_needed - new Set(decisions.filter(({ verdict }) => verdict === "approve").map(({ by }) => by)).size
   const people = left === 1 ? "one approval" : `${left} approvals`
   const what =
     extends_grant === null || extends_to === null
@@ -76,6 +91,7 @@ function waiting(context: Context, request: RequestView): string {
       : `to extend ${targetAs(target, as)} (grant ${extends_grant}) until ${until(extends_to, now)}`
   return [
     `Request ${id} ${what} needs ${people}. A colleague who may gives it with: ${context.call} approve ${id}`,
+    ...stillNeeded(request, now),
     ...limited({ actions: request.actions, uses_max: request.uses, uses_left: request.uses }),
   ].join("\n")
 }

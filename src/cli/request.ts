@@ -15,6 +15,7 @@ interface Options extends JsonOption {
   readonly useBy?: number
   readonly action?: readonly string[]
   readonly uses?: number
+  readonly breakGlass?: true
   readonly wait?: true
 }
 
@@ -39,6 +40,7 @@ export const addRequest: AddVerb = (program, context) => {
     .option("--at <time>", 'start later, such as 2026-01-15T14:00Z or "2026-01-15T14:00 Europe/Berlin"', instant)
     .addOption(new Option("--start <when>", "begin when it is approved, or with its first use").choices(["approval", "first-use"]))
     .option("--use-by <duration>", "with --start first-use: over when it is not used within this time, such as 8h", duration)
+    .option("--break-glass", "at once, without an approval: everybody concerned is told, and somebody else reviews what you did")
     .option("--wait", "until somebody has decided; Ctrl-C takes the request back")
     .option(...jsonOption)
     .addHelpText("after", help)
@@ -54,6 +56,7 @@ export const addRequest: AddVerb = (program, context) => {
         ...(uses === undefined ? {} : { uses }),
         ...(at === undefined ? {} : { starts_at: at }),
         ...(first_use_within_ms === undefined ? {} : { first_use_within_ms }),
+        ...(options.breakGlass ? { break_glass: true } : {}),
       }
       const asked = await (await context.api()).call("ask", { body }, { signal: context.io.signal })
       const request = options.wait && asked.status === "pending" ? await decided(context, asked) : asked

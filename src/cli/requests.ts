@@ -1,10 +1,11 @@
 // `sluice requests`: those you made and those you may decide about.
+import { Option } from "commander"
 import type { RequestView } from "../api/schema.ts"
 import { formatDuration } from "../core/duration.ts"
 import { visible } from "../core/visible.ts"
 import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
 import { table } from "./table.ts"
-import { distance, listing, reasonOf, targetAs, time, usesOf } from "./words.ts"
+import { distance, listing, reasonOf, stillNeeded, targetAs, time, until, usesOf } from "./words.ts"
 
 const heads = ["REQUEST", "WHO", "TARGET", "FOR", "ASKED", "STATUS", "REASON"]
 
@@ -12,10 +13,11 @@ export const addRequests: AddVerb = (program, context) => {
   program
     .command("requests")
     .description("requests: yours, and those you may decide about")
-    .option("--pending", "only those nobody has decided about yet")
+    .addOption(new Option("--pending", "only those nobody has decided about yet").conflicts("unreviewed"))
+    .option("--unreviewed", "only what a break-glass gave and nobody has reviewed yet")
     .option(...jsonOption)
-    .action(async (options: JsonOption & { readonly pending?: true }) => {
-      const query = options.pending ? ({ status: "pending" } as const) : {}
+    .action(async (options: JsonOption & { readonly pending?: true; readonly unreviewed?: true }) => {
+      const query = options.pending ? ({ status: "pending" } as const) : options.unreviewed ? ({ status: "unreviewed" } as const) : {}
       const answer = await (await context.api()).call("requests", { query }, { signal: context.io.signal })
       show(context, options, answer, () => {
         const text = requestTable(answer.requests, context.now(), context.io.columns)
@@ -42,8 +44,19 @@ export function requestTable(requests: readonly RequestView[], now: number, colu
     ]),
     { columns, nothing: "There are no requests." },
   )
-  const held = requests.filter(({ actions, status }) => actions !== null && status === "pending")
-  return [rows, ...held.flatMap(({ id, actions }) => listing(`Request ${id}`, actions ?? []))].join("\n")
+  const pending = requests.filter(({ status }) => status === "pending")
+  return [
+    rows,
+    ...pending.flatMap((request) => stillNeeded(request, now).map((line) => `Request ${request.id}: ${line}`)),
+    ...requests.flatMap((request) => unreviewed(request, now)),
+    ...pending.flatMap(({ id, actions }) => (actions === null ? [] : listing(`Request ${id}`, actions))),
+  ].join("\n")
+}
+
+function unreviewed({ id, break_glass }: RequestView, now: number): string[] {
+  if (!break_glass || break_glass.reviewed) return []
+  const due = now >= break_glass.due_at ? `was due ${until(break_glass.due_at, now)}` : `is due before ${until(break_glass.due_at, now)}`
+  return [`Request ${id} was a break-glass: a review by ${visible(break_glass.review_by.join(", "))} ${due}.`]
 }
 
 /** "1h", "30m more, until 14:30:00 UTC", "1h from first use, 3 uses": all that somebody who decides must know of its times. */

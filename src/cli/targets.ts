@@ -1,9 +1,19 @@
 // `sluice targets`: what you may ask for.
+import type { AskableTarget } from "../api/schema.ts"
 import { formatDuration } from "../core/duration.ts"
 import { visible } from "../core/visible.ts"
 import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
 import { table } from "./table.ts"
 import { listing } from "./words.ts"
+
+function approvedBy({ approve, break_glass, reason_required }: AskableTarget): string {
+  const who = { auto: "a rule", people: "people", break_glass: "nobody: --break-glass" }[approve]
+  return [
+    who,
+    ...(reason_required ? ["with a reason"] : []),
+    ...(break_glass && approve !== "break_glass" ? ["or --break-glass"] : []),
+  ].join(", ")
+}
 
 const heads = ["TARGET", "PROTOCOL", "FOR UP TO", "APPROVED BY", "AS", "LABELS"]
 
@@ -19,7 +29,7 @@ export const addTargets: AddVerb = (program, context) => {
         visible(target.name),
         target.protocol,
         formatDuration(target.max_ms),
-        (target.approve === "auto" ? "a rule" : "people") + (target.reason_required ? ", with a reason" : ""),
+        approvedBy(target),
         visible(target.accounts.join(", ")),
         visible(
           Object.entries(target.labels)

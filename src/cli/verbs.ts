@@ -1,5 +1,6 @@
 // The verbs that are the same on somebody's own machine and over `ssh gateway <verb>`.
 import { addApprove } from "./approve.ts"
+import { addAudit } from "./audit.ts"
 import type { AddVerb } from "./context.ts"
 import { addDeny } from "./deny.ts"
 import { addDrop } from "./drop.ts"
@@ -9,6 +10,7 @@ import { addKill } from "./kill.ts"
 import { addPeople } from "./people.ts"
 import { addRequest } from "./request.ts"
 import { addRequests } from "./requests.ts"
+import { addReview } from "./review.ts"
 import { addRevoke } from "./revoke.ts"
 import { addSessions } from "./sessions.ts"
 import { addTargets } from "./targets.ts"
@@ -21,6 +23,7 @@ export const sharedVerbs: readonly AddVerb[] = [
   addRequests,
   addApprove,
   addDeny,
+  addReview,
   addWithdraw,
   addGrants,
   addExtend,
@@ -29,5 +32,6 @@ export const sharedVerbs: readonly AddVerb[] = [
   addSessions,
   addKill,
   addPeople,
+  addAudit,
   addWhoami,
 ]

@@ -1,4 +1,5 @@
 // How times, durations, people's words and accounts are written everywhere on the command line. All times are UTC, and say so.
+import type { RequestView } from "../api/schema.ts"
 import type { Millis } from "../core/clock.ts"
 import { formatDuration } from "../core/duration.ts"
 import { visible } from "../core/visible.ts"
@@ -40,6 +41,17 @@ export function usesOf({ uses_max, uses_left }: Limited): string | undefined {
       ? "one use"
       : `${uses_max} uses`
     : `${uses_left} of ${uses_max} uses left`
+}
+
+/** Lines that say whose approval a request waits for, where that is more than one of one kind. */
+export function stillNeeded({ steps, order, escalates }: Pick<RequestView, "steps" | "order" | "escalates">, now: Millis): string[] {
+  const open = steps.filter(({ count, approved_by }) => approved_by.length < count)
+  const kinds = open.map(({ by, count, approved_by }) => `${count - approved_by.length} of ${visible(by.join(", "))}`)
+  const joined = kinds.join(order === "sequence" ? ", then " : " and ")
+  return [
+    ...(steps.length > 1 || steps.some(({ count }) => count > 1) ? [`Still needed: ${joined}.`] : []),
+    ...(escalates ? [`From ${until(escalates.at, now)} on ${visible(escalates.to.join(", "))} may decide as well.`] : []),
+  ]
 }
 
 export interface Limited {

@@ -1,4 +1,7 @@
 // What `sluice.yaml` says, after it was checked: defaults filled in, durations in milliseconds, secrets resolved and wrapped.
+import type { ApprovalPlan } from "../core/approval_plan.ts"
+import type { Pattern } from "../core/pattern.ts"
+import type { Window } from "../core/schedule.ts"
 import type { ActionScope } from "../core/action_scope.ts"
 import type { Secret } from "../core/secret.ts"
 import type { Address, Target } from "../core/target.ts"
@@ -115,6 +118,8 @@ export interface Policy {
   readonly access: readonly AccessRule[]
   /** Groups or users who see everything and may revoke and kill; it does not make them approvers. */
   readonly admins: readonly string[]
+  /** Groups or users who see everything, the audit log too, and change nothing. */
+  readonly auditors: readonly string[]
 }
 
 /** The first rule whose `who` and `targets` match decides; no match: it cannot be asked for. */
@@ -125,12 +130,43 @@ export interface AccessRule {
   /** The logins or roles that may be asked for; undefined: all that the target offers. */
   readonly as: readonly string[] | undefined
   readonly max_ms: number
-  readonly approve: "auto" | { readonly by: readonly string[]; readonly count: number }
+  readonly approve: Approve
   readonly reason_required: boolean
+  /** Must be found in the reason. */
+  readonly ticket?: Pattern
+  /** When the rule is in force; left out: always. */
+  readonly schedule?: readonly Window[]
+  /** What must be so of a request for the rule to match. */
+  readonly when?: { readonly for_ms?: number; readonly reason?: Pattern }
+  /** How long a request waits for a decision. */
+  readonly pending_ms: number
+  /** The login behind a request. */
+  readonly login?: FreshLogin
   /** The actions a grant may be for, as `core/action_scope.ts` writes them; null: all that the accounts may do. */
   readonly actions: ActionScope | null
   /** How long a grant may wait for its first use; 0: it begins when it is approved, or at the time that was asked for. */
   readonly first_use_ms_max: number
+}
+
+export type Approve = "auto" | PeopleApprove | BreakGlass
+
+export interface PeopleApprove {
+  readonly plan: ApprovalPlan
+  /** After this long these may decide as well. */
+  readonly escalate?: { readonly after_ms: number; readonly to: readonly string[] }
+  /** The login behind an approval. */
+  readonly login?: FreshLogin
+}
+
+/** Given at once to who asks for it by that name, and reviewed by somebody else within `within_ms`. */
+export interface BreakGlass {
+  readonly review: readonly string[]
+  readonly within_ms: number
+}
+
+export interface FreshLogin {
+  readonly max_age_ms?: number
+  readonly acr?: readonly string[]
 }
 
 export type TargetMatch = { readonly names: readonly string[] } | { readonly labels: Readonly<Record<string, string>> }

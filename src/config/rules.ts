@@ -6,31 +6,22 @@ import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
 import { accountsOf } from "../core/target.ts"
 import type { ProtocolName, Target } from "../core/target.ts"
-import type { AccessRule, Policy, TargetMatch, User } from "./config.ts"
-import { groupsOf, isName, namedBy } from "./people.ts"
+import type { AccessRule, Policy, TargetMatch } from "./config.ts"
+import { readApprove } from "./rule_approvals.ts"
+import { readConditions } from "./rule_conditions.ts"
 import type { Reading } from "./reading.ts"
+import { type Context, each, type Known, people } from "./rule_people.ts"
 import { part } from "./schema.ts"
-import type { Targets } from "./targets.ts"
 import type { RuleFile } from "./schema.ts"
 import type { Path } from "./source.ts"
-
-export interface Known extends Targets {
-  readonly users: readonly User[]
-  /** Whether people also come by company login: then there are groups that nobody in the file is in. */
-  readonly company: boolean
-}
-
-interface Context extends Known {
-  readonly reading: Reading
-}
 
 export function readPolicy(reading: Reading, known: Known): Policy {
   const context = { ...known, reading }
   const frame = reading.section(part.policy, ["policy"])
   const list: Path = ["policy", "access"]
   const access = Array.from({ length: reading.countAt(list) }, (_, index) => readRule(context, [...list, index]))
-  const admins = frame?.admins === undefined ? [] : people(context, ["policy", "admins"], frame.admins)
-  return { access: access.filter((rule) => rule !== undefined), admins }
+  const named = (key: "admins" | "auditors"): string[] => (frame?.[key] === undefined ? [] : people(context, ["policy", key], frame[key]))
+  return { access: access.filter((rule) => rule !== undefined), admins: named("admins"), auditors: named("auditors") }
 }
 
 function readRule(context: Context, path: Path): AccessRule | undefined {
@@ -48,17 +39,10 @@ function readRule(context: Context, path: Path): AccessRule | undefined {
     max_ms: readMax(reading, [...path, "max"], file.max),
     approve: readApprove(context, { path: [...path, "approve"], file, who }),
     reason_required: file.reason === "required",
+    ...readConditions(context, path, file),
     actions: readActions(context, { path, file, targets: matched(targets, context) }),
     first_use_ms_max: readFirstUse(reading, [...path, "first_use"], file.first_use),
   }
-}
-
-/** Groups and users that exist, or that a company login could bring. */
-function people({ reading, users, company }: Context, path: Path, written: string | readonly string[]): string[] {
-  const names = [...groupsOf(users), ...users.map(({ name }) => name)]
-  return each(path, written, (at, name) => {
-    if (!names.includes(name) && !(company && isName(name))) reading.unknown(at, "a group that somebody is in, nor a user", names)
-  })
 }
 
 function readTargets({ reading, names }: Context, path: Path, written: RuleFile["targets"]): TargetMatch {
@@ -147,40 +131,4 @@ function readFirstUse(reading: Reading, path: Path, written: string): number {
   if (wait_ms === undefined) reading.problem(path, "expected deny, or a duration, such as 8h")
   else if (wait_ms > limits.first_use_within_ms_max) reading.problem(path, `at most ${formatDuration(limits.first_use_within_ms_max)}`)
   return wait_ms ?? 0
-}
-
-interface Approving {
-  readonly path: Path
-  readonly file: RuleFile
-  readonly who: readonly string[]
-}
-
-function readApprove(context: Context, { path, file, who }: Approving): AccessRule["approve"] {
-  if (file.approve === "auto") return "auto"
-  const { reading, users, company } = context
-  const by = people(context, [...path, "by"], file.approve.by)
-  const { count } = file.approve
-  if (company) return { by, count } // who is in a group is known at the login
-  const approvers = namedBy(by, users)
-  const asking = namedBy(who, users)
-  if (approvers.length > 0 && approvers.length < count)
-    reading.problem([...path, "count"], `${count} approvals can never be had: ${some(approvers.length)} could approve`)
-  else if (approvers.length > 0 && asking.length > 0 && asking.every((user) => approvers.filter((other) => other !== user).length < count))
-    reading.problem(
-      path,
-      `nobody approves their own request, so for those who may ask, ${count === 1 ? "nobody" : "too few"} could approve`,
-    )
-  return { by, count }
-}
-
-const some = (count: number): string => (count === 1 ? "only one person" : `only ${count} people`)
-
-/** Checks one value or each of a list at its own place; answers the list. */
-function each(path: Path, written: string | readonly string[], check: (at: Path, value: string) => void): string[] {
-  if (typeof written === "string") {
-    check(path, written)
-    return [written]
-  }
-  for (const [index, value] of written.entries()) check([...path, index], value)
-  return [...written]
 }

@@ -123,6 +123,31 @@ const target = z.strictObject({
     .optional(),
 })
 
+const fresh_login = z
+  .strictObject({
+    max_age: text.optional().describe("How long ago it may have been at most: 10m"),
+    acr: several.optional().describe("The login's authentication context (OpenID Connect's acr) must be one of these"),
+  })
+  .describe("A fresh company login is needed")
+const step = z.strictObject({ by: several.describe("Groups or users"), count: z.int().min(1).default(1) })
+const approve = z.strictObject({
+  by: several.optional().describe("Groups or users who may approve"),
+  count: z.int().min(1).optional().describe("How many different people; one unless told"),
+  steps: z.array(step).min(1).max(limits.approval_steps_max).optional().describe("In place of by and count: several kinds of people"),
+  order: z.enum(["sequence", "any"]).optional().describe("Of the steps: one after the other (unless told), or at once"),
+  escalate: z.strictObject({ after: text, to: several }).optional().describe("From then on these may decide as well"),
+  login: fresh_login.optional(),
+  break_glass: z
+    .strictObject({ review: several.describe("Who looks at it afterwards"), within: text.default("24h") })
+    .optional()
+    .describe("At once, when asked for with --break-glass; everybody concerned is told, and somebody else must review it"),
+})
+const window = z.strictObject({
+  days: several.default(["mon-sun"]).describe("mon, or mon-fri; a window over midnight belongs to the day it begins on"),
+  hours: text.default("00:00-24:00").describe("09:00-17:00, or 22:00-06:00 over midnight"),
+  zone: text.default("UTC").describe("A time zone, such as Europe/Berlin"),
+})
+
 const accessRule = z.strictObject({
   who: several.describe("Groups or users"),
   targets: z
@@ -131,9 +156,23 @@ const accessRule = z.strictObject({
   as: several.optional().describe("The logins or roles that may be asked for; all that the target offers unless told"),
   max: text.describe("The longest that may be asked for: 15m, 4h, 1h30m, 2d"),
   approve: z
-    .union([z.literal("auto"), z.strictObject({ by: several, count: z.int().min(1).default(1) })])
+    .union([z.literal("auto"), approve])
     .describe("auto, or by how many distinct people of which groups; nobody approves their own request"),
   reason: z.enum(["required", "optional"]).default("optional"),
+  ticket: text.optional().describe("A regular expression (RE2) that must be found in the reason: 'INC-[0-9]+'"),
+  schedule: z
+    .union([window, z.array(window).min(1).max(limits.schedule_windows_max)])
+    .optional()
+    .describe("When the rule is in force; outside it the next rule decides. A grant runs its own time"),
+  when: z
+    .strictObject({
+      for: text.optional().describe("The rule is only about requests for at most this long"),
+      reason: text.optional().describe("... whose reason holds this regular expression (RE2)"),
+    })
+    .optional()
+    .describe("What must be so for the rule to match; if it is not, the next rule decides"),
+  pending: text.default("24h").describe("How long a request waits for a decision"),
+  login: fresh_login.optional(),
   actions: several.optional().describe("The only actions a grant covers, as `sluice request --help` describes them; all unless told"),
   methods: several.optional().describe("HTTP targets: the only methods a grant covers, such as [GET, HEAD]; all unless told"),
   first_use: text.default("24h").describe("The longest that a grant may wait for its first use, or deny: it begins when it is approved"),
@@ -149,6 +188,7 @@ const recordings = z.strictObject({
 })
 
 const state = text.default("data").describe("The folder for keys, the embedded store and recordings, beside this file")
+const auditors = several.optional().describe("Groups or users who see everything, the audit log too, and change nothing")
 const admins = several.optional().describe("Groups or users who see everything and may revoke and kill; it does not make them approvers")
 
 export const configFile = z.strictObject({
@@ -167,6 +207,7 @@ export const configFile = z.strictObject({
     .strictObject({
       access: z.array(accessRule).default([]).describe("The first rule that matches decides; no match: it cannot be asked for"),
       admins,
+      auditors,
     })
     .prefault({}),
   recordings: recordings.prefault({}),
@@ -203,7 +244,7 @@ export const part = {
   workload,
   targets: list.default([]),
   target,
-  policy: z.strictObject({ access: list.default([]), admins }).prefault({}),
+  policy: z.strictObject({ access: list.default([]), admins, auditors }).prefault({}),
   rule: accessRule,
   recordings: configFile.shape.recordings,
 }

@@ -63,6 +63,8 @@ const table = {
   },
   forbidden: { kind: "access", say: constant("you may not do that") },
   own_request: { kind: "access", say: constant("nobody approves their own request") },
+  login_needed: { kind: "access", say: (facts) => facts.what ?? "this needs a fresh company login" },
+  not_your_turn: { kind: "conflict", say: constant("others must approve first") },
   not_askable: { kind: "access", say: constant("no rule lets you ask for this") },
   // it is over
   expired: { kind: "ended", say: ended("expired") },

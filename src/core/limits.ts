@@ -47,7 +47,11 @@ export const limits = {
   // Requests.
   reason_chars_max: 500,
   pending_requests_per_subject_max: 100,
-  pending_ms: 24 * 60 * minute, // a request nobody decided is over
+  pending_ms_max: 30 * 24 * 60 * minute, // a request nobody decided is over; its rule says when
+  approval_steps_max: 8, // of one rule
+  schedule_windows_max: 16, // of one rule
+  review_ms_max: 30 * 24 * 60 * minute, // after a break-glass
+  sweep_ms: 5 * second, // how often what time alone has changed is looked for: requests that lapse, escalate or want a review
   grant_ms_max: 366 * 24 * 60 * minute,
   grant_ms_min: second,
   long_poll_ms_max: 30 * second,

@@ -27,7 +27,7 @@ export function changer(door: Door, appended: EventRecord[]): Change {
         .execute()
       appended.push(event)
     },
-    async addRequest({ groups, as, approve_by, actions, ...rest }) {
+    async addRequest({ groups, as, approve_by, actions, plan, escalation, review, ...rest }) {
       // One change after the other: the next number is free, and numbers have no gaps.
       const next = sql<number>`(select coalesce(max(id), 0) + 1 from requests)`
       const { id } = await db
@@ -39,6 +39,11 @@ export function changer(door: Door, appended: EventRecord[]): Change {
           accounts: listTextOrNull(as),
           approve_by: listText(approve_by),
           actions: listTextOrNull(actions),
+          plan: JSON.stringify(plan),
+          escalate_at: escalation?.at ?? null,
+          escalate_to: listTextOrNull(escalation?.to ?? null),
+          review_by: listTextOrNull(review?.by ?? null),
+          review_due_at: review?.due_at ?? null,
         })
         .returning("id")
         .executeTakeFirstOrThrow()
@@ -47,10 +52,27 @@ export function changer(door: Door, appended: EventRecord[]): Change {
     async setRequestState(id, state) {
       await db.updateTable("requests").set({ state }).where("id", "=", id).execute()
     },
-    async addDecision(request, { by, ...rest }) {
+    async escalateRequest(id, approve_by) {
+      await db
+        .updateTable("requests")
+        .set({ escalated: 1, approve_by: listText(approve_by) })
+        .where("id", "=", id)
+        .execute()
+    },
+    async markTold(id, why) {
+      await db
+        .updateTable("requests")
+        .set(why === "lapsed" ? { lapse_told: 1 } : { overdue_told: 1 })
+        .where("id", "=", id)
+        .execute()
+    },
+    async reviewRequest(id, { by, at, note }) {
+      await db.updateTable("requests").set({ reviewed_by: by, reviewed_at: at, review_note: note }).where("id", "=", id).execute()
+    },
+    async addDecision(request, { by, steps, ...rest }) {
       await db
         .insertInto("decisions")
-        .values({ ...rest, request, by_name: by })
+        .values({ ...rest, request, by_name: by, steps: JSON.stringify(steps) })
         .execute()
     },
     async addGrant({ as, actions, ...rest }) {

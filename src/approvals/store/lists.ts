@@ -2,14 +2,24 @@
 import { type RawBuilder, type SqlBool, sql } from "kysely"
 import type { Seen, Store } from "../store.ts"
 import { type Door, grant_columns, wholeRequests } from "./reads.ts"
-import { toGrant, toRequest, toSession } from "./rows.ts"
+import { toEvent, toGrant, toRequest, toSession } from "./rows.ts"
 
-export function lists(door: Door): Pick<Store, "requests" | "grants" | "sessions"> {
+export function lists(door: Door): Pick<Store, "requests" | "grants" | "sessions" | "auditLog"> {
   const { db } = door
   return {
-    async requests({ seen, limit, live_at }) {
+    async auditLog({ limit, before, since, by, kind }) {
+      let query = db.selectFrom("events").selectAll()
+      if (before !== undefined) query = query.where("sequence", "<", before)
+      if (since !== undefined) query = query.where("at", ">=", since)
+      if (by !== undefined) query = query.where("by_name", "=", by)
+      if (kind?.endsWith(".*")) query = query.where("kind", "like", `${kind.slice(0, -1)}%`)
+      else if (kind !== undefined) query = query.where("kind", "=", kind)
+      return (await query.orderBy("sequence", "desc").limit(limit).execute()).map(toEvent)
+    },
+    async requests({ seen, limit, live_at, unreviewed = false }) {
       let query = wholeRequests(door).where(visible(door, seen, "r.subject"))
       if (live_at !== undefined) query = query.where("r.state", "=", sql.lit("pending")).where("r.lapses_at", ">", live_at)
+      if (unreviewed) query = query.where("r.review_due_at", "is not", null).where("r.reviewed_at", "is", null)
       const rows = await query.orderBy("r.id", "desc").limit(limit).execute()
       return rows.map(toRequest)
     },

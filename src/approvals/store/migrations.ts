@@ -6,6 +6,7 @@ import { grants } from "./steps/step_2_grants.ts"
 import { outbox } from "./steps/step_3_outbox.ts"
 import { people } from "./steps/step_4_people.ts"
 import { authorities } from "./steps/step_5_authorities.ts"
+import { rulings } from "./steps/step_6_rulings.ts"
 
 export interface Step {
   /** SQL, several statements. Foreign keys are checked when all steps are done, so that SQLite's way to change a table works. */
@@ -14,7 +15,7 @@ export interface Step {
   down(dialect: Dialect): string
 }
 
-const steps: readonly Step[] = [tables, grants, outbox, people, authorities]
+const steps: readonly Step[] = [tables, grants, outbox, people, authorities, rulings]
 
 export const schema_version = steps.length
 

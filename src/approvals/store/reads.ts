@@ -3,7 +3,7 @@
 import { type Kysely, type RawBuilder, sql, type SqlBool } from "kysely"
 import type { RequestId, SessionId } from "../../core/ids.ts"
 import { limits } from "../../core/limits.ts"
-import type { EventKind, FeedBatch, Reader, Store } from "../store.ts"
+import type { DueRequest, EventKind, FeedBatch, Reader, Store } from "../store.ts"
 import { authorityReads } from "./authorities.ts"
 import type { Dialect } from "./dialect.ts"
 import { outboxReader } from "./outbox.ts"
@@ -17,7 +17,7 @@ export interface Door {
   readonly dialect: Dialect
 }
 
-const decision_columns = ["by_name", "actor", "verdict", "reason", "at"] as const
+const decision_columns = ["by_name", "actor", "verdict", "reason", "at", "steps"] as const
 /** Of `grants as g`. */
 export const grant_columns = [
   "g.id",
@@ -95,6 +95,21 @@ export function reader(door: Door): Reader {
         .where("lapses_at", ">", now)
         .executeTakeFirstOrThrow()
       return count
+    },
+    async dueRequests(now, limit) {
+      const due = async (why: DueRequest["why"], where: RawBuilder<SqlBool>): Promise<DueRequest[]> => {
+        const rows = await db.selectFrom("requests").select("id").where(where).orderBy("id").limit(limit).execute()
+        return rows.map(({ id }) => ({ id: id as RequestId, why }))
+      }
+      // As the indexes are written, so that looking costs nothing when nothing is due.
+      return [
+        ...(await due("lapsed", sql`state = 'pending' and lapse_told = 0 and lapses_at <= ${now}`)),
+        ...(await due("escalate", sql`state = 'pending' and escalated = 0 and escalate_at <= ${now} and lapses_at > ${now}`)),
+        ...(await due(
+          "review_overdue",
+          sql`reviewed_at is null and review_due_at is not null and overdue_told = 0 and review_due_at <= ${now} and state = 'approved'`,
+        )),
+      ]
     },
     async grant(id) {
       const row = await db.selectFrom("grants as g").select(grant_columns).where("g.id", "=", id).executeTakeFirst()

@@ -1,5 +1,6 @@
 // Rows of the store as the values of `store.ts`.
 import type { Selectable } from "kysely"
+import type { ApprovalPlan } from "../../core/approval_plan.ts"
 import type { GrantView, SessionView } from "../../api/schema.ts"
 import type { DecisionRecord, EventRecord, RequestRecord } from "../store.ts"
 import type { DecisionsTable, EventsTable, GrantsTable, RequestsTable, SessionsTable } from "./tables.ts"
@@ -21,10 +22,29 @@ const parsed = <T>(json: T | string): T => (typeof json === "string" ? (JSON.par
 export const listText = (names: readonly string[]): string => JSON.stringify(names)
 export const listTextOrNull = (names: readonly string[] | null): string | null => (names === null ? null : listText(names))
 
-export function toRequest({ groups, accounts, approve_by, actions, decisions_json, grant_json, ...rest }: RequestRow): RequestRecord {
+export function toRequest(row: RequestRow): RequestRecord {
+  const { groups, accounts, approve_by, actions, decisions_json, grant_json, plan, ...others } = row
+  const {
+    escalate_at,
+    escalate_to,
+    escalated,
+    review_by,
+    review_due_at,
+    reviewed_by,
+    reviewed_at,
+    review_note,
+    lapse_told: _lapse,
+    overdue_told: _overdue,
+    ...rest
+  } = others
   const grant = parsed(grant_json)
   return {
-    ...(rest as unknown as Omit<RequestRecord, "groups" | "as" | "approve_by" | "actions" | "decisions" | "grant">),
+    ...(rest as unknown as Omit<RequestRecord, "groups" | "as" | "approve_by" | "actions" | "decisions" | "grant" | keyof Ruled>),
+    plan: plan === null ? planBefore(list(approve_by), row.approvals_needed) : (JSON.parse(plan) as ApprovalPlan),
+    escalation: escalate_at === null || escalate_to === null ? null : { at: escalate_at, to: list(escalate_to) },
+    escalated: escalated === 1,
+    review: review_by === null || review_due_at === null ? null : { by: list(review_by), due_at: review_due_at },
+    reviewed: reviewed_by === null || reviewed_at === null ? null : { by: reviewed_by, at: reviewed_at, note: review_note ?? "" },
     groups: list(groups),
     as: listOrNull(accounts),
     approve_by: list(approve_by),
@@ -34,8 +54,13 @@ export function toRequest({ groups, accounts, approve_by, actions, decisions_jso
   }
 }
 
-function toDecision({ by_name, actor, verdict, reason, at }: DecisionRow): DecisionRecord {
-  return { by: by_name, actor, verdict, reason, at } as DecisionRecord
+type Ruled = Pick<RequestRecord, "plan" | "escalation" | "escalated" | "review" | "reviewed">
+
+/** Of a request from before there were steps: all in one. */
+const planBefore = (by: readonly string[], count: number): ApprovalPlan => ({ order: "any", steps: count === 0 ? [] : [{ by, count }] })
+
+function toDecision({ by_name, actor, verdict, reason, at, steps }: DecisionRow): DecisionRecord {
+  return { by: by_name, actor, verdict, reason, at, steps: steps === null ? [0] : (JSON.parse(steps) as number[]) } as DecisionRecord
 }
 
 export function toGrant({ accounts, actions, ...rest }: GrantRow): GrantView {

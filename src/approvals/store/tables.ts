@@ -22,6 +22,17 @@ export interface RequestsTable {
   first_use_within_ms: number | null
   extends_grant: string | null
   extends_to: number | null
+  plan: string | null
+  escalate_at: number | null
+  escalate_to: string | null
+  escalated: Generated<number>
+  lapse_told: Generated<number>
+  review_by: string | null
+  review_due_at: number | null
+  overdue_told: Generated<number>
+  reviewed_by: Generated<string | null>
+  reviewed_at: Generated<number | null>
+  review_note: Generated<string | null>
 }
 
 export interface DecisionsTable {
@@ -33,6 +44,7 @@ export interface DecisionsTable {
   verdict: string
   reason: string
   at: number
+  steps: string | null
 }
 
 export interface GrantsTable {

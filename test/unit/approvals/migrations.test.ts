@@ -53,7 +53,7 @@ test("migrations: a file that the first program wrote opens with all that is in 
   )
   const next = await store.change(async (change) => {
     assert(request)
-    const { id: _id, decisions: _decisions, grant: _grant, ...record } = request
+    const { id: _id, decisions: _decisions, grant: _grant, escalated: _escalated, reviewed: _reviewed, ...record } = request
     return change.addRequest({ ...record, target: "other" })
   })
   assert.equal(next, 3)

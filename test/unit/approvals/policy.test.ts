@@ -17,7 +17,7 @@ const target = (name: string): Target => {
   assert(found)
   return found
 }
-const ruleFor = (who: string, what: string) => rulingFor(policy, user(who), target(what))
+const ruleFor = (who: string, what: string) => rulingFor(policy, user(who), { target: target(what), now: 0, asked: undefined })
 const asked = { duration_ms: hour, reason: "because" }
 
 test("policy: the first rule whose who and targets match decides, by name or by group", () => {
@@ -42,11 +42,13 @@ test("policy: every label of a rule must be on the target, and names of Object a
     reason_required: false,
     actions: null,
     first_use_ms_max: 0,
+    pending_ms: hour,
   }
-  const alone = (targets: AccessRule["targets"]): Policy => ({ access: [{ ...rule, targets }], admins: [] })
-  assert.equal(rulingFor(alone(rule.targets), user("alice"), target("prod-host")), undefined)
-  assert.equal(rulingFor(alone({ labels: { constructor: "x" } }), user("alice"), target("prod-host")), undefined)
-  assert(rulingFor(alone({ labels: { env: "prod" } }), user("alice"), target("prod-host")))
+  const alone = (targets: AccessRule["targets"]): Policy => ({ access: [{ ...rule, targets }], admins: [], auditors: [] })
+  const about = { target: target("prod-host"), now: 0, asked: undefined }
+  assert.equal(rulingFor(alone(rule.targets), user("alice"), about), undefined)
+  assert.equal(rulingFor(alone({ labels: { constructor: "x" } }), user("alice"), about), undefined)
+  assert(rulingFor(alone({ labels: { env: "prod" } }), user("alice"), about))
 })
 
 test("policy: a rule with accounts gives these and no others, also when none was named", () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import test from "node:test"
 import { limits } from "../../../src/core/limits.ts"
-import { hour, type Reply, startService } from "./service.ts"
+import { by, hour, type Reply, startService } from "./service.ts"
 
 const codeOf = ({ status, body }: Reply): [number, string] => [status, body.code]
 
@@ -56,9 +56,9 @@ test("requests: nobody approves their own request, on call or administrator", as
   const access = policy.access.map((rule) => ({
     ...rule,
     who: [...rule.who, "admins"],
-    ...(rule.approve === "auto" ? {} : { approve: { by: ["admins"], count: 1 } }),
+    ...(rule.approve === "auto" ? {} : { approve: by(["admins"]) }),
   }))
-  await service.restart({ policy: { access, admins: ["admins"] } })
+  await service.restart({ policy: { access, admins: ["admins"], auditors: [] } })
   await service.ask({}, "dana")
   assert.deepEqual(codeOf(await service.call("dana", "POST /v1/requests/2/approve", {})), [403, "own_request"])
 })
@@ -159,7 +159,7 @@ test("requests: withdrawing is for one's own pending request", async (t) => {
 test("requests: what nobody decided lapses, can no longer be decided, and can be asked again", async (t) => {
   const service = await startService(t)
   await service.ask()
-  service.clock.jump(limits.pending_ms)
+  service.clock.jump(24 * hour)
   assert.equal((await service.call("alice", "GET /v1/requests/1")).body.status, "lapsed")
   assert.deepEqual((await service.call("bob", "GET /v1/requests?status=pending")).body.requests, [])
   assert.deepEqual(codeOf(await service.call("bob", "POST /v1/requests/1/approve", {})), [409, "over"])
@@ -203,20 +203,20 @@ test("requests: a storm of a question that a rule answers makes one grant; a dro
 test("requests: a rule that was tightened since binds what is pending", async (t) => {
   const service = await startService(t)
   await service.ask({ duration_ms: 2 * hour })
-  const { access, admins } = service.config.policy
+  const { access, admins, auditors } = service.config.policy
   const changed = (change: object) => ({
-    policy: { admins, access: access.map((rule) => ({ ...rule, ...(rule.approve === "auto" ? {} : change) })) },
+    policy: { admins, auditors, access: access.map((rule) => ({ ...rule, ...(rule.approve === "auto" ? {} : change) })) },
   })
   const approve = () => service.call("bob", "POST /v1/requests/1/approve", {})
   await service.restart(changed({ max_ms: hour }))
   assert.deepEqual(codeOf(await approve()), [409, "over"])
   await service.restart(changed({ as: ["deploy"] }))
   assert.deepEqual(codeOf(await approve()), [409, "over"])
-  await service.restart(changed({ approve: { by: ["erin@example.com"], count: 1 } }))
+  await service.restart(changed({ approve: by(["erin@example.com"]) }))
   assert.deepEqual(codeOf(await approve()), [403, "forbidden"])
-  await service.restart({ policy: { access: [], admins } })
+  await service.restart({ policy: { access: [], admins, auditors } })
   assert.deepEqual(codeOf(await approve()), [409, "over"])
-  await service.restart(changed({ approve: { by: ["oncall"], count: 2 } }))
+  await service.restart(changed({ approve: by(["oncall"], 2) }))
   assert.equal((await approve()).body.status, "pending")
   assert.equal((await service.call("erin", "POST /v1/requests/1/approve", {})).body.status, "approved")
 })

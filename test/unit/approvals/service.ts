@@ -8,7 +8,7 @@ import type { TestContext } from "node:test"
 import { type Approvals, startApprovals } from "../../../src/approvals/approvals.ts"
 import type { AskableTarget, GrantView, RequestView, SessionView } from "../../../src/api/schema.ts"
 import { generateOpensshKey } from "../../../src/config/openssh_key.ts"
-import type { AccessRule, Config } from "../../../src/config/config.ts"
+import type { AccessRule, Config, PeopleApprove } from "../../../src/config/config.ts"
 import type { Keys } from "../../../src/core/keys.ts"
 import { Secret } from "../../../src/core/secret.ts"
 import type { Target } from "../../../src/core/target.ts"
@@ -34,12 +34,14 @@ const targets: readonly Target[] = [
   { ...ssh, name: "nobody-may", labels: { env: "secret" } },
   { protocol: "http", name: "grafana", labels: { env: "dev" }, url: new URL("http://127.0.0.1:1"), ca: undefined, address },
 ]
-const people = { by: ["oncall"], count: 1 }
-const rule = { as: undefined, max_ms: 4 * hour, reason_required: false, actions: null, first_use_ms_max: 24 * hour }
+/** So many of these must approve. */
+export const by = (names: readonly string[], count = 1): PeopleApprove => ({ plan: { order: "sequence", steps: [{ by: names, count }] } })
+const people = by(["oncall"])
+const rule = { as: undefined, pending_ms: 24 * hour, max_ms: 4 * hour, reason_required: false, actions: null, first_use_ms_max: 24 * hour }
 const access: readonly AccessRule[] = [
   { ...rule, who: ["carol@example.com"], targets: { names: ["grafana"] }, approve: "auto", max_ms: hour },
   { ...rule, who: ["engineers", "oncall"], targets: { labels: { env: "prod" } }, approve: people, reason_required: true },
-  { ...rule, who: ["engineers", "oncall"], targets: { names: ["two-keys"] }, approve: { by: ["oncall", "dana@example.com"], count: 2 } },
+  { ...rule, who: ["engineers", "oncall"], targets: { names: ["two-keys"] }, approve: by(["oncall", "dana@example.com"], 2) },
   { ...rule, who: ["engineers"], targets: { names: ["deploy-only"] }, approve: people, as: ["deploy"] },
   { ...rule, who: ["engineers"], targets: { names: ["grafana"] }, approve: "auto", max_ms: 400 * 24 * hour },
 ]
@@ -74,6 +76,7 @@ export function testConfig(folder: string, change: Partial<Config> = {}): Config
         user("erin", "oncall"),
         user("dana", "admins"),
         user("frank"),
+        user("gina", "auditors"),
       ],
       ssh_cas: [],
       workloads: [],
@@ -81,7 +84,7 @@ export function testConfig(folder: string, change: Partial<Config> = {}): Config
       certificate_from: [],
     },
     targets,
-    policy: { access, admins: ["admins"] },
+    policy: { access, admins: ["admins"], auditors: ["auditors"] },
     recordings: { dir: join(folder, "recordings"), on_failure: "cut", stream_bytes_max: 1 },
     notify: [],
     ...change,

@@ -4,7 +4,7 @@ import type { WorkloadLogin } from "../../../src/api/schema.ts"
 import type { AccessRule, Workload } from "../../../src/config/config.ts"
 import { limits } from "../../../src/core/limits.ts"
 import { startWorkloadIssuer } from "../../support/workload_issuer.ts"
-import { hour, startService, type Reply } from "./service.ts"
+import { by, hour, startService, type Reply } from "./service.ts"
 
 const name = "ci:acme/shop"
 
@@ -29,7 +29,7 @@ async function scene(t: TestContext) {
   const rule = { ...usual, targets: { names: ["prod-host"] } }
   const access: AccessRule[] = [
     { ...rule, who: ["ci"], max_ms: 10 * 60_000, approve: "auto", reason_required: true },
-    { ...rule, who: ["engineers"], approve: { by: ["robots", "oncall"], count: 1 } },
+    { ...rule, who: ["engineers"], approve: by(["robots", "oncall"]) },
   ]
   await service.restart({
     identity: { ...service.config.identity, workloads: [workload] },

@@ -324,7 +324,7 @@ test("verbs: extend asks for a later end of the same grant, and the one who appr
   assert.ok(extension, asked.out)
   assert.match((await ran(bob, ["requests"])).out, new RegExp(`\\n${extension} .* 30m more, until \\d.* UTC .*still at it`))
   const approved = await ran(bob, ["approve", extension])
-  assert.match(approved.out, new RegExp(`for {5}30m more\\n {2}end {5}until .*\\n {2}grant {3}${grant}`))
+  assert.match(approved.out, new RegExp(`for {5}30m more\\n {2}rule .*\\n {2}end {5}until .*\\n {2}grant {3}${grant}`))
   await ran(alice, ["drop", grant])
   const late = await ran(alice, ["extend", grant, "--for", "30m"])
   assert.equal(late.status, 1)

@@ -1,0 +1,24 @@
+// Regular expressions that a config holds, matched in time that grows with the text alone: what somebody writes as a reason must
+// not be able to stop the service, whatever the pattern is. RE2's syntax: as usual, without look-around and back-references.
+import { RE2JS } from "re2js"
+
+export interface Pattern {
+  /** As it was written. */
+  readonly source: string
+  /** Whether it is found somewhere in `text`. */
+  isIn(text: string): boolean
+}
+
+const pattern_chars_max = 200
+
+/** Throws with words for the operator. */
+export function parsePattern(source: string): Pattern {
+  if (source.length > pattern_chars_max) throw new Error(`a pattern has at most ${pattern_chars_max} characters`)
+  let compiled: RE2JS
+  try {
+    compiled = RE2JS.compile(source)
+  } catch (failure) {
+    throw new Error(`not a pattern: ${(failure as Error).message}`, { cause: failure })
+  }
+  return { source, isIn: (text) => compiled.matcher(text).find() }
+}

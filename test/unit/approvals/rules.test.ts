@@ -1,0 +1,207 @@
+// What rules can ask for beyond one approval, through the API: steps, escalation, hours, tickets, conditions, fresh logins,
+// break-glass with its review, and auditors who see all of it.
+import assert from "node:assert/strict"
+import test from "node:test"
+import type { AccessRule, Config } from "../../../src/config/config.ts"
+import { limits } from "../../../src/core/limits.ts"
+import { parsePattern } from "../../../src/core/pattern.ts"
+import { parseDays, parseHours, type Window } from "../../../src/core/schedule.ts"
+import { eventually } from "../../support/wait.ts"
+import { by, hour, type Reply, type Service, startService, testConfig } from "./service.ts"
+
+const minute = 60_000
+/** Rules about prod-host, in place of the usual ones. */
+function ruled(...rules: readonly Partial<AccessRule>[]): Pick<Config, "policy"> {
+  const { policy } = testConfig("/nowhere")
+  const usual = policy.access.find((rule) => rule.reason_required)
+  assert(usual)
+  return { policy: { ...policy, access: rules.map((rule) => ({ ...usual, reason_required: false, ...rule })) } }
+}
+const codeOf = ({ status, body }: Reply): unknown[] => [status, body.code]
+const approve = (service: Service, who: string, id: string | number = 1): Promise<Reply> =>
+  service.call(who, `POST /v1/requests/${id}/approve`, {})
+/** Time goes on until the log holds an event of this kind. */
+const happens = (service: Service, kind: string): Promise<unknown> =>
+  eventually(`${kind} to happen`, async () => {
+    service.clock.advance(limits.sweep_ms)
+    return (await kinds(service)).includes(kind)
+  })
+const kinds = async (service: Service): Promise<string[]> => {
+  const { body } = await service.call("gina", "GET /v1/audit")
+  return (body as unknown as { events: { kind: string }[] }).events.map(({ kind }) => kind).toReversed()
+}
+
+test("rules: steps one after the other, distinct people, and words for who is too early", async (t) => {
+  const plan = {
+    order: "sequence",
+    steps: [
+      { by: ["oncall"], count: 1 },
+      { by: ["admins", "bob@example.com"], count: 1 },
+    ],
+  } as const
+  const service = await startService(t, ruled({ approve: { plan } }))
+  const { body } = await service.ask()
+  assert.equal(body.approvals_needed, 2)
+  assert.equal((await service.call("dana", "GET /v1/requests/1")).body.may_decide, false)
+  assert.deepEqual(codeOf(await approve(service, "dana")), [409, "not_your_turn"])
+  assert.equal((await approve(service, "bob")).body.status, "pending")
+  // Bob stands in both steps, and is one person.
+  assert.equal((await approve(service, "bob")).body.status, "pending")
+  assert.deepEqual(codeOf(await approve(service, "erin")), [409, "not_your_turn"])
+  const steps = (await service.call("alice", "GET /v1/requests/1")).body as unknown as { steps: { approved_by: string[] }[] }
+  assert.deepEqual(
+    steps.steps.map(({ approved_by }) => approved_by),
+    [["bob@example.com"], []],
+  )
+  assert.equal((await approve(service, "dana")).body.status, "approved")
+})
+
+test("rules: steps at once take people in any order, and two of the same millisecond make one grant", async (t) => {
+  const plan = {
+    order: "any",
+    steps: [
+      { by: ["oncall"], count: 1 },
+      { by: ["admins"], count: 1 },
+    ],
+  } as const
+  const service = await startService(t, ruled({ approve: { plan } }))
+  await service.ask()
+  const replies = await Promise.all([approve(service, "dana"), approve(service, "erin"), approve(service, "erin")])
+  assert.equal(replies.filter(({ body }) => body.status === "approved").length >= 1, true)
+  assert.equal((await kinds(service)).filter((kind) => kind === "grant.made").length, 1)
+})
+
+test("rules: a request that nobody decides goes to others as well, told once, and lapses in its rule's own time", async (t) => {
+  const escalate = { after_ms: 15 * minute, to: ["admins"] }
+  const service = await startService(t, ruled({ approve: { ...by(["oncall"]), escalate }, pending_ms: hour }))
+  await service.ask()
+  assert.equal((await approve(service, "dana")).body.code, "forbidden")
+  service.clock.advance(15 * minute)
+  await happens(service, "request.escalated")
+  service.clock.advance(limits.sweep_ms)
+  assert.equal((await service.call("dana", "GET /v1/requests/1")).body.may_decide, true)
+  assert.equal((await approve(service, "dana")).body.status, "approved")
+
+  await service.ask({ as: ["root"] })
+  service.clock.advance(hour)
+  await happens(service, "request.lapsed")
+  assert.deepEqual(codeOf(await approve(service, "bob", 2)), [409, "over"])
+  service.clock.advance(2 * limits.sweep_ms)
+  const told = (await kinds(service)).filter((kind) => /lapsed|escalated/.test(kind))
+  assert.deepEqual(told.filter((kind) => kind === "request.lapsed").length, 1)
+})
+
+test("rules: outside its hours a rule is not there: the next decides, also when the request already waits", async (t) => {
+  const days = new Set(parseDays("mon-fri"))
+  const hours = parseHours("09:00-17:00")
+  assert(hours)
+  const office: Window = { days, ...hours, zone: "UTC" }
+  const rules = ruled({ approve: "auto", schedule: [office] }, { approve: by(["oncall"]) })
+  const service = await startService(t, rules)
+  const monday = Date.parse("2026-01-05T10:00:00Z")
+  service.clock.advance(monday - service.clock.now())
+  assert.equal((await service.ask()).body.status, "approved")
+  service.clock.advance(8 * hour)
+  const evening = await service.ask({ as: ["root"] })
+  assert.deepEqual([evening.body.status, evening.body.rule], ["pending", "policy.access[1]"])
+  await service.restart(ruled({ approve: by(["oncall"]), schedule: [office] }))
+  assert.deepEqual(codeOf(await approve(service, "bob", evening.body.id)), [409, "over"])
+  assert.deepEqual(codeOf(await service.ask({ as: ["deploy"] })), [403, "not_askable"])
+})
+
+test("rules: a rule that is only about short requests, or some reasons, leaves the others to the next", async (t) => {
+  const when = { for_ms: 30 * minute, reason: parsePattern("^INC-[0-9]+") }
+  const service = await startService(t, ruled({ approve: "auto", when }, { approve: by(["oncall"]) }))
+  const ruleOf = async (body: object) => (await service.ask(body)).body.rule
+  assert.equal(await ruleOf({ duration_ms: 30 * minute, as: ["root"] }), "policy.access[0]")
+  assert.equal(await ruleOf({ duration_ms: 31 * minute, as: ["deploy"] }), "policy.access[1]")
+  assert.equal(await ruleOf({ duration_ms: 30 * minute, reason: "see INC-7" }), "policy.access[1]")
+})
+
+test("rules: a ticket must be in the reason, and a pattern that would stop others does not stop us", async (t) => {
+  const service = await startService(t, ruled({ approve: by(["oncall"]), ticket: parsePattern("INC-[0-9]+") }))
+  const refused = await service.ask({ reason: "please" })
+  assert.deepEqual(codeOf(refused), [400, "invalid"])
+  assert.match(refused.body.message, /a ticket in it: INC-\[0-9\]\+/)
+  assert.equal((await service.ask({ reason: "for INC-12" })).status, 200)
+  await service.restart(ruled({ approve: by(["oncall"]), ticket: parsePattern("^(a+)+$") }))
+  assert.equal((await service.ask({ reason: `${"a".repeat(limits.reason_chars_max - 1)}!`, as: ["root"] })).status, 400)
+})
+
+test("rules: a fresh login that is wanted and not there is asked for in words", async (t) => {
+  const service = await startService(t, ruled({ approve: by(["oncall"]), login: { max_age_ms: 10 * minute } }))
+  const refused = await service.ask()
+  assert.deepEqual(codeOf(refused), [403, "login_needed"])
+  assert.match(refused.body.message, /a company login of the last 10m: run `sluice login`/)
+  await service.restart(ruled({ approve: { ...by(["oncall"]), login: { acr: ["mfa"] } } }))
+  await service.ask()
+  assert.deepEqual(codeOf(await approve(service, "bob")), [403, "login_needed"])
+  // To say no needs nothing.
+  assert.equal((await service.call("bob", "POST /v1/requests/1/deny", {})).body.status, "denied")
+})
+
+test("rules: a break-glass gives at once to who says so, is loud, and is reviewed by somebody else", async (t) => {
+  const loud = { approve: { review: ["oncall"], within_ms: 24 * hour }, reason_required: true } as const
+  const service = await startService(t, ruled(loud, { approve: by(["oncall"]) }))
+  assert.equal((await service.ask()).body.status, "pending")
+  assert.deepEqual(codeOf(await service.ask({ break_glass: true, reason: "" })), [400, "invalid"])
+  const used = await service.ask({ break_glass: true })
+  assert.equal(used.body.status, "approved")
+  assert.notEqual(used.body.id, 1)
+  assert.equal((await service.ask({ break_glass: true })).body.id, used.body.id, "a client that tries again")
+  assert(service.log.some((line) => line.includes('"level":40') && line.includes("break_glass.used")))
+
+  const review = (who: string, reason = "looked") => service.call(who, `POST /v1/requests/${used.body.id}/review`, { reason })
+  assert.deepEqual(codeOf(await review("alice")), [403, "forbidden"])
+  assert.deepEqual(codeOf(await review("gina")), [403, "forbidden"])
+  assert.deepEqual(codeOf(await review("frank")), [404, "not_found"])
+  assert.deepEqual(codeOf(await review("bob", "")), [400, "invalid"])
+  const list = async () => (await service.call("bob", "GET /v1/requests?status=unreviewed")).body.requests.map(({ id }) => id)
+  assert.deepEqual(await list(), [used.body.id])
+  service.clock.advance(24 * hour)
+  await happens(service, "break_glass.overdue")
+  assert.equal((await review("bob")).status, 200)
+  assert.deepEqual(codeOf(await review("erin")), [409, "decided"])
+  assert.deepEqual(await list(), [])
+  assert.deepEqual(
+    (await kinds(service)).filter((kind) => kind.startsWith("break_glass")),
+    ["break_glass.used", "break_glass.overdue", "break_glass.reviewed"],
+  )
+})
+
+test("rules: nobody breaks the glass where no rule has one, and no rule of that kind is used unasked", async (t) => {
+  const service = await startService(t, ruled({ approve: by(["oncall"]) }))
+  assert.deepEqual(codeOf(await service.ask({ break_glass: true })), [403, "not_askable"])
+  await service.restart(ruled({ approve: { review: ["oncall"], within_ms: hour }, reason_required: true }))
+  assert.deepEqual(codeOf(await service.ask()), [403, "not_askable"])
+})
+
+test("rules: an auditor sees everything and changes nothing; the audit log comes in pages", async (t) => {
+  const service = await startService(t)
+  await service.ask()
+  await approve(service, "bob")
+  assert.equal((await service.call("gina", "GET /v1/requests")).body.requests.length, 1)
+  assert.equal((await service.call("gina", "GET /v1/requests/1")).body.may_decide, false)
+  const page = async (query: string) =>
+    ((await service.call("gina", `GET /v1/audit?${query}`)).body as unknown as { events: { sequence: number; kind: string; by: string }[] })
+      .events
+  assert.deepEqual(
+    (await page("limit=2")).map(({ sequence }) => sequence),
+    [4, 3],
+  )
+  assert.deepEqual(
+    (await page("limit=2&before=3")).map(({ sequence }) => sequence),
+    [2, 1],
+  )
+  assert.deepEqual(
+    (await page("kind=grant.*")).map(({ kind }) => kind),
+    ["grant.made"],
+  )
+  assert.deepEqual(
+    (await page("by=alice@example.com")).map(({ kind }) => kind),
+    ["request.asked"],
+  )
+  assert.deepEqual(await page(`since=${service.clock.now() + 1}`), [])
+  for (const query of ["kind=DROP", "limit=-1", "before=x", "kind=grant.made.x"])
+    assert.equal((await service.call("gina", `GET /v1/audit?${query}`)).status, 400, query)
+})
