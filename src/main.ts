@@ -6,6 +6,7 @@ import { addConnectVerbs } from "./cli/connect_verbs.ts"
 import type { Io } from "./cli/context.ts"
 import { addLocalToken, localContext, type Places } from "./cli/local.ts"
 import { addLogin } from "./cli/login.ts"
+import { addPolicy } from "./cli/policy.ts"
 import { addReplay } from "./cli/replay.ts"
 import { runVerbs } from "./cli/run.ts"
 import { addStart } from "./cli/start_verb.ts"
@@ -49,6 +50,7 @@ const status = await runVerbs(
       addStart(protocols),
       addWorker(protocols),
       addCheck,
+      addPolicy,
       ...sharedVerbs,
       addLocalToken(local),
       addLogin(local, [bringCertificates]),

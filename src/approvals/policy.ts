@@ -29,6 +29,7 @@ export interface Ruling {
   readonly rule: AccessRule
   /** As people and records name it: "policy.access[0]". */
   readonly name: string
+  readonly index: number
 }
 
 export function personOf(user: Pick<User, "name" | "groups"> & Pick<Person, "workload">, policy: Policy): Person {
@@ -72,7 +73,37 @@ export function rulingFor(
 ): Ruling | undefined {
   const index = policy.access.findIndex((rule) => isOneOf(person, rule.who) && matches(rule.targets, target) && holds(rule, circumstances))
   const rule = policy.access[index]
-  return rule && { rule, name: `policy.access[${index}]` }
+  return rule && { rule, name: `policy.access[${index}]`, index }
+}
+
+export interface Question {
+  readonly policy: Policy
+  /** Undefined: there is none of that name. */
+  readonly target: Target | undefined
+  readonly person: Pick<Person, "name" | "groups">
+  readonly proof: Proof | null
+  readonly now: Millis
+  readonly asked: Asked & {
+    readonly actions?: readonly string[] | undefined
+    readonly first_use_within_ms?: number | undefined
+    readonly break_glass?: boolean | undefined
+  }
+}
+
+/** The rule that answers for what is asked, and what a grant for it would cover. Throws as the checks below do. */
+export function ruleOn({ policy, target, person, proof, now, asked }: Question): {
+  readonly target: Target
+  readonly ruling: Ruling
+  readonly as: readonly string[] | null
+  readonly actions: ActionScope | null
+} {
+  const ruling = target && rulingFor(policy, person, { target, now, asked, break_glass: asked.break_glass ?? false })
+  if (!target || !ruling) throw new GatewayError("not_askable")
+  checkLogin(ruling.rule.login, proof, now)
+  const as = checkAsked(ruling, target, asked)
+  const actions = checkActions(ruling, target, asked.actions ?? null)
+  checkFirstUse(ruling, asked.first_use_within_ms ?? null)
+  return { target, ruling, as, actions }
 }
 
 function holds({ approve, schedule, when }: AccessRule, { now, asked, break_glass = false }: Circumstances): boolean {

@@ -16,8 +16,8 @@ import { type Asked, checkBounds, checkStart, file, newRecord } from "./filing.t
 import { type Actor, byPerson, byRule, type Caller, note } from "./journal.ts"
 import {
   checkActions,
+  ruleOn,
   checkAsked,
-  checkFirstUse,
   mayDecide,
   maySee,
   type Person,
@@ -64,15 +64,10 @@ export class Requests {
     return this.#store.change(async (change) => {
       const now = this.#clock.now()
       const { person } = caller
-      const target = this.#config.targets.find(({ name }) => name === asked.target)
-      const circumstances = { now, asked, break_glass: asked.break_glass ?? false }
-      const ruling = target && rulingFor(this.#config.policy, person, { target, ...circumstances })
-      if (!target || !ruling) throw new GatewayError("not_askable")
-      checkLogin(ruling.rule.login, caller.proof, now)
-      const as = checkAsked(ruling, target, asked)
+      const known = this.#config.targets.find(({ name }) => name === asked.target)
+      const question = { policy: this.#config.policy, target: known, person, proof: caller.proof, now, asked }
+      const { ruling, as, actions } = ruleOn(question)
       checkStart(asked, now)
-      const actions = checkActions(ruling, target, asked.actions ?? null)
-      checkFirstUse(ruling, asked.first_use_within_ms ?? null)
       return this.#file(change, { caller, ruling, record: newRecord({ person, asked, as, actions, ruling, now }) })
     })
   }

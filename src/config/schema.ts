@@ -5,6 +5,8 @@ import { limits } from "../core/limits.ts"
 import { channel } from "./notification_schema.ts"
 
 const text = z.string().min(1)
+/** Codes of `core/errors.ts` with which a rule refuses. */
+const policy_refusals = ["not_askable", "too_long", "invalid", "login_needed"] as const
 const several = z.union([text, z.array(text).min(1)])
 const reference = text.describe("env:NAME, file:path or exec:command; a secret cannot be written here itself")
 const address = text.describe("host:port")
@@ -178,6 +180,31 @@ const accessRule = z.strictObject({
   first_use: text.default("24h").describe("The longest that a grant may wait for its first use, or deny: it begins when it is approved"),
 })
 
+const policyCase = z.strictObject({
+  name: text.describe("What should be so, in words"),
+  who: text.describe("Who asks: a user of the config, or with groups anybody"),
+  groups: z.array(text).optional().describe("Whose groups these are; those of the config unless told"),
+  target: text,
+  as: several.optional(),
+  for: text.describe("How long: 1h"),
+  reason: z.string().default(""),
+  actions: several.optional(),
+  at: text.optional().describe('When: 2026-01-15T14:00Z or "2026-01-15T14:00 Europe/Berlin"; now unless told'),
+  break_glass: z.boolean().default(false),
+  login: z
+    .strictObject({ age: text.default("0s"), acr: text.optional() })
+    .optional()
+    .describe("The company login behind it; none unless told"),
+  expect: z.strictObject({
+    refused: z.enum(policy_refusals).optional().describe("Why it cannot be asked for, by the error's code"),
+    rule: z.int().min(0).optional().describe("Which rule of policy.access, from 0"),
+    approve: z.enum(["auto", "people", "break_glass"]).optional(),
+    by: z.array(text).optional().describe("Everybody whom the steps name, in any order"),
+    count: z.int().min(0).optional().describe("How many people must approve"),
+    as: z.array(text).optional().describe("The accounts a grant covers"),
+  }),
+})
+
 const recordings = z.strictObject({
   store: text.optional().describe("dir:path; recordings in the state folder unless told"),
   on_failure: z.enum(["cut", "allow"]).default("cut").describe("What happens to a session that can no longer be recorded"),
@@ -246,6 +273,8 @@ export const part = {
   target,
   policy: z.strictObject({ access: list.default([]), admins, auditors }).prefault({}),
   rule: accessRule,
+  policyCases: z.strictObject({ tests: list.min(1) }),
+  policyCase,
   recordings: configFile.shape.recordings,
 }
 
@@ -253,6 +282,7 @@ export type GatewayFile = z.output<typeof gateway>
 export type ApprovalsFile = z.output<typeof approvals>
 export type TargetFile = z.output<typeof target>
 export type WorkloadFile = z.output<typeof workload>
+export type PolicyCaseFile = z.output<typeof policyCase>
 export type RuleFile = z.output<typeof accessRule>
 
 // What the design has and this version does not.

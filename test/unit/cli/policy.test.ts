@@ -1,0 +1,76 @@
+// `sluice policy test`, as an operator runs it.
+import assert from "node:assert/strict"
+import { readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { test } from "node:test"
+import { run } from "../../support/run.ts"
+import { scratch } from "../../support/scratch.ts"
+
+const main = join(import.meta.dirname, "../../../src/main.ts")
+const config = join(import.meta.dirname, "../../../config/sluice.yaml")
+const tried = (...more: string[]) => run(process.execPath, [main, "policy", "test", "--config", config, ...more])
+
+/** The example's own cases with one word changed. */
+function changed(from: string, to: string): string {
+  const text = readFileSync(join(import.meta.dirname, "../../../config/policy_tests.yaml"), "utf8")
+  assert(text.includes(from), from)
+  const file = join(scratch("policy"), "tests.yaml")
+  writeFileSync(file, text.replace(from, to))
+  return file
+}
+
+test("policy test: the examples that come with the example hold", async () => {
+  const { stdout, status } = await tried()
+  assert.match(stdout, /^ok {5}who is on call gets in at once[\s\S]*\n5 of 5 hold\.\n$/)
+  assert.equal(status, 0)
+})
+
+test("policy test: one that does not hold says what happens instead, where it stands, and ends with 1", async () => {
+  for (const [from, to, words] of [
+    ["refused: too_long", "rule: 0", /tests\.yaml:\d+: it should be possible to ask, and it is refused \(too_long\): .* at most 1h/],
+    ["refused: invalid", "refused: not_askable", /should be refused \(not_askable\), and it is refused \(invalid\): .* asks for a reason/],
+    [
+      "expect: { rule: 0, approve: auto }",
+      "expect: { refused: too_long }",
+      /should be refused \(too_long\), and it can be asked for, under policy\.access\[0\]/,
+    ],
+    ["count: 1", "count: 2", /count should be 2, and is 1/],
+    ["by: [oncall], count", "by: [engineers], count", /by should be \["engineers"\], and is \["oncall"\]/],
+    ["break_glass: true", "break_glass: false", /approve should be "break_glass", and is "people"/],
+  ] as const) {
+    const { stdout, status } = await tried("--tests", changed(from, to))
+    assert.match(stdout, words)
+    assert.match(stdout, /\n1 of 5 do not hold\.\n$/)
+    assert.equal(status, 1, from)
+  }
+})
+
+test("policy test: a file that cannot be read or understood is misuse, told with its place", async () => {
+  for (const [from, to, words] of [
+    [
+      "who: bob@example.com",
+      "who: bobb@example.com",
+      /tests\.yaml:4:10: "bobb@example\.com" is not a user of the config .* did you mean "bob@example\.com"/,
+    ],
+    ["target: prod-host", "target: prodhost", /tests\.yaml:5:13: "prodhost" is not a target; did you mean "prod-host"/],
+    ["for: 1d", "for: 3650d", /tests\.yaml:\d+:\d+: from 1s to 366d/],
+    ["at: 2026-01-15T03:00 Europe/Berlin", "at: 2026-03-29T02:30 Europe/Berlin", /clocks are set forward over it/],
+    ["refused: too_long", "refuse: too_long", /unknown key "refuse"; did you mean "refused"/],
+  ] as const) {
+    const { stderr, status } = await tried("--tests", changed(from, to))
+    assert.match(stderr, words)
+    assert.equal(status, 2, from)
+  }
+  assert.match((await tried("--tests", "/nowhere.yaml")).stderr, /nowhere\.yaml:1:1: .*no such file/)
+})
+
+test("policy test: --json says it for machines", async () => {
+  const { stdout, status } = await tried("--json", "--tests", changed("count: 1", "count: 2"))
+  const answer = JSON.parse(stdout) as { ok: boolean; tests: { name: string; wrong: string[] }[] }
+  assert.equal(answer.ok, false)
+  assert.deepEqual(
+    answer.tests.filter(({ wrong }) => wrong.length > 0).map(({ wrong }) => wrong),
+    [["count should be 2, and is 1"]],
+  )
+  assert.equal(status, 1)
+})
