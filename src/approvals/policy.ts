@@ -59,6 +59,8 @@ export function isOneOf(person: Pick<Person, "name" | "groups">, names: readonly
 /** What a rule may depend on besides who asks and for what. */
 export interface Circumstances {
   readonly now: Millis
+  /** The later start that is asked for, if one is. */
+  readonly starts_at?: Millis | null | undefined
   /** What is asked for; undefined where nobody asks yet: then a rule that wants to know it does not match. */
   readonly asked: { readonly duration_ms: number; readonly reason: string } | undefined
   /** Asked for at once, by that name. */
@@ -84,6 +86,7 @@ export interface Question {
   readonly proof: Proof | null
   readonly now: Millis
   readonly asked: Asked & {
+    readonly starts_at?: Millis | undefined
     readonly actions?: readonly string[] | undefined
     readonly first_use_within_ms?: number | undefined
     readonly break_glass?: boolean | undefined
@@ -97,7 +100,8 @@ export function ruleOn({ policy, target, person, proof, now, asked }: Question):
   readonly as: readonly string[] | null
   readonly actions: ActionScope | null
 } {
-  const ruling = target && rulingFor(policy, person, { target, now, asked, break_glass: asked.break_glass ?? false })
+  const ruling =
+    target && rulingFor(policy, person, { target, now, starts_at: asked.starts_at, asked, break_glass: asked.break_glass ?? false })
   if (!target || !ruling) throw new GatewayError("not_askable")
   checkLogin(ruling.rule.login, proof, now)
   const as = checkAsked(ruling, target, asked)
@@ -106,9 +110,10 @@ export function ruleOn({ policy, target, person, proof, now, asked }: Question):
   return { target, ruling, as, actions }
 }
 
-function holds({ approve, schedule, when }: AccessRule, { now, asked, break_glass = false }: Circumstances): boolean {
+function holds({ approve, schedule, when }: AccessRule, { now, starts_at, asked, break_glass = false }: Circumstances): boolean {
   if (isBreakGlass(approve) !== break_glass) return false
-  if (schedule && !inForce(schedule, now)) return false
+  // The hours of the access, not of the question: else a night could be had by asking for it at noon.
+  if (schedule && !inForce(schedule, Math.max(now, starts_at ?? now))) return false
   if (!when) return true
   return asked !== undefined && asked.duration_ms <= (when.for_ms ?? Infinity) && (when.reason?.isIn(asked.reason) ?? true)
 }

@@ -103,7 +103,7 @@ export interface StillRuled {
  */
 export function stillRuledBy({ policy, targets, asker, now }: RulesNow, request: RequestRecord, decider: Person): StillRuled {
   const target = targets.find(({ name }) => name === request.target)
-  const ruling = asker && target && rulingFor(policy, asker, { target, now, asked: request })
+  const ruling = asker && target && rulingFor(policy, asker, { target, now, starts_at: request.starts_at, asked: request })
   if (!target || !ruling) throw new GatewayError("over")
   const { as, actions } = coveredBy(ruling, target, request)
   // It was asked for all, and the rule now gives only some: what was asked for can no longer be given.

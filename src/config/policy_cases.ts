@@ -20,7 +20,9 @@ export interface PolicyCase {
   readonly duration_ms: number
   readonly reason: string
   readonly actions: readonly string[] | undefined
+  /** When it is asked, and the later start that is asked for. */
   readonly at: Millis
+  readonly starts_at: Millis | undefined
   readonly break_glass: boolean
   readonly proof: { readonly at: Millis; readonly acr: string | null } | null
   readonly expect: PolicyCaseFile["expect"]
@@ -85,6 +87,7 @@ function readCase(reading: Reading, { config, now, instant, at, file, line }: Pl
     reason,
     actions: file.actions === undefined ? undefined : [file.actions].flat(),
     at: when,
+    starts_at: file.start === undefined ? undefined : readInstant(reading, [...at, "start"], { text: file.start, instant }),
     break_glass,
     proof: login ? { at: when - readDuration(reading, [...at, "login", "age"], login.age), acr: login.acr ?? null } : null,
     expect,

@@ -41,7 +41,7 @@ function readRule(context: Context, path: Path): AccessRule | undefined {
     reason_required: file.reason === "required",
     ...readConditions(context, path, file),
     actions: readActions(context, { path, file, targets: matched(targets, context) }),
-    first_use_ms_max: readFirstUse(reading, [...path, "first_use"], file.first_use),
+    first_use_ms_max: readFirstUse(reading, [...path, "first_use"], file),
   }
 }
 
@@ -125,7 +125,9 @@ function readScope(
   }
 }
 
-function readFirstUse(reading: Reading, path: Path, written: string): number {
+/** With a schedule none waits unless told so: it would begin at an hour that the rule is not there for. */
+function readFirstUse(reading: Reading, path: Path, { first_use, schedule }: RuleFile): number {
+  const written = first_use ?? (schedule === undefined ? "24h" : "deny")
   if (written === "deny") return 0
   const wait_ms = parseDuration(written)
   if (wait_ms === undefined) reading.problem(path, "expected deny, or a duration, such as 8h")

@@ -177,7 +177,9 @@ const accessRule = z.strictObject({
   login: fresh_login.optional(),
   actions: several.optional().describe("The only actions a grant covers, as `sluice request --help` describes them; all unless told"),
   methods: several.optional().describe("HTTP targets: the only methods a grant covers, such as [GET, HEAD]; all unless told"),
-  first_use: text.default("24h").describe("The longest that a grant may wait for its first use, or deny: it begins when it is approved"),
+  first_use: text
+    .optional()
+    .describe("The longest that a grant may wait for its first use, or deny: it begins when it is approved; 24h, or deny with a schedule"),
 })
 
 const policyCase = z.strictObject({
@@ -190,6 +192,7 @@ const policyCase = z.strictObject({
   reason: z.string().default(""),
   actions: several.optional(),
   at: text.optional().describe('When: 2026-01-15T14:00Z or "2026-01-15T14:00 Europe/Berlin"; now unless told'),
+  start: text.optional().describe("The later start that is asked for, as `at` is written"),
   break_glass: z.boolean().default(false),
   login: z
     .strictObject({ age: text.default("0s"), acr: text.optional() })

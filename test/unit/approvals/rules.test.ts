@@ -109,6 +109,35 @@ test("rules: outside its hours a rule is not there: the next decides, also when 
   assert.deepEqual(codeOf(await service.ask({ as: ["deploy"] })), [403, "not_askable"])
 })
 
+test("rules: the hours are those of the access: a later start outside them is for the next rule, however early it is asked", async (t) => {
+  const hours = parseHours("09:00-17:00")
+  assert(hours)
+  const office: Window = { days: new Set(parseDays("mon-fri")), ...hours, zone: "UTC" }
+  const service = await startService(t, ruled({ approve: "auto", schedule: [office] }, { approve: by(["oncall"]) }))
+  const at = (text: string): { starts_at: number } => ({ starts_at: Date.parse(text) })
+  // It is Thursday noon.
+  const night = await service.ask({ as: ["root"], ...at("2026-01-16T02:00Z") })
+  assert.deepEqual([night.body.status, night.body.rule], ["pending", "policy.access[1]"])
+  const morning = await service.ask({ as: ["deploy"], ...at("2026-01-16T09:00Z") })
+  assert.deepEqual([morning.body.status, morning.body.rule], ["approved", "policy.access[0]"])
+  service.clock.advance(8 * hour)
+  const tomorrow = await service.ask(at("2026-01-16T10:00Z"))
+  assert.deepEqual([tomorrow.body.status, tomorrow.body.rule], ["approved", "policy.access[0]"])
+})
+
+test("rules: when it is approved after the start it asked for, the hour of the approval counts", async (t) => {
+  const hours = parseHours("09:00-17:00")
+  assert(hours)
+  const office: Window = { days: new Set(parseDays("mon-fri")), ...hours, zone: "UTC" }
+  const service = await startService(t, ruled({ approve: by(["oncall"]), schedule: [office] }))
+  const early = await service.ask({ as: ["root"], starts_at: Date.parse("2026-01-15T16:00Z") })
+  const late = await service.ask({ as: ["deploy"], starts_at: Date.parse("2026-01-15T16:30Z") })
+  service.clock.advance(4.5 * hour)
+  assert.equal((await approve(service, "bob", early.body.id)).body.status, "approved")
+  service.clock.advance(0.75 * hour)
+  assert.deepEqual(codeOf(await approve(service, "bob", late.body.id)), [409, "over"])
+})
+
 test("rules: a rule that is only about short requests, or some reasons, leaves the others to the next", async (t) => {
   const when = { for_ms: 30 * minute, reason: parsePattern("^INC-[0-9]+") }
   const service = await startService(t, ruled({ approve: "auto", when }, { approve: by(["oncall"]) }))

@@ -74,3 +74,24 @@ test("policy test: --json says it for machines", async () => {
   )
   assert.equal(status, 1)
 })
+
+test("policy test: an example may ask for a later start, and the hours of that start count", async () => {
+  const folder = scratch("policy")
+  const text = readFileSync(config, "utf8").replaceAll("file:example/", `file:${join(config, "../example")}/`)
+  const rule = "{ who: [oncall], targets: { env: prod }, max: 1h, approve: auto"
+  assert(text.includes(rule))
+  const scheduled = join(folder, "sluice.yaml")
+  writeFileSync(scheduled, text.replace(rule, `${rule}, schedule: { days: mon-fri, hours: "09:00-17:00", zone: Europe/Berlin }`))
+  const asked = "who: bob@example.com, target: prod-host, for: 30m, at: 2026-01-15T12:00 Europe/Berlin"
+  writeFileSync(
+    join(folder, "policy_tests.yaml"),
+    [
+      "tests:",
+      `  - { name: by day, ${asked}, expect: { rule: 0, approve: auto } }`,
+      `  - { name: by night, ${asked}, start: 2026-01-16T02:00 Europe/Berlin, expect: { refused: not_askable } }`,
+      "",
+    ].join("\n"),
+  )
+  const { stdout, stderr, status } = await run(process.execPath, [main, "policy", "test", "--config", scheduled])
+  assert.deepEqual([stdout, stderr, status], ["ok     by day\nok     by night\n2 of 2 hold.\n", "", 0])
+})

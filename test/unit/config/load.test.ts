@@ -290,3 +290,16 @@ test("config: a workload says whose token it is and what must be in it; its grou
   assert.match(await problem('"ci:acme/shop"', '"/ci shop"'), /make a name/)
   assert.match(await problem("groups: [ci]", "groups: [ci], max_age: 2d"), /from 1m to 24h/)
 })
+
+test("config: where a rule has hours no grant waits for its first use, unless the rule says so", async () => {
+  const end = "approve: { by: [oncall] } }"
+  const wait = async (more: string): Promise<number | undefined> => {
+    const loaded = await load(sound.replace(end, `approve: { by: [oncall] }${more} }`))
+    assert(loaded.ok, inspect(loaded))
+    return loaded.config.policy.access[0]?.first_use_ms_max
+  }
+  const hours = ', schedule: { days: mon-fri, hours: "09:00-17:00", zone: Europe/Berlin }'
+  assert.equal(await wait(""), 24 * 3_600_000)
+  assert.equal(await wait(hours), 0)
+  assert.equal(await wait(`${hours}, first_use: 1h`), 3_600_000)
+})
