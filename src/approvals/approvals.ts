@@ -32,7 +32,7 @@ import { PublicPlace } from "./public_place.ts"
 import { Requests } from "./requests.ts"
 import { createServer } from "./server.ts"
 import { Sessions } from "./sessions.ts"
-import { openSqliteStore } from "./store/sqlite_store.ts"
+import { openStore } from "./store/open_store.ts"
 import type { EventKind, Store } from "./store.ts"
 import { Sweeper } from "./sweeper.ts"
 import { WorkloadLogins } from "./workload_logins.ts"
@@ -58,7 +58,7 @@ export interface Approvals {
 export async function startApprovals({ config, keys, gatewayKey, clock, log }: ApprovalsOptions): Promise<Approvals> {
   const issuer = await createTokenIssuer({ privateKey: await keys.private("token_signing", "p256"), clock })
   const verifier = createTokenVerifier({ keys: createLocalJWKSet(issuer.jwks), clock })
-  const store = await openStore(config.approvals.store, clock)
+  const store = await openStore(config.approvals.store, { clock, log })
   logChanges(store, log)
   const grants = new Grants({ store, clock })
   const sessions = new Sessions({ store, clock })
@@ -139,14 +139,6 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
   const address = { host, port: typeof bound === "object" && bound ? bound.port : port }
   place.settle(address)
   return { address, close }
-}
-
-async function openStore(path: string, clock: Clock): Promise<Store> {
-  try {
-    return await openSqliteStore(path, clock)
-  } catch (failure) {
-    throw new Error(`${path}: the store cannot be opened: ${wordsOf(failure)}`, { cause: failure })
-  }
 }
 
 /** Nobody should find these only by looking. */

@@ -43,8 +43,7 @@ export interface ApprovalsConfig {
   readonly url: string
   /** Where people reach it; in the links they are shown. */
   readonly public_url: string
-  /** The path of the SQLite file. */
-  readonly store: string
+  readonly store: StoreConfig
   /** What a gateway shows the service. Left out: made once in the state folder (one machine, one folder). */
   readonly gateway_key: Secret | undefined
 }
@@ -104,6 +103,25 @@ export interface Workload {
   readonly max_age_ms: number
   /** How long the login lasts that it is given for a token. */
   readonly login_ms: number
+}
+
+export type StoreConfig = { readonly kind: "sqlite"; readonly path: string } | PostgresStoreConfig
+
+export interface PostgresStoreConfig {
+  readonly kind: "postgres"
+  /** For messages: no user and no password. */
+  readonly name: string
+  /** A host name, an address, or the folder of a Unix socket. */
+  readonly host: string
+  readonly port: number
+  readonly user: string
+  readonly password: Secret | undefined
+  readonly database: string
+  readonly tls: "disable" | "require" | "verify-full"
+  /** PEM; undefined: the system's. */
+  readonly ca: string | undefined
+  /** Settings of the session, as libpq takes them: "-c search_path=sluice". */
+  readonly options: string | undefined
 }
 
 export interface User {

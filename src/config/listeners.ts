@@ -10,6 +10,7 @@ import type { Reading } from "./reading.ts"
 import { part } from "./schema.ts"
 import type { ApprovalsFile, GatewayFile } from "./schema.ts"
 import type { Path } from "./source.ts"
+import { readStore } from "./store.ts"
 
 export function readGateway(reading: Reading): GatewayConfig | undefined {
   const file = reading.section(part.gateway, ["gateway"])
@@ -44,7 +45,7 @@ export function readApprovals(reading: Reading, { folder, state, gateway }: Appr
     listen,
     url,
     public_url: readUrl(reading, ["approvals", "public_url"], file.public_url) ?? throughGateway(gateway) ?? url,
-    store: readStore(reading, file, folder) ?? resolve(state, "sluice.db"),
+    store: readStore(reading, file.store, folder) ?? { kind: "sqlite", path: resolve(state, "sluice.db") },
     gateway_key: readGatewayKey(reading, file),
   }
 }
@@ -99,15 +100,6 @@ function readUrl(reading: Reading, path: Path, text: string | undefined): string
     reading.problem(path, (failure as Error).message)
     return undefined
   }
-}
-
-function readStore(reading: Reading, file: ApprovalsFile, folder: string): string | undefined {
-  if (file.store === undefined) return undefined
-  const path: Path = ["approvals", "store"]
-  if (/^sqlite:./.test(file.store)) return resolve(folder, file.store.slice("sqlite:".length))
-  const postgres = /^postgres(ql)?:/.test(file.store)
-  reading.problem(path, postgres ? "a PostgreSQL store is not supported yet; write sqlite:path" : "expected sqlite:path")
-  return undefined
 }
 
 function readGatewayKey(reading: Reading, file: ApprovalsFile): ApprovalsConfig["gateway_key"] {

@@ -41,7 +41,9 @@ const approvals = z.strictObject({
   public_url: text
     .optional()
     .describe("Where people reach it, in the links they are shown; the gateway's own name when it serves HTTP, unless told"),
-  store: text.optional().describe("sqlite:path; sluice.db in the state folder unless told"),
+  store: text
+    .optional()
+    .describe("sqlite:path, or postgres://user@host/database as a reference; sluice.db in the state folder unless told"),
   gateway_key: reference.optional().describe("What a gateway shows the service; left out: made once in the state folder"),
 })
 

@@ -70,6 +70,13 @@ export const limits = {
 
   store_wait_ms_max: second, // for another process that holds the embedded store; the service stands still meanwhile
   store_turn_ms_max: 4 * second, // that a change waits for those before it; less than a caller of the API waits
+  store_connect_ms_max: 2 * second, // to a PostgreSQL store
+  store_statement_ms_max: 2 * second, // of one statement, and of waiting for the changes of other services
+  store_answer_ms_max: 3 * second, // for the answer to one statement: then the connection is given up
+  store_readers_max: 8, // connections of one service for reading; changes have one
+  store_idle_ms_max: minute, // a connection that nobody uses
+  store_confirm_ms: 100, // between two questions about a commit that was not answered
+  store_confirm_attempts_max: 20,
   store_statements_max: 500, // prepared and kept, of the embedded store
 
   // The approval service's own door.
@@ -234,3 +241,4 @@ assert(limits.ssh_stop_ms < limits.cancel_ms_max, "killing must still fit in")
 assert(limits.api_token_ms <= limits.token_ms)
 assert(limits.notification_send_ms_max < limits.notification_claim_ms, "nobody else takes what is still being sent")
 assert(limits.store_turn_ms_max < limits.control_call_ms_max, "a caller hears that it did not happen, and does not guess")
+assert(limits.store_statement_ms_max < limits.store_answer_ms_max, "the database gives up first, and says so")

@@ -5,9 +5,6 @@ import { once } from "node:events"
 import { mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
-import { createApiClient } from "../../src/api/client.ts"
-import { keepCertificates } from "../../src/cli/certificate.ts"
-import { Secret } from "../../src/core/secret.ts"
 import { people } from "../support/people.ts"
 import { startPostgres, type Postgres } from "../support/postgres.ts"
 import { launch, must, run, type Ran } from "../support/run.ts"
@@ -16,7 +13,6 @@ import { startSluice, type Sluice } from "../support/sluice.ts"
 import { gatewayName, postgresTarget, sshTarget } from "../support/sluice_config.ts"
 import { startSshd, type Sshd } from "../support/sshd.ts"
 import { needs } from "../support/tools.ts"
-import { eventually } from "../support/wait.ts"
 import { startWorkloadIssuer, type WorkloadIssuer } from "../support/workload_issuer.ts"
 
 const main = join(import.meta.dirname, "../../src/main.ts")
@@ -127,37 +123,6 @@ describe("a CI job", { skip: needs("ssh", "sshd", "ssh-keygen", "ssh-agent", "ss
     const ran = await ssh(with_agent, [], ["x@127.0.0.1", "whoami"])
     assert.match(ran.stdout, /^ci:acme\/shop \(ci\)/, ran.stderr)
     await agent.stop()
-  })
-
-  test("once its login has ended, its certificates and the tokens they fetched open nothing new; what runs goes on", async () => {
-    const it = await job()
-    const url = `http://127.0.0.1:${sluice.port("approvals")}`
-    const anybody = createApiClient({ url, credential: () => new Secret("anybody") })
-    const { token } = await anybody.call("workload", { body: { token: it.env["SLUICE_WORKLOAD_TOKEN"] ?? "" } })
-    const api = anybody.as(() => new Secret(token))
-    await api.call("ask", { body: { target: "orders", duration_ms: 600_000, reason: "deploy 8" } })
-    const kept = await keepCertificates(api, { env: { XDG_CONFIG_HOME: it.home }, now: Date.now(), signal: new AbortController().signal })
-    const key = ["-i", kept.identity_file ?? "", "-o", "IdentitiesOnly=yes"]
-    const shown = `sslcert=${kept.sslcert} sslkey=${kept.sslkey}`
-    const fetched = (await ssh(it, key, ["x@127.0.0.1", "token orders"])).stdout.trim()
-    const where = `host=${gatewayName} hostaddr=127.0.0.1 port=${sluice.port("postgres")} dbname=orders user=${postgres.role}`
-    const running = launch("psql", [`${where} sslmode=verify-full sslrootcert=${sluice.caFile} ${shown}`, "-X", "-w", "-At"], {
-      env: it.env,
-    })
-    running.type("SELECT 'one';\n")
-    await running.says("one")
-
-    await api.call("logout", { body: {} })
-    await eventually("the gateway to have heard of it", async () => (await psql(it, shown)).status === 2)
-    assert.match((await psql(it, shown)).stderr, /the certificate is not one that is taken here, or it has ended/)
-    assert.match((await ssh(it, key, ["x@127.0.0.1", "whoami"])).stderr, /Permission denied \(publickey\)/)
-    assert.match((await psql(it, "", { PGPASSWORD: fetched })).stderr, /authentication failed|login has ended/)
-    await assert.rejects(api.call("whoami", {}), { code: "unauthenticated" })
-    running.type("SELECT 'two';\n")
-    await running.says("two")
-    running.closeInput()
-    assert.equal((await running.ended).status, 0)
-    await anybody.close()
   })
 
   test("another repository, an old token and a service that is not told in the clear are refused in words", async () => {

@@ -29,7 +29,7 @@ export async function openSqliteStore(path: string, clock: Clock): Promise<Store
   const db = sqliteKysely(file)
   const readDb = sqliteKysely(new DatabaseSync(path, { timeout: limits.store_wait_ms_max, readOnly: true }))
   const listeners = new Set<(events: readonly EventRecord[]) => void>()
-  const turns = new Turns(clock)
+  const turns = new Turns()
 
   const change: Store["change"] = (work) =>
     turns.take(async () => {

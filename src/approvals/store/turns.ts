@@ -1,21 +1,15 @@
 // One change after the other, in one process. It owns the waiting alone.
 import { GatewayError } from "../../core/errors.ts"
-import type { Clock } from "../../core/clock.ts"
 import { limits } from "../../core/limits.ts"
 
 export class Turns {
-  readonly #clock: Clock
   #last: Promise<unknown> = Promise.resolve()
-
-  constructor(clock: Clock) {
-    this.#clock = clock
-  }
 
   /** Runs `work` when those before it are done. Throws `stale` when that takes too long, and `work` does not run. */
   take<T>(work: () => Promise<T>): Promise<T> {
-    const until = this.#clock.now() + limits.store_turn_ms_max
+    const until = performance.now() + limits.store_turn_ms_max
     const turn = this.#last.then(() => {
-      if (this.#clock.now() > until) throw new GatewayError("stale")
+      if (performance.now() > until) throw new GatewayError("stale")
       return work()
     })
     this.#last = turn.catch(() => {})

@@ -1,11 +1,13 @@
 // The door: every endpoint and every role, and what a stranger or a clumsy client may send.
 import assert from "node:assert/strict"
+import { writeFileSync } from "node:fs"
 import { connect } from "node:net"
 import test from "node:test"
 import { generateOpensshKey } from "../../../src/config/openssh_key.ts"
 import { type Route, type RouteName, routes } from "../../../src/api/routes.ts"
 import { limits } from "../../../src/core/limits.ts"
 import { newSessionId } from "../../../src/core/ids.ts"
+import { scratch } from "../../support/scratch.ts"
 import { eventually } from "../../support/wait.ts"
 import { gatewayKey, hour, type Service, startService } from "./service.ts"
 
@@ -324,7 +326,7 @@ test("access: what a header claims about the address is not believed", async (t)
   }
   const body = JSON.stringify({ target: "prod-host", duration_ms: hour, reason: "why" })
   await fetch(`${service.url}/v1/requests`, { method: "POST", headers, body })
-  const line = service.log.find((line) => line.includes("request.asked")) ?? ""
+  const line = await eventually("the event in the log", () => service.log.find((line) => line.includes("request.asked")))
   assert.match(line, /"from":"127\.0\.0\.1:\d+"/)
   assert(!service.log.join("").includes("198.51.100.9"))
 })
@@ -338,11 +340,16 @@ test("access: alive and ready are for anybody", async (t) => {
 test("access: a port that is in use and a store that cannot be opened are told to the operator with their place", async (t) => {
   const service = await startService(t)
   const { approvals } = service.config
+  const folder = scratch("access")
   const start = (change: object) => startService(t, { approvals: { ...approvals, ...change } })
   const port = Number(new URL(service.url).port)
   await assert.rejects(
-    start({ listen: { host: "127.0.0.1", port }, store: `${approvals.store}.other` }),
+    start({ listen: { host: "127.0.0.1", port }, store: { kind: "sqlite", path: `${folder}/other.db` } }),
     /cannot listen on 127\.0\.0\.1:\d+: .*EADDRINUSE/,
   )
-  await assert.rejects(start({ store: `${approvals.store}/sluice.db` }), /sluice\.db\/sluice\.db: the store cannot be opened: /)
+  writeFileSync(`${folder}/file`, "")
+  await assert.rejects(
+    start({ store: { kind: "sqlite", path: `${folder}/file/sluice.db` } }),
+    /file\/sluice\.db: the store cannot be opened: /,
+  )
 })

@@ -5,10 +5,9 @@ import { PassThrough, Writable } from "node:stream"
 import { feedLine, type FeedLine } from "../../../src/api/schema.ts"
 import { limits } from "../../../src/core/limits.ts"
 import { Feed } from "../../../src/approvals/feed.ts"
-import { openSqliteStore } from "../../../src/approvals/store/sqlite_store.ts"
 import { createLog } from "../../../src/observe/log.ts"
 import { FakeClock } from "../../support/fake_clock.ts"
-import { scratch } from "../../support/scratch.ts"
+import { openNewStore } from "../../support/store.ts"
 import { eventually } from "../../support/wait.ts"
 import { gatewayKey, hour, type Service, startService } from "./service.ts"
 
@@ -143,7 +142,7 @@ test("feed: a client that leaves is forgotten, and the service closes what is le
 
 test("feed: a subscriber that does not read is let go, and others are not held up by it", async (t) => {
   const clock = new FakeClock()
-  const store = await openSqliteStore(`${scratch("feed")}/store.db`, clock)
+  const { store } = await openNewStore(clock)
   t.after(() => store.close())
   const log = createLog("silent")
   const feed = new Feed({ store, clock, log })

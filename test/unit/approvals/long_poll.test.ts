@@ -3,10 +3,9 @@ import assert from "node:assert/strict"
 import test from "node:test"
 import { limits } from "../../../src/core/limits.ts"
 import type { RequestId } from "../../../src/core/ids.ts"
-import { openSqliteStore } from "../../../src/approvals/store/sqlite_store.ts"
 import { Waiters } from "../../../src/approvals/waiters.ts"
 import { FakeClock } from "../../support/fake_clock.ts"
-import { scratch } from "../../support/scratch.ts"
+import { openNewStore } from "../../support/store.ts"
 import { eventually } from "../../support/wait.ts"
 import { startService } from "./service.ts"
 
@@ -40,7 +39,7 @@ test("long poll: waiting for what one may not see is answered as missing, at onc
 
 test("long poll: one person's waits are bounded, a client that leaves frees its place, and nobody is left waiting at the end", async (t) => {
   const clock = new FakeClock()
-  const store = await openSqliteStore(`${scratch("waiters")}/store.db`, clock)
+  const { store } = await openNewStore(clock)
   t.after(() => store.close())
   const waiters = new Waiters({ store, clock })
   const request = 1 as RequestId

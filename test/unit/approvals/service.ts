@@ -15,6 +15,7 @@ import type { Target } from "../../../src/core/target.ts"
 import { createTokenIssuer } from "../../../src/identity/tokens.ts"
 import { createLog } from "../../../src/observe/log.ts"
 import { FakeClock } from "../../support/fake_clock.ts"
+import { newStore, query } from "../../support/store.ts"
 
 export const hour = 3_600_000
 export const gatewayKey = "a-gateway-key-of-the-tests"
@@ -65,7 +66,7 @@ export function testConfig(folder: string, change: Partial<Config> = {}): Config
       listen: { host: "127.0.0.1", port: 0 },
       url: "http://127.0.0.1",
       public_url: "http://127.0.0.1",
-      store: join(folder, "sluice.db"),
+      store: { kind: "sqlite", path: join(folder, "sluice.db") },
       gateway_key: undefined,
     },
     identity: {
@@ -135,6 +136,8 @@ export interface Service {
   /** Files alice's usual question. */
   ask(body?: object, who?: string): Promise<Reply>
   restart(change?: Partial<Config>): Promise<void>
+  /** One statement on its store, past the service. */
+  query(sql: string): Promise<Record<string, unknown>[]>
 }
 
 const p256_pem = {
@@ -157,7 +160,8 @@ export async function startService(t: TestContext, change: Partial<Config> = {},
     },
   }
   const issuer = await createTokenIssuer({ privateKey: new Secret(pem), clock })
-  let config = testConfig(folder, change)
+  const plain = testConfig(folder)
+  let config = testConfig(folder, { approvals: { ...plain.approvals, store: await newStore() }, ...change })
   let running: Approvals | undefined
   const start = async (): Promise<void> => {
     running = await startApprovals({ config, keys, gatewayKey: new Secret(gatewayKey), clock, log })
@@ -197,6 +201,7 @@ export async function startService(t: TestContext, change: Partial<Config> = {},
       config = { ...config, ...change }
       await start()
     },
+    query: (sql) => query(config.approvals.store, sql),
   }
   return service
 }

@@ -57,7 +57,7 @@ test("config: a sound file is read with its defaults, and paths are beside it", 
   assert(loaded.ok, inspect(loaded))
   const { config } = loaded
   assert.equal(config.state, join(folder, "data"))
-  assert.equal(config.approvals.store, join(folder, "data", "sluice.db"))
+  assert.deepEqual(config.approvals.store, { kind: "sqlite", path: join(folder, "data", "sluice.db") })
   assert.deepEqual(config.recordings, { dir: join(folder, "data", "recordings"), on_failure: "cut", stream_bytes_max: 16 * 1024 * 1024 })
   assert.deepEqual(config.gateway.ssh, { listen: { host: "0.0.0.0", port: 2222 } })
   assert.equal(config.gateway.postgres, undefined)
@@ -80,6 +80,26 @@ test("config: a sound file is read with its defaults, and paths are beside it", 
     first_use_ms_max: 24 * 3_600_000,
   })
   assert(!inspect(config, { depth: 9 }).includes("hunter2"))
+})
+
+test("config: a PostgreSQL store is a URL, by reference when it holds a password, in plain text only on this machine or when told", async () => {
+  const storeOf = async (url: string, written = "env:SLUICE_TEST_STORE_URL") => {
+    process.env["SLUICE_TEST_STORE_URL"] = url
+    const loaded = await load(sound.replace("identity:\n", () => `approvals: { store: "${written}" }\nidentity:\n`))
+    return loaded.ok ? loaded.config.approvals.store : loaded.problems.map(({ message }) => message).join()
+  }
+  const store = await storeOf("postgres://sluice:p%40ss@db.example.com/access?options=-c%20search_path%3Dsluice")
+  assert(typeof store === "object" && store.kind === "postgres")
+  assert.equal(store.password?.reveal(), "p@ss")
+  assert.deepEqual([store.host, store.port, store.database, store.tls], ["db.example.com", 5432, "access", "verify-full"])
+  assert.equal(store.options, "-c search_path=sluice")
+  assert(!inspect(store).includes("p@ss"))
+  assert.equal(((await storeOf("postgres://sluice@127.0.0.1:1/access")) as { tls: string }).tls, "disable")
+  assert.match(inspect(await storeOf("postgres://sluice@db/access?sslmode=prefer")), /sslmode is disable, require or verify-full/)
+  assert.match(inspect(await storeOf("postgres://sluice@db/access?ssl=0")), /takes sslmode, .*; not "ssl"/)
+  assert.match(inspect(await storeOf("postgres://sluice@db")), /names a database/)
+  assert.match(inspect(await storeOf("", "postgres://sluice:secret@db/access")), /a URL with a password is not written here/)
+  assert.match(inspect(await storeOf("", "mysql://db/access")), /expected sqlite:path or a PostgreSQL URL/)
 })
 
 test("config: the example checks, and the schema for editors is the one the types make (npm run schema)", async () => {
@@ -123,7 +143,6 @@ test("config: every problem is told at once, in the order of the file", async ()
 for (const [what, from, to, words] of [
   ["rules for actions", "policy:\n", "policy:\n  actions: []\n", /single actions are not supported yet/],
   ["a tcp target", "policy:\n", "  - { name: redis, tcp: { address: 10.0.0.9:6379 } }\npolicy:\n", /tcp targets are not supported yet/],
-  ["a PostgreSQL store", "identity:\n", "approvals: { store: postgres://db/sluice }\nidentity:\n", /PostgreSQL store is not supported yet/],
   ["an s3 store", "identity:\n", "recordings: { store: s3://bucket }\nidentity:\n", /s3:\/\/ store is not supported yet/],
   ["keep", "identity:\n", "recordings: { keep: 400d }\nidentity:\n", /removing old recordings is not supported yet/],
   ["certificates upstream", "auth: { password: env:SLUICE_TEST_SECRET }", "auth: certificate", /by certificate is not supported yet/],

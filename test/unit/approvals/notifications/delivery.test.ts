@@ -2,7 +2,6 @@
 import assert from "node:assert/strict"
 import { spawn } from "node:child_process"
 import { createHmac } from "node:crypto"
-import { DatabaseSync } from "node:sqlite"
 import test, { type TestContext } from "node:test"
 import { note } from "../../../../src/approvals/journal.ts"
 import { Notifier } from "../../../../src/approvals/notifications/notifier.ts"
@@ -100,14 +99,7 @@ test("notifications: only what a channel listens to is told to it, and nothing o
   const service = await startService(t)
   await service.ask()
   await service.restart({ notify: [webhook(hook, { on: ["request.denied"] })] })
-  await eventually("the outbox to begin", async () => {
-    const db = new DatabaseSync(service.config.approvals.store, { readOnly: true })
-    try {
-      return db.prepare("select 1 from outbox").get()
-    } finally {
-      db.close()
-    }
-  })
+  await eventually("the outbox to begin", async () => (await service.query("select 1 from outbox")).length > 0)
   await service.call("bob", "POST /v1/requests/1/deny", { reason: "not now" })
   await eventually("the denial", () => hook.received.length > 0)
   assert.deepEqual(
@@ -169,14 +161,12 @@ test("notifications: one that nobody takes for a day is given up, with an event 
     attempts = failed
     return false
   })
-  const db = new DatabaseSync(service.config.approvals.store, { readOnly: true })
-  t.after(() => db.close())
-  const event = db.prepare("select by_name, actor, reason, request, detail from events where kind = 'notification.failed'").get()
+  const [event] = await service.query("select by_name, actor, reason, request, detail from events where kind = 'notification.failed'")
   assert.deepEqual(
     [event?.["by_name"], event?.["actor"], event?.["reason"], event?.["request"]],
     ["notify.hook", "policy", "answered 503", 1],
   )
-  assert.equal(db.prepare("select count(*) as count from deliveries").get()?.["count"], 0)
+  assert.deepEqual(await service.query("select id from deliveries"), [])
   assert.deepEqual(
     bodies(other).map(({ event }) => event),
     ["request.asked"],

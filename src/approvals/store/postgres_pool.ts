@@ -1,0 +1,113 @@
+// Connections to PostgreSQL, in the shape that kysely's dialect takes. It owns their bounds, their TLS, and what a failure on one
+// means: what the database refuses is an error of its own; a database that is away, restarting or overloaded is `stale`.
+import { Client, type ClientConfig, DatabaseError, Pool, type PoolClient, types } from "pg"
+import { Kysely, PostgresDialect } from "kysely"
+import type { PostgresStoreConfig } from "../../config/config.ts"
+import { GatewayError } from "../../core/errors.ts"
+import { limits } from "../../core/limits.ts"
+import type { Log } from "../../observe/log.ts"
+import type { Tables } from "./tables.ts"
+
+/** How many connections, and where their troubles are told. */
+export interface PoolOptions {
+  readonly connections_max: number
+  readonly log: Log
+}
+
+export interface Connections {
+  readonly db: Kysely<Tables>
+  /** A connection of its own, for whoever ends it. Rejects with `stale`. */
+  connect(settings?: ClientConfig): Promise<Client>
+}
+
+/** Destroying `db` closes its connections. */
+export function connectionsTo(config: PostgresStoreConfig, { connections_max, log }: PoolOptions): Connections {
+  const pool = new Pool({ ...clientConfig(config), max: connections_max, idleTimeoutMillis: limits.store_idle_ms_max })
+  pool.on("error", (err) => log.warn({ err }, "lost a connection to the store"))
+  const connect = async () => {
+    try {
+      return checked(await pool.connect())
+    } catch (failure) {
+      throw asStale(failure)
+    }
+  }
+  return {
+    db: new Kysely<Tables>({ dialect: new PostgresDialect({ pool: { connect, end: () => pool.end(), options: {} } }) }),
+    async connect(settings = {}) {
+      const client = new Client({ ...clientConfig(config), ...settings })
+      client.on("error", () => {}) // its user hears of it by `end` and by the calls that fail
+      try {
+        await client.connect()
+        return client
+      } catch (failure) {
+        void client.end().catch(() => {})
+        throw asStale(failure)
+      }
+    },
+  }
+}
+
+/** 64 bits; every number of the store is below 2^53. */
+const int8: number = types.builtins.INT8
+
+function clientConfig({ host, port, user, password, database, tls, ca, options }: PostgresStoreConfig): ClientConfig {
+  return {
+    host,
+    port,
+    user,
+    // Never from the environment: an empty one is sent when none is told.
+    password: password?.reveal() ?? "",
+    database,
+    ssl: tls === "disable" ? false : { rejectUnauthorized: tls === "verify-full", ...(ca === undefined ? {} : { ca }) },
+    ...(options === undefined ? {} : { options }),
+    application_name: "sluice",
+    connectionTimeoutMillis: limits.store_connect_ms_max,
+    statement_timeout: limits.store_statement_ms_max,
+    lock_timeout: limits.store_statement_ms_max,
+    // A service that stands still in the middle of a change holds up all the others: not for longer than this.
+    idle_in_transaction_session_timeout: limits.store_statement_ms_max,
+    query_timeout: limits.store_answer_ms_max,
+    keepAlive: true,
+    types: {
+      getTypeParser: (oid: number, format?: "text" | "binary") => (oid === int8 ? Number : types.getTypeParser(oid, format)),
+    },
+  }
+}
+
+/** One statement at a time; a connection that failed is not used again. */
+function checked(client: PoolClient) {
+  let broken = false
+  let last: Promise<unknown> = Promise.resolve()
+  const ask = async (sql: string, parameters: readonly unknown[]): Promise<unknown> => {
+    if (broken) throw new GatewayError("stale", {}, new Error("the connection to the store is lost"))
+    try {
+      return await client.query(sql, [...parameters])
+    } catch (failure) {
+      if (isRefusal(failure)) throw failure
+      broken = true
+      throw asStale(failure)
+    }
+  }
+  const onError = (): void => void (broken = true)
+  client.on("error", onError)
+  return {
+    query: ((sql: string, parameters: readonly unknown[]) => {
+      const answer = last.then(() => ask(sql, parameters))
+      last = answer.catch(() => {})
+      return answer
+    }) as never,
+    release(destroy?: boolean) {
+      client.off("error", onError)
+      client.release(broken || destroy === true)
+    },
+  }
+}
+
+/** SQLSTATE classes of a database that cannot do its work now (PostgreSQL, appendix A), in place of one that will not do ours. */
+const unable = new Set(["08", "25", "40", "53", "55", "57", "58", "XX"])
+
+function isRefusal(failure: unknown): boolean {
+  return failure instanceof DatabaseError && !unable.has(failure.code?.slice(0, 2) ?? "08")
+}
+
+export const asStale = (failure: unknown): GatewayError => GatewayError.from(failure, "stale")

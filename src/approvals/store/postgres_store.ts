@@ -1,0 +1,183 @@
+// The store of several approval services: one PostgreSQL database. A change is one transaction under a lock that all services
+// share, so changes come one after the other everywhere, and the audit log has no gaps and the order of the commits. It owns
+// transactions and their outcome; connections are `postgres_pool.ts`'s, and what others commit is `commit_tail.ts`'s.
+import { setTimeout as sleep } from "node:timers/promises"
+import { type Kysely, sql } from "kysely"
+import type { PostgresStoreConfig } from "../../config/config.ts"
+import type { Clock } from "../../core/clock.ts"
+import { GatewayError } from "../../core/errors.ts"
+import { limits } from "../../core/limits.ts"
+import type { Log } from "../../observe/log.ts"
+import type { EventRecord, Store } from "../store.ts"
+import { changer } from "./changes.ts"
+import { CommitTail } from "./commit_tail.ts"
+import { postgres } from "./dialect.ts"
+import { lists } from "./lists.ts"
+import { migrate, schema_version } from "./migrations.ts"
+import { outboxReader } from "./outbox.ts"
+import { type Connections, connectionsTo } from "./postgres_pool.ts"
+import { feeds, lastSequence, reader } from "./reads.ts"
+import type { Tables } from "./tables.ts"
+import { Turns } from "./turns.ts"
+
+export interface PostgresOptions {
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Opens the database, its tables made or brought up to date. Rejects, with words for the operator, when that cannot be. */
+export async function openPostgresStore(config: PostgresStoreConfig, { clock, log }: PostgresOptions): Promise<Store> {
+  // Changes have a connection of their own, so that no crowd of readers keeps them waiting.
+  const writing = connectionsTo(config, { connections_max: 1, log })
+  const reading = connectionsTo(config, { connections_max: limits.store_readers_max, log })
+  const door = { db: reading.db, dialect: postgres }
+  const turns = new Turns()
+  let tail: CommitTail
+  const closeAll = async (): Promise<void> => void (await Promise.all([writing.db.destroy(), reading.db.destroy()]))
+  try {
+    await checkServer(reading.db)
+    await migratePostgres(writing)
+    const { events } = outboxReader(door)
+    tail = new CommitTail({
+      seen: await lastSequence(reading.db),
+      read: events,
+      connect: () => reading.connect(),
+      channel: await channelOf(reading.db),
+      clock,
+      log,
+    })
+    await tail.start()
+  } catch (failure) {
+    await closeAll()
+    throw failure instanceof GatewayError && failure.cause instanceof Error ? failure.cause : failure
+  }
+
+  const change: Store["change"] = (work) =>
+    turns.take(async () => {
+      const appended: EventRecord[] = []
+      const transaction = await writing.db
+        .connection()
+        .execute((connection) => inTransaction(connection, appended, () => work(changer({ db: connection, dialect: postgres }, appended))))
+      if (transaction.lost) await confirm(transaction, appended, reading.db)
+      tail.committed(appended)
+      return transaction.answer
+    })
+
+  return {
+    ...reader(door),
+    ...lists(door),
+    ...feeds(door),
+    change,
+    onCommit: (listener) => tail.listen(listener),
+    probe: () => change((writes) => writes.probe(clock.now())),
+    async close() {
+      await turns.idle()
+      await tail.close()
+      await closeAll()
+    },
+  }
+}
+
+interface Transaction<T> {
+  readonly answer: T
+  /** The database's name for it; null: nothing was written. */
+  readonly id: string | null
+  /** Why its commit was not answered. Whether it is in force is not known then. */
+  readonly lost: GatewayError | undefined
+}
+
+/** The same number in every service; with the schema's, one lock for each store of a database. */
+const lock = sql.raw("select pg_advisory_xact_lock(1936746851, hashtext(current_schema()))")
+const channel = "'sluice_' || hashtext(current_schema())::text"
+
+async function inTransaction<T>(db: Kysely<Tables>, appended: readonly EventRecord[], work: () => Promise<T>): Promise<Transaction<T>> {
+  await sql`begin`.execute(db)
+  try {
+    await lock.execute(db)
+    const answer = await work()
+    const last = appended.at(-1)
+    if (last) await sql`select pg_notify(${sql.raw(channel)}, ${String(last.sequence)})`.execute(db)
+    const { rows } = await sql<{ id: string | null }>`select pg_current_xact_id_if_assigned()::text as id`.execute(db)
+    const id = rows[0]?.id ?? null
+    const lost = await sql`commit`.execute(db).then(committed, (failure: unknown) => GatewayError.from(failure, "stale"))
+    return { answer, id, lost }
+  } catch (failure) {
+    // On a connection that is lost this fails too, and the database has rolled back by itself.
+    await sql`rollback`.execute(db).catch(() => {})
+    throw failure
+  }
+}
+
+/** A transaction in which a statement had failed is rolled back by its own COMMIT. */
+function committed({ rows }: { readonly rows: readonly unknown[] }): undefined {
+  const [answer] = rows as readonly { command?: string }[]
+  if (answer?.command === "ROLLBACK") throw new Error("a statement of this change had failed")
+}
+
+/** Asks the database what became of a commit that it did not answer. Throws `stale` unless the change is in force. */
+async function confirm({ id, lost }: Transaction<unknown>, appended: readonly EventRecord[], db: Kysely<Tables>): Promise<void> {
+  if (id === null) return // it wrote nothing: there is nothing to lose
+  const last = appended.at(-1)
+  for (let attempt = 0; attempt < limits.store_confirm_attempts_max; attempt++) {
+    const outcome = await sql<{ status: string | null; detail: string | null }>`
+      select pg_xact_status(${id}::text::xid8) as status, (select detail from events where sequence = ${last?.sequence ?? 0}) as detail
+    `
+      .execute(db)
+      .then(
+        ({ rows }) => rows[0],
+        () => undefined,
+      )
+    if (outcome?.status === "aborted") break
+    // The number alone would do on this server; on one that took its place, its last event must be there too.
+    if (outcome?.status === "committed") {
+      if (last && outcome.detail !== JSON.stringify(last.detail)) break
+      return
+    }
+    await sleep(limits.store_confirm_ms)
+  }
+  throw new GatewayError("stale", {}, lost)
+}
+
+async function channelOf(db: Kysely<Tables>): Promise<string> {
+  const { rows } = await sql<{ name: string }>`select ${sql.raw(channel)} as name`.execute(db)
+  return rows[0]?.name ?? ""
+}
+
+async function checkServer(db: Kysely<Tables>): Promise<void> {
+  const { rows } = await sql<{ version: number; schema: string | null; synchronous: string }>`
+    select current_setting('server_version_num')::int as version, current_schema() as schema, current_setting('synchronous_commit') as synchronous
+  `.execute(db)
+  const [found] = rows
+  if (!found || found.version < 130_000) throw new Error("the store needs PostgreSQL 13 or newer")
+  if (found.schema === null)
+    throw new Error("the store's search_path names no schema that is there: make one, or change options=-c search_path=… in the URL")
+}
+
+/** Takes the database to a version of the schema. */
+export async function migratePostgres({ connect }: Pick<Connections, "connect">, to = schema_version): Promise<void> {
+  // Tables may be large: this is the operator's time, not a caller's.
+  const client = await connect({ query_timeout: 0 })
+  try {
+    // One service migrates, the others wait and find it done.
+    await client.query(
+      "begin; set local statement_timeout = 0; set local lock_timeout = 0; set local idle_in_transaction_session_timeout = 0",
+    )
+    await client.query("select pg_advisory_xact_lock(1936746851, hashtext(current_schema()))")
+    await client.query("create table if not exists schema_version (version bigint not null)")
+    await migrate(
+      {
+        dialect: postgres,
+        version: async () => (await client.query<{ version: number }>("select version from schema_version")).rows[0]?.version ?? 0,
+        setVersion: async (version) => {
+          await client.query("delete from schema_version")
+          await client.query("insert into schema_version values ($1)", [version])
+        },
+        exec: async (text) => void (await client.query(text)),
+      },
+      to,
+    )
+    await client.query("commit")
+  } finally {
+    await client.end() // what was not committed goes with the connection
+  }
+}
