@@ -1,7 +1,6 @@
 // The approval service: the control plane in one value. It puts the parts together and owns their beginning and end; read
 // `requests.ts` for what it does.
 import { setImmediate as nextTurn } from "node:timers/promises"
-import { createLocalJWKSet } from "jose"
 import type { Config } from "../config/config.ts"
 import type { Clock } from "../core/clock.ts"
 import type { Keys } from "../core/keys.ts"
@@ -36,6 +35,7 @@ import { openStore } from "./store/open_store.ts"
 import type { EventKind, Store } from "./store.ts"
 import { Sweeper } from "./sweeper.ts"
 import { WorkloadLogins } from "./workload_logins.ts"
+import { TokenKeys } from "./token_keys.ts"
 import { Waiters } from "./waiters.ts"
 
 export interface ApprovalsOptions {
@@ -57,8 +57,9 @@ export interface Approvals {
 /** Rejects, with words for the operator, when the store or the address cannot be used. */
 export async function startApprovals({ config, keys, gatewayKey, clock, log }: ApprovalsOptions): Promise<Approvals> {
   const issuer = await createTokenIssuer({ privateKey: await keys.private("token_signing", "p256"), clock })
-  const verifier = createTokenVerifier({ keys: createLocalJWKSet(issuer.jwks), clock })
   const store = await openStore(config.approvals.store, { clock, log })
+  const tokenKeys = new TokenKeys({ store, own: issuer.jwks, clock, log })
+  const verifier = createTokenVerifier({ keys: tokenKeys.find, clock })
   logChanges(store, log)
   const grants = new Grants({ store, clock })
   const sessions = new Sessions({ store, clock })
@@ -108,7 +109,7 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
     slack,
     authorities,
     workloads,
-    jwks: issuer.jwks,
+    jwks: () => tokenKeys.published(),
     openApi: openApi(config.approvals.public_url),
     ready: atMostOnceA(limits.heartbeat_ms, () => store.probe(), clock),
     log,
@@ -119,6 +120,7 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
     await nextTurn() // for the answers of those who waited
     await server.close()
     await workloadTokens.close()
+    tokenKeys.close()
     await sweeper.close()
     await slack.close()
     await notifier.close()
@@ -127,6 +129,8 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
   }
   const { host, port } = config.approvals.listen
   try {
+    await tokenKeys.start()
+    await notifier.begun
     await server.listen({ host, port })
   } catch (failure) {
     await close()

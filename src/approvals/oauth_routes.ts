@@ -13,7 +13,7 @@ export interface OAuthRoutesOptions {
   readonly oauth: OAuth
   readonly devices: Devices
   /** The key set that verifies the tokens. */
-  readonly jwks: object
+  jwks(): Promise<object>
   addressOf(message: IncomingMessage): string
   readonly log: Log
 }
@@ -21,7 +21,7 @@ export interface OAuthRoutesOptions {
 export function addOAuthRoutes(server: FastifyInstance, { oauth, devices, jwks, addressOf, log }: OAuthRoutesOptions): void {
   for (const path of ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"])
     server.get(path, async () => oauth.metadata())
-  server.get("/oauth/jwks.json", async () => jwks)
+  server.get("/oauth/jwks.json", () => jwks())
   void server.register(async (scope) => {
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser(

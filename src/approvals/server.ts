@@ -32,7 +32,7 @@ export interface ServerOptions {
   readonly parts: Pick<LoginParts, "pages" | "sessions" | "oauth" | "devices">
   readonly workloads: WorkloadLogins
   /** The key set that verifies tokens. */
-  readonly jwks: object
+  jwks(): Promise<object>
   readonly openApi: object
   /** Rejects when the service cannot do its work. */
   ready(): Promise<void>
@@ -71,7 +71,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   for (const [name, handler] of Object.entries(options.person) as [RouteName, Handler][])
     add(name, (call, { signal }) => handler({ ...call, signal: signal() }))
   for (const [name, handler] of Object.entries(options.gateway) as [RouteName, Handler][]) add(name, (call) => handler(call))
-  add("jwks", async () => options.jwks)
+  add("jwks", () => options.jwks())
   add("workload", async ({ body, from }) => options.workloads.login((body as Input<"workload">["body"]).token, from))
   add("authorities", async () => ({ authorities: await options.authorities.trusted() }))
   add("feed", async ({ query }, { reply }) => {
@@ -85,7 +85,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   addSlackRoute(server, options.slack)
   const addressOf = options.callers.addressOf
   addPageCalls(server, { ...options.parts, addressOf, log })
-  addOAuthRoutes(server, { ...options.parts, jwks: options.jwks, addressOf, log })
+  addOAuthRoutes(server, { ...options.parts, jwks: () => options.jwks(), addressOf, log })
   server.get("/openapi.json", async () => options.openApi)
   server.get("/healthz", async () => ({ status: "ok" }))
   server.get("/readyz", async () => {

@@ -163,6 +163,13 @@ export interface FeedBatch {
 /** What makes two requests ask the same thing. */
 export type Question = Pick<NewRequestRecord, "subject" | "target" | "as" | "actions" | "extends_grant">
 
+/** The public half of a key that signs tokens, as JSON, and when it was last shown to be in use. */
+export interface TokenKeyRecord {
+  readonly kid: string
+  readonly jwk: string
+  readonly seen_at: Millis
+}
+
 /** Reads. Outside a change they see what is committed. */
 export interface Reader extends OutboxReader, PeopleReader, AuthorityReads {
   request(id: RequestId): Promise<RequestRecord | undefined>
@@ -170,6 +177,8 @@ export interface Reader extends OutboxReader, PeopleReader, AuthorityReads {
   lastRequest(question: Question): Promise<RequestRecord | undefined>
   /** Requests to extend a grant that nobody has decided. */
   pendingExtensions(grant: GrantId): Promise<readonly RequestId[]>
+  /** All that were ever shown. */
+  tokenKeys(): Promise<readonly TokenKeyRecord[]>
   pendingCount(subject: string, now: Millis): Promise<number>
   /** At most `limit`, of each kind. */
   dueRequests(now: Millis, limit: number): Promise<readonly DueRequest[]>
@@ -200,6 +209,7 @@ export interface Change extends Reader, OutboxChange, PeopleChange, AuthorityWri
   changeGrant(grant: GrantView): Promise<void>
   addSession(session: SessionView): Promise<void>
   endSession(id: SessionId, end: { readonly ended_at: Millis; readonly ended_why: string }): Promise<void>
+  showTokenKey(key: TokenKeyRecord): Promise<void>
   /** Writes something that means nothing: to see that it can. */
   probe(at: Millis): Promise<void>
 }

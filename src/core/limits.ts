@@ -89,6 +89,9 @@ export const limits = {
   // Tokens.
   token_ms: 60 * minute,
   api_token_ms: 15 * minute,
+  token_key_shown_ms: 10 * minute, // how often a service shows that its signing key is in use
+  token_key_ms: 31 * 24 * 60 * minute, // since a key was shown last: longer than the longest token, a browser's cookie, lives
+  token_keys_ms_min: second, // between two looks for keys that are not known: anybody may send a token
   token_bytes_max: 8 * KiB,
   token_clock_skew_ms_max: 5 * second, // between the clocks of the service that issues and the gateway that verifies
 

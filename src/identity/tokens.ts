@@ -112,6 +112,7 @@ export function jwksKeys(url: string): JWTVerifyGetKey {
   return createRemoteJWKSet(new URL(url.replace(/\/$/, "") + routes.jwks.path), {
     timeoutDuration: limits.control_call_ms_max,
     cacheMaxAge: Infinity,
+    cooldownDuration: limits.token_keys_ms_min, // another service may have begun to sign
   })
 }
 

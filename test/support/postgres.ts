@@ -34,6 +34,8 @@ export interface Postgres {
   active(): Promise<{ pid: number; query: string; usename: string }[]>
   /** The server's log so far; every statement is in it with `logStatements`. */
   log(): string
+  /** Ends it as a crash would, and starts it again where it was. */
+  restart(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -63,11 +65,13 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   appendFileSync(join(made.data, "postgresql.conf"), settings(options))
 
   return onFreePort(async (port) => {
-    const server = launch(made.postgres, ["-D", made.data, "-p", String(port), "-c", "listen_addresses=127.0.0.1"], {
-      ...made.as,
-      env: made.env,
-      background: true,
-    })
+    const start = () =>
+      launch(made.postgres, ["-D", made.data, "-p", String(port), "-c", "listen_addresses=127.0.0.1"], {
+        ...made.as,
+        env: made.env,
+        background: true,
+      })
+    let server = start()
     await eventually("postgres to listen", async () => !server.running || (await answers(port)))
     const admin = adminOf(port)
     await eventually("postgres to let somebody in", async () => !server.running || (await admin("SELECT 1", [], "postgres")))
@@ -90,6 +94,12 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
           database,
         ) as Promise<{ pid: number; query: string; usename: string }[]>,
       log: () => server.stderr,
+      async restart() {
+        server.signal("SIGQUIT") // as a crash: nothing is finished, and what was not written is gone
+        await server.end()
+        server = start()
+        await eventually("postgres to let somebody in again", () => admin("SELECT 1", [], database))
+      },
       stop: () => stop(server),
     }
   })

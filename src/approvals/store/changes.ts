@@ -97,6 +97,13 @@ export function changer(door: Door, appended: EventRecord[]): Change {
     async endSession(id, { ended_at, ended_why }) {
       await db.updateTable("sessions").set({ ended_at, ended_why }).where("id", "=", id).execute()
     },
+    async showTokenKey({ kid, jwk, seen_at }) {
+      await db
+        .insertInto("token_keys")
+        .values({ kid, jwk, seen_at })
+        .onConflict((conflict) => conflict.column("kid").doUpdateSet({ seen_at }))
+        .execute()
+    },
     async probe(at) {
       await db
         .insertInto("probe")

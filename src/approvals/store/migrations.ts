@@ -7,6 +7,7 @@ import { outbox } from "./steps/step_3_outbox.ts"
 import { people } from "./steps/step_4_people.ts"
 import { authorities } from "./steps/step_5_authorities.ts"
 import { rulings } from "./steps/step_6_rulings.ts"
+import { tokenKeys } from "./steps/step_7_token_keys.ts"
 
 export interface Step {
   /** SQL, several statements. Foreign keys are checked when all steps are done, so that SQLite's way to change a table works. */
@@ -15,7 +16,7 @@ export interface Step {
   down(dialect: Dialect): string
 }
 
-const steps: readonly Step[] = [tables, grants, outbox, people, authorities, rulings]
+const steps: readonly Step[] = [tables, grants, outbox, people, authorities, rulings, tokenKeys]
 
 export const schema_version = steps.length
 

@@ -8,6 +8,8 @@ import { limits } from "../../core/limits.ts"
 import type { Log } from "../../observe/log.ts"
 import type { Tables } from "./tables.ts"
 
+const int8: number = types.builtins.INT8
+
 /** How many connections, and where their troubles are told. */
 export interface PoolOptions {
   readonly connections_max: number
@@ -69,6 +71,7 @@ function clientConfig({ host, port, user, password, database, tls, ca, options }
     query_timeout: limits.store_answer_ms_max,
     keepAlive: true,
     types: {
+      // 64 bits hold times in milliseconds here, and counts: all of them whole numbers of JavaScript's.
       getTypeParser: (oid: number, format?: "text" | "binary") => (oid === int8 ? Number : types.getTypeParser(oid, format)),
     },
   }

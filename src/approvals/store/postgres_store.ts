@@ -87,7 +87,11 @@ interface Transaction<T> {
 }
 
 /** The same number in every service; with the schema's, one lock for each store of a database. */
-const lock = sql.raw("select pg_advisory_xact_lock(1936746851, hashtext(current_schema()))")
+const lock = sql.raw(
+  // What was answered is kept, whatever the server's setting for others is.
+  "select pg_advisory_xact_lock(1936746851, hashtext(current_schema())), " +
+    "case when current_setting('synchronous_commit') = 'off' then set_config('synchronous_commit', 'on', true) end",
+)
 const channel = "'sluice_' || hashtext(current_schema())::text"
 
 async function inTransaction<T>(db: Kysely<Tables>, appended: readonly EventRecord[], work: () => Promise<T>): Promise<Transaction<T>> {
@@ -144,8 +148,8 @@ async function channelOf(db: Kysely<Tables>): Promise<string> {
 }
 
 async function checkServer(db: Kysely<Tables>): Promise<void> {
-  const { rows } = await sql<{ version: number; schema: string | null; synchronous: string }>`
-    select current_setting('server_version_num')::int as version, current_schema() as schema, current_setting('synchronous_commit') as synchronous
+  const { rows } = await sql<{ version: number; schema: string | null }>`
+    select current_setting('server_version_num')::int as version, current_schema() as schema
   `.execute(db)
   const [found] = rows
   if (!found || found.version < 130_000) throw new Error("the store needs PostgreSQL 13 or newer")

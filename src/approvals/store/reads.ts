@@ -96,6 +96,7 @@ export function reader(door: Door): Reader {
         .executeTakeFirstOrThrow()
       return count
     },
+    tokenKeys: () => db.selectFrom("token_keys").selectAll().execute(),
     async dueRequests(now, limit) {
       const due = async (why: DueRequest["why"], where: RawBuilder<SqlBool>): Promise<DueRequest[]> => {
         const rows = await db.selectFrom("requests").select("id").where(where).orderBy("id").limit(limit).execute()

@@ -166,7 +166,14 @@ export interface AuthoritiesTable {
   retired_at: number | null
 }
 
+export interface TokenKeysTable {
+  kid: string
+  jwk: string
+  seen_at: number
+}
+
 export interface Tables {
+  token_keys: TokenKeysTable
   requests: RequestsTable
   decisions: DecisionsTable
   grants: GrantsTable
