@@ -30,6 +30,7 @@ export class Notifier {
   readonly #sending = new Map<string, Set<Promise<void>>>()
   readonly #unsubscribe: () => void
   readonly #stop = new AbortController()
+  readonly #begun = Promise.withResolvers<void>()
   #timer: Timer | undefined
   #round: Promise<void> | undefined
   #woken = false
@@ -47,6 +48,12 @@ export class Notifier {
         ? () => {}
         : store.onCommit((events) => void (events.some((event) => this.#isHeard(event)) && this.#wake()))
     if (this.#channels.length > 0) this.#wake()
+    else this.#begun.resolve()
+  }
+
+  /** Settles when it is known what is past: whatever happens from then on is told. */
+  get begun(): Promise<void> {
+    return this.#begun.promise
   }
 
   /** What is being sent is stopped; it stays in the store and is tried again by whoever is next. */
@@ -85,6 +92,7 @@ export class Notifier {
         next_at = clock.now() + limits.notification_sweep_ms
       }
     }
+    this.#begun.resolve() // or the store cannot be used, and then nothing happens
     if (!this.#stop.signal.aborted) this.#timer = clock.after(Math.max(0, next_at - clock.now()), () => this.#wake())
   }
 

@@ -50,8 +50,6 @@ export function connectionsTo(config: PostgresStoreConfig, { connections_max, lo
 }
 
 /** 64 bits; every number of the store is below 2^53. */
-const int8: number = types.builtins.INT8
-
 function clientConfig({ host, port, user, password, database, tls, ca, options }: PostgresStoreConfig): ClientConfig {
   return {
     host,

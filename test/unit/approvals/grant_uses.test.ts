@@ -3,6 +3,7 @@ import assert from "node:assert/strict"
 import test from "node:test"
 import { limits } from "../../../src/core/limits.ts"
 import type { AccessRule } from "../../../src/config/config.ts"
+import { eventually } from "../../support/wait.ts"
 import { hour, type Reply, type Service, startService, testConfig } from "./service.ts"
 
 const codeOf = ({ status, body }: Reply): [number, string] => [status, body.code]
@@ -162,9 +163,13 @@ test("grants: every use and the first one are in the audit log, by the gateway",
   await begin(service, grant.id)
   await use(service, grant.id)
   await use(service, grant.id)
-  const heads = service.log.map((line) => JSON.parse(line) as { msg: string; by?: string; session?: string })
+  const heads = () =>
+    service.log
+      .map((line) => JSON.parse(line) as { msg: string; by?: string; session?: string })
+      .filter(({ msg }) => msg.startsWith("grant."))
+  await eventually("all to be in the log", () => heads().length === 5)
   assert.deepEqual(
-    heads.filter(({ msg }) => msg.startsWith("grant.")).map(({ msg, by, session: of }) => [msg, by, of ?? null]),
+    heads().map(({ msg, by, session: of }) => [msg, by, of ?? null]),
     [
       ["grant.made", "bob@example.com", null],
       ["grant.begun", "gw", null],
