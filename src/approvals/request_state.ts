@@ -6,6 +6,7 @@ import type { Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
 import type { Target } from "../core/target.ts"
+import { checkReach } from "./extensions.ts"
 import { checkActions, checkAsked, checkFirstUse, givesAtOnce, isOneOf, mayDecide, type Person, type Ruling, rulingFor } from "./policy.ts"
 import type { NewRequestRecord, RequestRecord } from "./store.ts"
 
@@ -105,7 +106,7 @@ export function stillRuledBy({ policy, targets, asker, now }: RulesNow, request:
   const target = targets.find(({ name }) => name === request.target)
   const ruling = asker && target && rulingFor(policy, asker, { target, now, starts_at: request.starts_at, asked: request })
   if (!target || !ruling) throw new GatewayError("over")
-  const { as, actions } = coveredBy(ruling, target, request)
+  const { as, actions } = coveredBy(ruling, target, { request, now })
   // It was asked for all, and the rule now gives only some: what was asked for can no longer be given.
   if ((as !== null && request.as === null) || (actions !== null && request.actions === null)) throw new GatewayError("over")
   const { approve } = ruling.rule
@@ -115,9 +116,14 @@ export function stillRuledBy({ policy, targets, asker, now }: RulesNow, request:
   return { approvals_needed: total(approve.plan), login: approve.login }
 }
 
-function coveredBy(ruling: Ruling, target: Target, request: RequestRecord): Pick<RequestRecord, "as" | "actions"> {
-  const { as, duration_ms, reason, first_use_within_ms } = request
+function coveredBy(
+  ruling: Ruling,
+  target: Target,
+  { request, now }: { readonly request: RequestRecord; readonly now: Millis },
+): Pick<RequestRecord, "as" | "actions"> {
+  const { as, duration_ms, reason, first_use_within_ms, grant, extends_to } = request
   try {
+    if (grant && extends_to !== null) checkReach({ grant, ends_at: extends_to }, ruling.rule.max_ms, now)
     checkFirstUse(ruling, first_use_within_ms)
     return {
       as: checkAsked(ruling, target, { as: as ?? undefined, duration_ms, reason }),

@@ -117,6 +117,17 @@ test("extend: the rules as they are now decide, also about what was asked before
   assert.deepEqual(codeOf(await extend(service, grant.id)), [403, "not_askable"])
 })
 
+test("extend: a rule that gives less than it did does not approve an end beyond what it gives now", async (t) => {
+  const service = await startService(t)
+  const grant = await grantFor(service, { duration_ms: 3 * hour })
+  const { body: asked } = await extend(service, grant.id)
+  const { policy } = testConfig("")
+  await service.restart({ policy: { ...policy, access: policy.access.map((rule): AccessRule => ({ ...rule, max_ms: hour })) } })
+  assert.deepEqual(codeOf(await approve(service, asked.id)), [409, "over"])
+  service.clock.jump(2.5 * hour)
+  assert.equal((await approve(service, asked.id)).body.grant?.ends_at, grant.ends_at + 30 * minute, "by now it is within an hour")
+})
+
 test("extend: one that waits for its first use has all of its time ahead, and says so", async (t) => {
   const service = await startService(t)
   const grant = await grantFor(service, { first_use_within_ms: hour })

@@ -273,3 +273,26 @@ test("held: an Execute that is then refused fails in its place", async () => {
   assert.match(Buffer.concat(passed).toString("latin1"), /^P.*B.*E.{4}sluice denied [0-9a-f]{32}\0.{4}S.{4}$/s)
   assert.match(talk.server(parsed(), bound(), failed("34000"), ready()).toString("latin1"), /C57P03\0M.*cannot be checked.*Z.{4}I$/s)
 })
+
+test("a text that is not kept as it was sent says so, in a query and when it is prepared", () => {
+  const talk = new Dialogue()
+  const latin1 = message("Q", Buffer.concat([Buffer.from("SELECT '"), Buffer.of(0xe9), Buffer.from("'\0")]))
+  talk.client(
+    query("SELECT 'é'"),
+    query("ALTER ROLE a PASSWORD 'x'"),
+    latin1,
+    parse("", "ALTER ROLE a PASSWORD 'x'"),
+    bind("", ""),
+    execute(),
+    sync(),
+  )
+  assert.deepEqual(
+    talk.actions.map(({ sql, inexact }) => [sql, inexact]),
+    [
+      ["SELECT 'é'", undefined],
+      ["ALTER ROLE a PASSWORD '[secret]'", true],
+      ["SELECT 'é'", true],
+      ["ALTER ROLE a PASSWORD '[secret]'", true],
+    ],
+  )
+})
