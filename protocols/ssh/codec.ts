@@ -67,7 +67,7 @@ export class Reader {
   }
 }
 
-type Field = number | boolean | string | Buffer | { readonly uint64: bigint }
+export type Field = number | boolean | string | Buffer | { readonly uint64: bigint }
 
 /** Fields one after the other: numbers as uint32, booleans as one byte, strings and buffers with their length before them. */
 export function pack(...fields: readonly Field[]): Buffer {

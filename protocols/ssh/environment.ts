@@ -10,4 +10,4 @@ export const mayPass = (name: string, value: string): boolean =>
   allowed.test(name) && Buffer.byteLength(value) <= value_bytes_max && !/[\x00-\x1f\x7f]/.test(value)
 
 /** A name as it may stand in a recording: bounded, and nothing but what names are made of. */
-export const recordable = (name: string): string => name.slice(0, 64).replaceAll(/[^\w.-]/g, "?")
+export const recordable = (name: string, strange = /[^\w.-]/g): string => name.slice(0, 64).replaceAll(strange, "?")

@@ -5,6 +5,7 @@ import type { Clock } from "../../src/core/clock.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
 import type { Action } from "../../src/core/action.ts"
+import type { SshTarget } from "../../src/core/target.ts"
 import type { Decided, Session } from "../../src/gateway/contract.ts"
 import { pump } from "../../src/gateway/pump.ts"
 import type { Event, Outcome, Stream } from "../../src/record/events.ts"
@@ -13,6 +14,8 @@ import { type Exit, pack, packExit, packSize, packTerminal, Reader, readExit, re
 import type { Connection } from "./connection.ts"
 import { mayPass, recordable } from "./environment.ts"
 import { RecordedStream } from "./recorded_stream.ts"
+import { sftpBroken } from "./sftp_packet.ts"
+import { SftpRelay } from "./sftp_relay.ts"
 
 const status_failed = 255 // what ssh itself exits with when the connection failed
 /** Of a command that was not allowed to run. */
@@ -23,11 +26,16 @@ export interface RelayOptions {
   readonly session: Session
   readonly upstream: Promise<Connection>
   readonly stream_bytes_max: number
+  /** What of the target's files may be done by SFTP. */
+  readonly sftp: SshTarget["sftp"]
   readonly clock: Clock
 }
 
-/** What a client started: a shell, or a command as the bytes it sent. */
-type Program = { readonly kind: "shell" } | { readonly kind: "exec"; readonly command: Buffer }
+/** What a client started: a shell, a command as the bytes it sent, or the file transfer subsystem. */
+type Program =
+  | { readonly kind: "shell" }
+  | { readonly kind: "exec"; readonly command: Buffer }
+  | { readonly kind: "sftp"; readonly access: "all" | "read" }
 
 export class ChannelRelay {
   readonly #channel: Channel
@@ -109,7 +117,7 @@ export class ChannelRelay {
       case "exec":
         return this.#start({ kind: "exec", command: new Reader(data).bytes() })
       case "subsystem":
-        return this.#refuse(`the ${recordable(new Reader(data).text())} subsystem`, "last")
+        return this.#subsystem(new Reader(data).text())
       case "auth-agent-req@openssh.com":
         return this.#refuse("agent forwarding", "note")
       case "x11-req":
@@ -156,6 +164,13 @@ export class ChannelRelay {
     return true
   }
 
+  #subsystem(name: string): boolean {
+    const { sftp } = this.#options
+    if (name !== "sftp" || this.#terminal) return this.#refuse(`the ${recordable(name)} subsystem`, "last")
+    if (sftp === "off") return this.#refuse("sftp on this target", "last")
+    return this.#start({ kind: "sftp", access: sftp })
+  }
+
   /** `last`: nothing else can come on this channel, so it is said and the channel closed. */
   #refuse(what: string, how: "note" | "last"): boolean {
     const error = new GatewayError("unsupported", { what, session: this.#options.session.id })
@@ -190,7 +205,7 @@ export class ChannelRelay {
     if (program.kind === "exec" && program.command.length > limits.ssh_command_bytes_max) {
       return this.#deny(new GatewayError("too_large", { session: session.id }))
     }
-    const decision = session.decide(program.kind === "exec" ? execOf(channel, program.command) : { kind: "ssh.shell", channel })
+    const decision = session.decide(actionOf(channel, program))
     this.#started = true
     // The client is told that it runs: what it sends meanwhile waits in the channel's window.
     if (decision.verdict === "hold") void decision.decided.then((decided) => this.#begin(program, decided))
@@ -206,7 +221,8 @@ export class ChannelRelay {
   async #run(program: Program, action: number): Promise<void> {
     const { session } = this.#options
     const began = performance.now()
-    const streams = this.#streams()
+    const sftp = program.kind === "sftp" ? this.#sftp(program.access) : undefined
+    const streams = this.#streams(sftp)
     let exit: Exit | undefined
     let status: Outcome["status"] = "ok"
     try {
@@ -218,15 +234,17 @@ export class ChannelRelay {
       else if (!("status" in exit) || exit.status !== 0) status = "error"
     } catch (failure) {
       status = session.signal.aborted ? "cut" : "lost"
-      if (status === "lost") this.farewell(GatewayError.from(failure, "target_broke").with({ session: session.id }).say)
+      if (status === "lost") this.#lost(GatewayError.from(failure, "target_broke"))
     }
     for (const stream of Object.values(streams)) stream?.end()
+    sftp?.end()
     session.outcome({
       action,
       status,
       duration_ms: Math.round(performance.now() - began),
       ...(exit && "status" in exit ? { exit: exit.status } : {}),
       ...(exit && "signal" in exit ? { signal: recordable(exit.signal) } : {}),
+      ...(sftp ? { lookups: sftp.lookups } : {}),
       bytes_up: streams.stdin.bytes,
       bytes_down: streams.stdout.bytes + streams.stderr.bytes,
     })
@@ -235,6 +253,12 @@ export class ChannelRelay {
     this.#up?.destroy()
     this.#channel.destroy()
     this.#done.resolve()
+  }
+
+  /** One of both sides failed: said to the client, and put on record when it broke its protocol. */
+  #lost(error: GatewayError): void {
+    if (error.facts.what !== undefined) this.#write({ kind: "refused", what: error.facts.what })
+    this.farewell(error.with({ session: this.#options.session.id }).say)
   }
 
   /** Runs the program upstream and relays until it is over; how it ended, or undefined when nobody will ever know. */
@@ -264,9 +288,12 @@ export class ChannelRelay {
       pump({ from: up, to: down, session, direction: "down", pass: stdout.pass, end: false }),
       pump({ from: up.stderrIn, to: down.stderr, session, direction: "down", pass: stderr.pass, end: false }),
     ]
-    toTarget.catch(() => {}) // a program need not read all of its input
+    const broken = Promise.withResolvers<never>()
+    broken.promise.catch(() => {})
+    // A program need not read all of its input; what the client itself sends wrong is another matter.
+    toTarget.catch((failure: unknown) => (failure instanceof GatewayError ? broken.reject(failure) : undefined))
     if (!(await accepted)) throw new GatewayError("target_broke", {}, new Error("the target refused to start the program"))
-    await Promise.race([Promise.all([...toClient, up.gone]), down.gone, this.#cut.promise])
+    await Promise.race([Promise.all([...toClient, up.gone]), down.gone, this.#cut.promise, broken.promise])
     return exit
   }
 
@@ -278,14 +305,30 @@ export class ChannelRelay {
         if (!given && up.open) this.#channel.stderr.write("sluice: the target gave no terminal\r\n")
       })
     }
+    if (program.kind === "sftp") return up.request("subsystem", pack("sftp"))
     return program.kind === "exec" ? up.request("exec", pack(program.command)) : up.request("shell", Buffer.alloc(0))
   }
 
-  #streams(): Streams {
+  #sftp(access: "all" | "read"): SftpRelay {
+    const { session } = this.#options
+    const channel = this.#channel
+    return new SftpRelay({
+      session,
+      channel: channel.id,
+      access,
+      answer: (packet) => {
+        if (channel.writableLength > limits.ssh_unsent_bytes_max) throw sftpBroken("too many answers were not read")
+        channel.write(packet)
+      },
+    })
+  }
+
+  #streams(sftp: SftpRelay | undefined): Streams {
     const { session, stream_bytes_max } = this.#options
     const recorded = (stream: Stream, keep: "all" | "nothing" | number): RecordedStream =>
       new RecordedStream({ recorder: session.recorder, channel: this.#channel.id, stream, keep })
     const output = this.#terminal ? "all" : stream_bytes_max
+    if (sftp) return { stdin: counted(sftp.fromClient), stdout: counted(sftp.fromTarget), stderr: recorded("stderr", output) }
     return {
       stdin: recorded("stdin", this.#terminal ? "nothing" : stream_bytes_max),
       stdout: recorded("stdout", output),
@@ -307,10 +350,30 @@ export class ChannelRelay {
   }
 }
 
+type Passing = Pick<RecordedStream, "bytes" | "end"> & { pass(chunk: Buffer): Buffer | readonly Buffer[] | null }
+
 interface Streams {
-  readonly stdin: RecordedStream
-  readonly stdout: RecordedStream
-  readonly stderr: RecordedStream
+  readonly stdin: Passing
+  readonly stdout: Passing
+  readonly stderr: Passing
+}
+
+/** A stream that is on record by what is in it. */
+function counted(pass: (chunk: Buffer) => readonly Buffer[]): Passing {
+  const stream = {
+    bytes: 0,
+    pass: (chunk: Buffer) => {
+      stream.bytes += chunk.length
+      return pass(chunk)
+    },
+    end: () => {},
+  }
+  return stream
+}
+
+function actionOf(channel: number, program: Program): Action {
+  if (program.kind === "exec") return execOf(channel, program.command)
+  return program.kind === "sftp" ? { kind: "ssh.sftp", channel, access: program.access } : { kind: "ssh.shell", channel }
 }
 
 const execOf = (channel: number, command: Buffer): Action => ({

@@ -72,6 +72,7 @@ export class TargetSession implements ConnectionOwner {
       channel: opening.accept(),
       session,
       upstream: this.#upstream,
+      sftp: session.target.protocol === "ssh" ? session.target.sftp : "off",
       stream_bytes_max: this.#host.stream_bytes_max,
       clock: this.#host.clock,
     })

@@ -107,6 +107,10 @@ const target = z.strictObject({
       auth: z
         .strictObject({ key: reference.optional(), password: reference.optional() })
         .describe("How the gateway logs in: a key or a password"),
+      sftp: z
+        .enum(["all", "read", "off"])
+        .default("all")
+        .describe("What may be done by SFTP, and so by scp; a shell or command is not held to it"),
       host_key: several.describe("The host's public key or keys, pinned: ssh-keyscan -t ed25519 <host>"),
     })
     .optional(),

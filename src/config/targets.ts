@@ -79,6 +79,7 @@ function readSsh(reading: Reading, path: Path, file: Written<"ssh">): Rest<SshTa
     address: readAddress(reading, [...path, "address"], file.address),
     logins: [...new Set(file.logins)],
     auth: readAuth(reading, [...path, "auth"], file.auth),
+    sftp: file.sftp,
     hostKeys: hostKeys.map((line) => line.trim()),
   }
 }

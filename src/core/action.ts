@@ -11,6 +11,33 @@ export interface BoundValue {
   readonly bytes?: number
 }
 
+/** A file's name as a peer wrote it; base64 where it is not UTF-8. */
+export type FileName = string | { readonly base64: string }
+
+/** What is opened for, as the client asked (draft-ietf-secsh-filexfer-02, section 6.3). */
+export type OpenFlag = "read" | "write" | "append" | "create" | "truncate" | "exclusive"
+
+/** Attributes that a client sets; times in seconds since the Unix epoch. */
+export interface FileAttributes {
+  readonly size?: number
+  readonly uid?: number
+  readonly gid?: number
+  readonly mode?: number
+  readonly atime?: number
+  readonly mtime?: number
+}
+
+/** What SFTP does to one file. */
+export type FileOperation =
+  | { readonly op: "open"; readonly path: FileName; readonly flags: readonly OpenFlag[] }
+  | { readonly op: "list"; readonly path: FileName }
+  | { readonly op: "remove" | "mkdir" | "rmdir"; readonly path: FileName }
+  /** `to` is the new name; of a symbolic link, what it points at. */
+  | { readonly op: "rename" | "symlink" | "hardlink" | "copy"; readonly path: FileName; readonly to: FileName }
+  | { readonly op: "setattr"; readonly path: FileName; readonly set: FileAttributes }
+  /** A request that is none of these, by its name. */
+  | { readonly op: "other"; readonly name: string; readonly path?: FileName }
+
 export type Action =
   /** `how`: the simple query message, an Execute of a portal, a function call, a COPY the server asked for. */
   | {
@@ -32,6 +59,9 @@ export type Action =
   | { readonly kind: "ssh.shell"; readonly channel: number }
   /** `inexact`: its bytes are not UTF-8, and these not the very ones that run. */
   | { readonly kind: "ssh.exec"; readonly channel: number; readonly command: string; readonly inexact?: true }
+  /** The file transfer subsystem; what is done in it are `ssh.file` actions of the same channel. */
+  | { readonly kind: "ssh.sftp"; readonly channel: number; readonly access: "all" | "read" }
+  | ({ readonly kind: "ssh.file"; readonly channel: number } & FileOperation)
   | {
       readonly kind: "http.request"
       readonly method: string

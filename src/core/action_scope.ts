@@ -67,6 +67,8 @@ export function canonicalText(action: Action): string | undefined {
     case "ssh.exec":
       return action.inexact ? undefined : action.command
     case "ssh.shell":
+    case "ssh.sftp":
+    case "ssh.file":
       return undefined
     case "http.request":
       return `${action.upgrade === "websocket" ? websocket : action.method} ${action.path}`

@@ -87,7 +87,7 @@ const table = {
   target_untrusted: { kind: "upstream", say: constant("the target could not prove that it is the one it should be") },
   target_broke: { kind: "upstream", say: constant("the target closed or broke the connection") },
   // the client's side
-  protocol_broken: { kind: "protocol", say: constant("the connection did not follow its protocol") },
+  protocol_broken: { kind: "protocol", say: (facts) => facts.what ?? "the connection did not follow its protocol" },
   too_large: { kind: "protocol", say: constant("the message is larger than allowed") },
   unsupported: { kind: "unsupported", say: (facts) => `${facts.what ?? "this"} is not supported` },
   // the API

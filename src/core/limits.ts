@@ -218,6 +218,11 @@ export const limits = {
   ssh_leave_ms: second, // for a client to leave by itself after its last program, before it is told to
   ssh_stop_ms: 600, // at a cut: between asking a process on the target to end and killing it
 
+  sftp_packet_bytes_max: 256 * KiB, // OpenSSH's own bound, both ways
+  sftp_path_bytes_max: 4 * KiB, // Linux's own bound (PATH_MAX)
+  sftp_pending_bytes_max: 32 * MiB, // requests that wait for their answer; a client that asks for a whole file at once fits in
+  sftp_handles_max: 4_096, // files open at once, on one channel
+
   // HTTP.
   http_header_bytes_max: 32 * KiB,
   http_headers_max: 200,

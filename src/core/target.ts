@@ -17,6 +17,8 @@ export interface SshTarget extends Reachable {
   /** Accounts that may be asked for. */
   readonly logins: readonly string[]
   readonly auth: { readonly key: Secret } | { readonly password: Secret }
+  /** What of its files may be done by SFTP. */
+  readonly sftp: "all" | "read" | "off"
   /** Pinned public keys, OpenSSH one-line form; never empty. */
   readonly hostKeys: readonly string[]
 }

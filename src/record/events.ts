@@ -48,6 +48,9 @@ export type Outcome = {
   readonly signal?: string
   /** HTTP: the status code. */
   readonly http_status?: number
+  /** SFTP: the status code of the answer (0 is well), and of a channel how often it only looked: stat, realpath and the like. */
+  readonly sftp_status?: number
+  readonly lookups?: number
   /** Bytes towards the target and towards the client. */
   readonly bytes_up?: number
   readonly bytes_down?: number
@@ -60,6 +63,20 @@ export type Event =
   | ({ readonly kind: "data"; readonly channel: number; readonly stream: Stream } & Bytes)
   /** Past `recordings.stream_bytes_max` a stream's content is kept as its size and SHA-256 alone. */
   | { readonly kind: "digest"; readonly channel: number; readonly stream: Stream; readonly bytes: number; readonly sha256: string }
+  /**
+   * What passed through a file that `action` opened, when it was closed, or when its channel ended first. A digest is of all bytes
+   * that went this way, and only there when they went in order from the file's beginning, once, and every write succeeded.
+   */
+  | {
+      readonly kind: "transfer"
+      readonly channel: number
+      readonly action: number
+      readonly closed: boolean
+      readonly bytes_up: number
+      readonly bytes_down: number
+      readonly sha256_up?: string
+      readonly sha256_down?: string
+    }
   | { readonly kind: "pty"; readonly channel: number; readonly term: string; readonly columns: number; readonly rows: number }
   | { readonly kind: "resize"; readonly channel: number; readonly columns: number; readonly rows: number }
   | { readonly kind: "signal"; readonly channel: number; readonly name: string }

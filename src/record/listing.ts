@@ -1,6 +1,6 @@
 // A recording as a list of what was done, for people: one line an event, its time since the beginning, and every word that came from
 // outside escaped, so that a statement cannot look like the line after it.
-import type { Action, BoundValue } from "../core/action.ts"
+import type { Action, BoundValue, FileName } from "../core/action.ts"
 import type { Millis } from "../core/clock.ts"
 import { formatDuration } from "../core/duration.ts"
 import { visible } from "../core/visible.ts"
@@ -32,6 +32,8 @@ function words(line: Line): string[] {
       return data(line)
     case "digest":
       return [`${line.channel} ${visible(line.stream)}: ${line.bytes} bytes in all, SHA-256 ${visible(line.sha256)}`]
+    case "transfer":
+      return [transfer(line)]
     case "pty":
       return [`${line.channel} a terminal, ${visible(line.term)}, ${line.columns}×${line.rows}`]
     case "resize":
@@ -83,6 +85,10 @@ function action(n: number, verdict: "allow" | "deny", one: Action): string[] {
       return [`${mark}${one.channel} a shell`]
     case "ssh.exec":
       return [`${mark}${one.channel} ${visible(one.command)}`]
+    case "ssh.sftp":
+      return [`${mark}${one.channel} sftp${one.access === "read" ? ", to read only" : ""}`]
+    case "ssh.file":
+      return [`${mark}${one.channel} ${file(one)}`]
     case "http.request": {
       const query = one.query.length === 0 ? "" : `?${one.query.map((name) => `${visible(name)}=…`).join("&")}`
       return [`${mark}${visible(one.method)} ${visible(one.path)}${query}${one.upgrade === undefined ? "" : ` (${one.upgrade})`}`]
@@ -90,6 +96,50 @@ function action(n: number, verdict: "allow" | "deny", one: Action): string[] {
     default:
       return [`${mark}an action this version does not know: ${visible(JSON.stringify(one))}`]
   }
+}
+
+function file(one: Extract<Action, { kind: "ssh.file" }>): string {
+  switch (one.op) {
+    case "open":
+      return `open ${fileName(one.path)} (${one.flags.map(visible).join(", ")})`
+    case "rename":
+    case "symlink":
+    case "hardlink":
+    case "copy":
+      return `${one.op} ${fileName(one.path)} → ${fileName(one.to)}`
+    case "setattr":
+      return `set ${fileName(one.path)}: ${Object.entries(one.set).map(attribute).join(", ")}`
+    case "other":
+      return `${visible(one.name)}${one.path === undefined ? "" : ` ${fileName(one.path)}`}`
+    case "list":
+    case "remove":
+    case "mkdir":
+    case "rmdir":
+      return `${one.op} ${fileName(one.path)}`
+    default:
+      return `an operation this version does not know: ${visible(JSON.stringify(one))}`
+  }
+}
+
+function attribute([name, value]: [string, number]): string {
+  if (name === "mode") return `mode ${value.toString(8)}`
+  return `${visible(name)} ${name.endsWith("time") ? utc(value * 1000) : value}`
+}
+
+/** Quoted, because a name may have spaces; bytes that are no text in hex. */
+function fileName(name: FileName): string {
+  if (typeof name === "string") return `"${visible(name).replaceAll('"', '\\"')}"`
+  return `"${Buffer.from(name.base64, "base64")
+    .toString("latin1")
+    .replaceAll(/[^ !#-[\]-~]/g, hex)}"`
+}
+
+const hex = (character: string): string => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`
+
+function transfer(event: Extract<Event, { kind: "transfer" }>): string {
+  const digest = (sha256: string | undefined): string => (sha256 === undefined ? "" : ` (SHA-256 ${visible(sha256)})`)
+  const bytes = `${event.bytes_up} bytes up${digest(event.sha256_up)}, ${event.bytes_down} bytes down${digest(event.sha256_down)}`
+  return `#${event.action} ${event.closed ? "closed" : "left open"}: ${bytes}`
 }
 
 function bound({ format, value, bytes }: BoundValue): string {
@@ -107,6 +157,8 @@ function outcome(of: Outcome): string {
     of.exit === undefined ? undefined : `exit ${of.exit}`,
     of.signal === undefined ? undefined : `signal ${visible(of.signal)}`,
     of.http_status === undefined ? undefined : `HTTP ${of.http_status}`,
+    of.sftp_status === undefined ? undefined : `SFTP status ${of.sftp_status}`,
+    of.lookups === undefined ? undefined : `${of.lookups} lookups`,
     of.bytes_up === undefined ? undefined : `${of.bytes_up} bytes up`,
     of.bytes_down === undefined ? undefined : `${of.bytes_down} bytes down`,
     of.duration_ms === undefined ? undefined : `${Number(of.duration_ms.toFixed(1))} ms`,

@@ -47,6 +47,7 @@ export const driver: Driver = {
     address: { host: name, port: 22 },
     logins: ["deploy"],
     auth: { key: new Secret(loginKey.privateKey) },
+    sftp: "all",
     hostKeys: [hostKey.publicKey],
   }),
   serveTarget,

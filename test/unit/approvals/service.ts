@@ -25,6 +25,7 @@ const ssh = {
   protocol: "ssh",
   logins: ["deploy", "root"],
   auth: { password: new Secret("x") },
+  sftp: "all",
   hostKeys: ["ssh-ed25519 AAAA"],
   address,
 } as const

@@ -75,6 +75,7 @@ export const targetWith = (changes: Partial<SshTarget> = {}): SshTarget => ({
   address: { host: "host", port: 22 },
   logins: ["deploy"],
   auth: { key: new Secret(userKey.privateKey) },
+  sftp: "all",
   hostKeys: [hostKey.publicKey],
   ...changes,
 })
