@@ -68,7 +68,7 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
   const requests = new Requests({ store, config, people, clock })
   const waiters = new Waiters({ store, clock })
   const feed = new Feed({ store, clock, log })
-  const notifier = new Notifier({ store, config, clock, log })
+  const notifier = new Notifier({ store, config, people, clock, log })
   const slack = new SlackAnswers({ store, config, people, clock, log, requests })
   const sweeper = new Sweeper({ store, clock, log })
   const authorities = new Authorities({ store, keys, clock, name: config.gateway.name })
@@ -112,6 +112,7 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
     jwks: () => tokenKeys.published(),
     openApi: openApi(config.approvals.public_url),
     ready: atMostOnceA(limits.heartbeat_ms, () => store.probe(), clock),
+    clock,
     log,
   })
   const close = async (): Promise<void> => {

@@ -99,12 +99,13 @@ export class People {
     const subject = await this.#subjectOf(change, company, before)
     const { standing } = await change.personCalled(subject)
     if (standing?.disabled) throw new GatewayError("login_failed", { what: `${subject} was disabled here; ask an administrator` })
-    const { email } = company.claims
+    // Mail is sent there: only what the provider has verified is theirs.
+    const { email, email_verified } = company.claims
     const person: PersonRecord = {
       iss: company.iss,
       sub: company.sub,
       subject,
-      email: typeof email === "string" && email.length <= 254 ? email : null,
+      email: email_verified === true && typeof email === "string" && email.length <= 254 ? email : null,
       groups: await this.#groupsOf(change, company, subject),
       created_at: before?.created_at ?? now,
       seen_at: now,

@@ -4,6 +4,7 @@ import { type Span, SpanStatusCode, trace } from "@opentelemetry/api"
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify"
 import { passed_on } from "../api/passed_on.ts"
 import { type Route, type RouteName, routes } from "../api/routes.ts"
+import type { Clock } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
 import type { Log } from "../observe/log.ts"
@@ -18,6 +19,7 @@ import { addSlackRoute } from "./notifications/slack_route.ts"
 import type { LoginParts } from "./login_parts.ts"
 import { addOAuthRoutes } from "./oauth_routes.ts"
 import { addPageCalls } from "./page_calls.ts"
+import { addPages, answerNotFound } from "./pages.ts"
 import type { PersonRoutes } from "./person_routes.ts"
 import { type Input, type Wire, wire } from "./wire.ts"
 import type { WorkloadLogins } from "./workload_logins.ts"
@@ -36,6 +38,7 @@ export interface ServerOptions {
   readonly openApi: object
   /** Rejects when the service cannot do its work. */
   ready(): Promise<void>
+  readonly clock: Clock
   readonly log: Log
 }
 
@@ -60,7 +63,9 @@ export function createServer(options: ServerOptions): FastifyInstance {
   })
   server.server.maxConnections = limits.connections_max
   server.setErrorHandler((failure, _request, reply) => answerFailure(failure, reply, log))
-  server.setNotFoundHandler((_request, reply) => answerFailure(new GatewayError("not_found"), reply, log))
+  server.setNotFoundHandler((request, reply) => {
+    if (!answerNotFound(request, reply)) answerFailure(new GatewayError("not_found"), reply, log)
+  })
   // An answer is for the one who asked, now.
   server.addHook(
     "onSend",
@@ -82,8 +87,9 @@ export function createServer(options: ServerOptions): FastifyInstance {
     void feed.serve(reply.raw, (query as Input<"feed">["query"]).after)
   })
 
-  addSlackRoute(server, options.slack)
   const addressOf = options.callers.addressOf
+  addSlackRoute(server, { answers: options.slack, addressOf })
+  addPages(server, { person: options.person, sessions: options.parts.sessions, clock: options.clock, log })
   addPageCalls(server, { ...options.parts, addressOf, log })
   addOAuthRoutes(server, { ...options.parts, jwks: () => options.jwks(), addressOf, log })
   server.get("/openapi.json", async () => options.openApi)

@@ -89,8 +89,10 @@ function waiting(context: Context, request: RequestView): string {
     extends_grant === null || extends_to === null
       ? `for ${targetAs(target, as)}, ${formatDuration(duration_ms)}${from},`
       : `to extend ${targetAs(target, as)} (grant ${extends_grant}) until ${until(extends_to, now)}`
+  const page = context.pageOf(id)
   return [
     `Request ${id} ${what} needs ${people}. A colleague who may gives it with: ${context.call} approve ${id}`,
+    ...(page === undefined ? [] : [`or on its page: ${page}`]),
     ...stillNeeded(request, now),
     ...limited({ actions: request.actions, uses_max: request.uses, uses_left: request.uses }),
   ].join("\n")

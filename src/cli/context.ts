@@ -22,6 +22,8 @@ export interface Context {
   api(): Promise<ApiClient>
   /** A line that uses `target`; undefined when this side does not know one. */
   useLine(target: string, account: string | undefined): string | undefined
+  /** Where a request can be looked at in a browser; undefined when this side does not know. */
+  pageOf(request: number): string | undefined
   /** The exit status when nothing throws: 0 unless a verb says otherwise. */
   status: 0 | 1
 }

@@ -75,7 +75,15 @@ export function localContext(io: Io, options: () => Places): Local {
     },
     gateway,
     service,
-    context: { io, call: "sluice", now: Date.now, api: () => (connected ??= api()), useLine: () => undefined, status: 0 },
+    context: {
+      io,
+      call: "sluice",
+      now: Date.now,
+      api: () => (connected ??= api()),
+      useLine: () => undefined,
+      pageOf: () => undefined,
+      status: 0,
+    },
     close: async () => void (await Promise.all(clients.map((client) => client.close()))),
   }
 }

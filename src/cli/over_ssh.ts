@@ -40,6 +40,7 @@ export function createVerbs(options: VerbsOptions): Verbs {
       call: ways.askWith,
       now: Date.now,
       useLine: (target, account) => ways.useLine(target, account),
+      pageOf: (request) => `${apiUrl}/requests/${request}`,
       status: 0,
       api: () => (api ??= mint({ use: "api" }).then(({ token }) => gatewayApi.as(() => new Secret(token)))),
     }

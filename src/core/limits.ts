@@ -161,6 +161,11 @@ export const limits = {
   slack_answer_ms_max: 5 * minute, // its age, as Slack advises
   slack_updates_max: 16, // messages being changed at once
 
+  // Pages.
+  page_reload_ms: 5 * second, // of somebody who waits for a decision
+  page_form_bytes_max: 256 * KiB, // a form with the longest actions that may be asked for
+  page_rows_max: 200, // of one list on a page
+
   // Being seen from outside.
   log_text_chars_max: 4_096, // of one field: a peer may have chosen it
   log_items_max: 64, // of one list or object in a field

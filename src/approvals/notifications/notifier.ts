@@ -7,6 +7,7 @@ import { newNotificationId } from "../../core/ids.ts"
 import { limits } from "../../core/limits.ts"
 import type { Log } from "../../observe/log.ts"
 import { note } from "../journal.ts"
+import type { People } from "../people.ts"
 import type { Change, EventRecord, Reader, Store } from "../store.ts"
 import type { Notice } from "./notice.ts"
 import type { Delivery } from "./outbox.ts"
@@ -17,6 +18,7 @@ import { Sender } from "./sender.ts"
 export interface NotifierOptions {
   readonly config: Config
   readonly store: Store
+  readonly people: Pick<People, "list">
   readonly clock: Clock
   readonly log: Log
   /** A factor around 1 for each wait, so that many that failed together do not come back together. */
@@ -130,8 +132,9 @@ export class Notifier {
   }
 
   async #deliver(change: Change, events: readonly EventRecord[], from: number): Promise<void> {
-    const { config, clock, log } = this.#options
+    const { people, clock, log } = this.#options
     const now = clock.now()
+    const everybody = await people.list()
     // Another service may have been quicker.
     const through = Math.max(from, (await change.outboxThrough()) ?? 0)
     const room = new Map<string, number>()
@@ -141,7 +144,7 @@ export class Notifier {
       if (event.sequence <= through || now >= give_up_at || !this.#isHeard(event)) continue
       const notice = await noticeOf(change, event)
       for (const channel of this.#channels.filter((one) => hears(one, event.kind))) {
-        for (const recipient of recipientsOf(channel, notice, config)) {
+        for (const recipient of recipientsOf(channel, notice, everybody)) {
           const left = room.get(channel.name) ?? 0
           room.set(channel.name, left - 1)
           const { sequence } = event

@@ -1,6 +1,7 @@
 // Who is told of an event. A webhook and Slack have one receiver; mail goes to addresses, to those who may decide, or to the one who
 // asked, as the channel says and as far as their addresses are known.
-import type { Channel, Config, EmailChannel } from "../../config/config.ts"
+import type { PersonView } from "../../api/schema.ts"
+import type { Channel, EmailChannel } from "../../config/config.ts"
 import { isMailbox } from "../../config/notifications.ts"
 import { limits } from "../../core/limits.ts"
 import { isOneOf } from "../policy.ts"
@@ -12,35 +13,35 @@ export function hears({ on }: Channel, kind: string): boolean {
   return kind !== "notification.failed" && on.some((wanted) => wanted === kind || wanted === family)
 }
 
-/** Each once; the empty one is the channel itself. */
-export function recipientsOf(channel: Channel, notice: Notice, config: Config): readonly string[] {
+/** Each once; the empty one is the channel itself. `people`: everybody there is. */
+export function recipientsOf(channel: Channel, notice: Notice, people: readonly PersonView[]): readonly string[] {
   if (channel.way !== "email") return [""]
   const addresses = channel.to.flatMap((to) => {
-    if (to === "approvers") return addressesOf(channel, config, deciders(notice, config))
-    if (to === "requester") return addressesOf(channel, config, asker(notice))
+    if (to === "approvers") return addressesOf(channel, deciders(notice, people))
+    if (to === "requester") return addressesOf(channel, asker(notice, people))
     return [to]
   })
   return [...new Set(addresses)].slice(0, limits.notification_recipients_max)
 }
 
-function deciders(notice: Notice, { identity }: Config): readonly string[] {
+function deciders(notice: Notice, people: readonly PersonView[]): readonly PersonView[] {
   const { event, request } = notice
   if (!request || !isToDecide(notice)) return []
-  const may = identity.users.filter((user) => user.name !== request.subject && isOneOf(user, request.approve_by))
-  return may.map(({ name }) => name).filter((name) => name !== event.by)
+  return people.filter(
+    (person) => !person.disabled && person.name !== request.subject && person.name !== event.by && isOneOf(person, request.approve_by),
+  )
 }
 
 /** Nobody is told of what they did themselves. */
-function asker(notice: Notice): readonly string[] {
+function asker(notice: Notice, people: readonly PersonView[]): readonly PersonView[] {
   const subject = notice.request?.subject ?? notice.grant?.subject ?? notice.session?.subject
-  return subject === undefined || isToDecide(notice) || notice.event.by === subject ? [] : [subject]
+  return isToDecide(notice) || notice.event.by === subject ? [] : people.filter(({ name }) => name === subject)
 }
 
-/** Of a user whose name is an address, the operator wrote it down as theirs. */
-function addressesOf({ addresses }: EmailChannel, { identity }: Config, subjects: readonly string[]): readonly string[] {
-  return subjects.flatMap((subject) => {
-    const known = addresses.get(subject)
-    if (known !== undefined) return [known]
-    return isMailbox(subject) && identity.users.some(({ name }) => name === subject) ? [subject] : []
+/** What the config says, what the company's login has verified, or a name in the config that is an address: the operator wrote it down. */
+function addressesOf({ addresses }: EmailChannel, people: readonly PersonView[]): readonly string[] {
+  return people.flatMap(({ name, email, known_from }) => {
+    const address = addresses.get(name) ?? email ?? (known_from === "company" ? undefined : name)
+    return address !== undefined && isMailbox(address) ? [address] : []
   })
 }

@@ -1,12 +1,17 @@
 // The door for Slack's answers. The signature is over the bytes as they came, so this route, and no other, takes its body as such.
+import type { IncomingMessage } from "node:http"
 import type { FastifyInstance, FastifyRequest } from "fastify"
 import { limits } from "../../core/limits.ts"
-import { addressOf } from "../callers.ts"
 import type { Claim, SlackAnswers } from "./slack_answers.ts"
 
 const form = "application/x-www-form-urlencoded"
 
-export function addSlackRoute(server: FastifyInstance, answers: SlackAnswers): void {
+export interface SlackRouteOptions {
+  readonly answers: SlackAnswers
+  addressOf(message: IncomingMessage): string
+}
+
+export function addSlackRoute(server: FastifyInstance, { answers, addressOf }: SlackRouteOptions): void {
   void server.register(async (scope) => {
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser(form, { parseAs: "buffer", bodyLimit: limits.slack_answer_bytes_max }, (_request, body, done) =>

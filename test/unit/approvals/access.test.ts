@@ -285,7 +285,7 @@ test("access: queries and ids are checked; what is unknown is not ignored", asyn
 
 test("access: no such path, method or form of URL is answered as missing or not valid, in our own words", async (t) => {
   const service = await startService(t)
-  for (const line of ["GET /", "GET /v1/unknown", "PUT /v1/requests", "DELETE /v1/grants/g_0000000000000000", "HEAD /v1/whoami"]) {
+  for (const line of ["GET /v2", "GET /v1/unknown", "PUT /v1/requests", "DELETE /v1/grants/g_0000000000000000", "HEAD /v1/whoami"]) {
     const [method = "", path = ""] = line.split(" ")
     assert.equal((await fetch(service.url + path, { method })).status, 404, line)
   }

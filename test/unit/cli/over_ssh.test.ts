@@ -86,6 +86,7 @@ test("verbs: ask, see it waiting, approve, see what was approved, use it", async
   assert.equal(asked.status, 0, asked.err)
   const [, id = ""] = /Request (\d+) for prod-host as deploy, root, 1h, needs one approval.*ssh gw approve \1/.exec(asked.out) ?? []
   assert.ok(id, asked.out)
+  assert.match(asked.out, new RegExp(`\\nor on its page: http://.*/requests/${id}\\n`))
   const waiting = await ran(bob, [])
   assert.match(waiting.out, /^You are bob@example\.com \(oncall\)\./)
   assert.match(waiting.out, new RegExp(`Waiting for you\\n.*\\n${id} .*alice@example.com.*INC-7: pods crash\\nssh gw approve ${id}\\n`))
@@ -139,7 +140,7 @@ test("verbs: --wait ends with the decision, and its exit status says which", asy
   ] as const) {
     const asked = Promise.withResolvers<string>()
     const heard = (err: string): void => {
-      const [, id] = /Request (\d+) .*\nWaiting for a decision/.exec(err) ?? []
+      const [, id] = /Request (\d+) [^]*\nWaiting for a decision/.exec(err) ?? []
       if (id !== undefined) asked.resolve(id)
     }
     const waiting = ran(alice, ["request", "prod-host", "--for", "1h", "--reason", decide[0], "--wait"], { heard })

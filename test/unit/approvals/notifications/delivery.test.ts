@@ -41,16 +41,23 @@ interface Body {
 const bodies = ({ received }: Receiver): Body[] => received.map(({ body }) => JSON.parse(body) as Body)
 const said = (service: Service, words: string): number => service.log.filter((line) => line.includes(words)).length
 
+const folder = scratch("outbox")
+let stores = 0
+const newPath = (): string => `${folder}/${++stores}.db`
+
 /** A store with a notifier on it and nothing else, and a way to make things happen. */
-async function outbox(
-  t: TestContext,
-  channels: readonly WebhookChannel[],
-  path = `${scratch("outbox")}/store.db`,
-  clock = new FakeClock(),
-) {
+async function outbox(t: TestContext, channels: readonly WebhookChannel[], path = newPath(), clock = new FakeClock()) {
   const store = await openSqliteStore(path, clock)
   const sink = new LineSink()
-  const options = { store, clock, config: testConfig("/nowhere", { notify: channels }), log: createLog("debug", sink), jitter: () => 1 }
+  const people = { list: async () => [] }
+  const options = {
+    store,
+    people,
+    clock,
+    config: testConfig("/nowhere", { notify: channels }),
+    log: createLog("debug", sink),
+    jitter: () => 1,
+  }
   const notifier = new Notifier(options)
   t.after(async () => {
     await notifier.close()
@@ -261,7 +268,7 @@ test("notifications: a service that is restarted while it sends sends it again, 
 test("notifications: a service that is killed while it sends leaves it to the next", async (t) => {
   const hook = await receiver(t)
   hook.answer = () => {}
-  const path = `${scratch("outbox")}/store.db`
+  const path = newPath()
   const at = (module: string): string => JSON.stringify(import.meta.resolve(`../../../../${module}`))
   const source = `
     import { Notifier } from ${at("src/approvals/notifications/notifier.ts")}
@@ -274,7 +281,7 @@ test("notifications: a service that is killed while it sends leaves it to the ne
     const clock = systemClock()
     const store = await openSqliteStore(${JSON.stringify(path)}, clock)
     const hook = { name: "hook", on: ["request.*"], way: "webhook", url: new URL(${JSON.stringify(`${hook.url}/in`)}), secret: new Secret("${secret}") }
-    new Notifier({ store, clock, config: testConfig("/nowhere", { notify: [hook] }), log: createLog("silent") })
+    new Notifier({ store, clock, people: { list: async () => [] }, config: testConfig("/nowhere", { notify: [hook] }), log: createLog("silent") })
     while ((await store.outboxThrough()) === undefined) await new Promise(setImmediate)
     await store.change((change) => note(change, { at: Date.now(), kind: "request.asked", actor: { actor: "person", by: "alice", from: null }, detail: {} }))
     setInterval(() => {}, 1_000)

@@ -1,0 +1,261 @@
+// The pages: what a browser asks for, as calls of the same domain that the API calls, and the HTML of `console/` as the answer. A form
+// that was taken answers with a redirect, so that loading again sends nothing twice; one that could not be taken is shown again, with
+// what was wrong. Nothing here needs a script.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify"
+import { z } from "zod"
+import { grantId, requestId, sessionId } from "../api/schema.ts"
+import { askPage, choosePage } from "../console/ask_page.ts"
+import { grantsPage } from "../console/grants_page.ts"
+import { problemPage, sentence } from "../console/problem_page.ts"
+import { requestPage } from "../console/request_page.ts"
+import { overviewPage, requestsPage } from "../console/requests_page.ts"
+import { sessionsPage } from "../console/sessions_page.ts"
+import { headers, type Visit } from "../console/shell.ts"
+import type { Clock } from "../core/clock.ts"
+import { GatewayError } from "../core/errors.ts"
+import type { GrantId, RequestId, SessionId } from "../core/ids.ts"
+import { limits } from "../core/limits.ts"
+import type { Log } from "../observe/log.ts"
+import { known, statusOf } from "./answers.ts"
+import type { Caller } from "./journal.ts"
+import { readExtension, readQuestion, readReason } from "./page_forms.ts"
+import type { PersonRoutes } from "./person_routes.ts"
+import type { Visitor, WebSessions } from "./web_session.ts"
+
+export interface PagesOptions {
+  readonly person: PersonRoutes
+  readonly sessions: WebSessions
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export function addPages(server: FastifyInstance, options: PagesOptions): void {
+  void server.register(async (scope) => {
+    scope.removeAllContentTypeParsers()
+    scope.addContentTypeParser(
+      "application/x-www-form-urlencoded",
+      { parseAs: "string", bodyLimit: limits.page_form_bytes_max },
+      (_request, body, done) => done(null, new URLSearchParams(String(body))),
+    )
+    const pages = new Pages(options)
+    scope.setErrorHandler((failure, request, reply) => pages.fail(failure, request, reply))
+    scope.addHook("onSend", async (_request, reply) => void reply.headers(headers))
+    scope.addHook("onRequest", (request) => pages.admit(request))
+    pages.addReads(scope)
+    pages.addForms(scope)
+  })
+}
+
+/** One who looks at a page, or sends a form. */
+interface Guest {
+  readonly visit: Visit
+  readonly caller: Caller
+  readonly signal: AbortSignal
+}
+
+const numbered = z.object({ id: requestId })
+const granted = z.object({ id: grantId })
+const opened = z.object({ id: sessionId })
+
+class Pages {
+  readonly #options: PagesOptions
+  readonly #visitors = new WeakMap<FastifyRequest, Visitor>()
+
+  constructor(options: PagesOptions) {
+    this.#options = options
+  }
+
+  /** Before a byte of the body. Throws `unauthenticated`. */
+  async admit(request: FastifyRequest): Promise<void> {
+    this.#visitors.set(request, await this.#options.sessions.visitor(request.raw))
+  }
+
+  addReads(scope: FastifyInstance): void {
+    const { person } = this.#options
+    scope.get("/", async (request, reply) => {
+      const { visit, ...call } = this.#guest(request, reply)
+      const pending = await person.requests({ ...call, params: undefined, body: undefined, query: { status: "pending" } })
+      const { grants } = await person.grants({ ...call, params: undefined, body: undefined, query: { all: false } })
+      return overviewPage({
+        visit,
+        pending: pending.requests.slice(0, limits.page_rows_max),
+        grants: grants.slice(0, limits.page_rows_max),
+      })
+    })
+    scope.get("/requests", async (request, reply) => {
+      const { visit, ...call } = this.#guest(request, reply)
+      const { requests } = await person.requests({ ...call, params: undefined, body: undefined, query: {} })
+      return requestsPage({ visit, requests: requests.slice(0, limits.page_rows_max), more: requests.length > limits.page_rows_max })
+    })
+    scope.get("/requests/:id", (request, reply) => this.#request(request, reply))
+    scope.get("/grants", async (request, reply) => this.#grants(this.#guest(request, reply)))
+    scope.get("/sessions", async (request, reply) => {
+      const told = z.object({ told: sessionId }).safeParse(request.query).data?.told
+      return this.#sessions(this.#guest(request, reply), { told })
+    })
+    scope.get("/ask", async (request, reply) => {
+      const { visit, ...call } = this.#guest(request, reply)
+      const { targets } = await person.targets({ ...call, ...nothing })
+      const { target: name } = request.query as { target?: unknown }
+      if (name === undefined) return choosePage({ visit, targets })
+      const target = targets.find((one) => one.name === name)
+      if (!target) throw new GatewayError("not_askable")
+      return askPage({ visit, target })
+    })
+  }
+
+  addForms(scope: FastifyInstance): void {
+    const { person } = this.#options
+    scope.post("/ask", (request, reply) => this.#ask(request, reply))
+    for (const verb of ["approve", "deny"] as const)
+      this.#onRequest(scope, verb, (call, id, form) => person[verb]({ ...call, params: { id }, query: {}, body: readReason(form) }))
+    this.#onRequest(scope, "withdraw", (call, id) => person.withdraw({ ...call, params: { id }, query: {}, body: {} }))
+    this.#onGrant(scope, "drop", (call, id) => person.drop({ ...call, params: { id }, query: {}, body: {} }))
+    this.#onGrant(scope, "revoke", (call, id, form) => person.revoke({ ...call, params: { id }, query: {}, body: readReason(form) }))
+    this.#onGrant(scope, "extend", async (call, id, form) => {
+      const { id: request } = await person.extend({ ...call, params: { id }, query: {}, body: readExtension(form) })
+      return `/requests/${request}`
+    })
+    scope.post("/sessions/:id/kill", async (request, reply) => {
+      const { guest, form } = this.#form(request, reply)
+      const { id } = idOf(opened, request) as { id: SessionId }
+      try {
+        await person.kill({ ...guest, params: { id }, query: {}, body: readReason(form) })
+      } catch (failure) {
+        return this.#sessions(guest, { problem: refusal(failure, reply) })
+      }
+      return reply.redirect(`/sessions?told=${id}`, 303)
+    })
+  }
+
+  /** Any failure as a page; one who is not signed in and only looks is sent to do so and comes back. */
+  fail(failure: unknown, request: FastifyRequest, reply: FastifyReply): void {
+    const error = known(failure) ?? new GatewayError("internal", {}, failure)
+    if (error.code === "internal") this.#options.log.error({ err: failure }, "a page could not be made")
+    if (error.code === "unauthenticated" && request.method === "GET") {
+      void reply.redirect(this.#options.sessions.signIn(request.url), 303)
+      return
+    }
+    const visitor = this.#visitors.get(request)
+    void reply.code(statusOf(error)).send(problemPage({ visit: visitor && this.#visit(visitor), code: error.code, words: error.message }))
+  }
+
+  #visit({ caller, csrf }: Visitor): Visit {
+    return { subject: caller.person.name, csrf, now: this.#options.clock.now() }
+  }
+
+  #guest(request: FastifyRequest, reply: FastifyReply): Guest {
+    const visitor = this.#visitors.get(request)
+    if (!visitor) throw new GatewayError("unauthenticated")
+    const left = new AbortController()
+    reply.raw.once("close", () => left.abort())
+    return { visit: this.#visit(visitor), caller: visitor.caller, signal: left.signal }
+  }
+
+  /** A form that this site made for this person, and nobody else for them. Throws `forbidden`. */
+  #form(request: FastifyRequest, reply: FastifyReply): { readonly guest: Guest; readonly form: URLSearchParams } {
+    const guest = this.#guest(request, reply)
+    const form = request.body instanceof URLSearchParams ? request.body : new URLSearchParams()
+    const visitor = this.#visitors.get(request)
+    if (visitor) this.#options.sessions.checkForm(visitor, request.raw, form.get("csrf"))
+    return { guest, form }
+  }
+
+  async #request(request: FastifyRequest, reply: FastifyReply, problem?: { guest: Guest; words: string }): Promise<string> {
+    const { visit, ...call } = problem?.guest ?? this.#guest(request, reply)
+    const { id } = idOf(numbered, request) as { id: RequestId }
+    const view = await this.#options.person.request({ ...call, params: { id }, query: {}, body: undefined })
+    const waits = view.status === "pending" && view.subject === visit.subject
+    const reloading = waits && problem === undefined && (request.query as { still?: unknown }).still === undefined
+    if (reloading) void reply.header("refresh", String(limits.page_reload_ms / 1_000))
+    return requestPage({ visit, request: view, reloading, ...(problem ? { problem: problem.words } : {}) })
+  }
+
+  #onRequest(scope: FastifyInstance, verb: string, work: (call: Guest, id: RequestId, form: URLSearchParams) => Promise<unknown>): void {
+    scope.post(`/requests/:id/${verb}`, async (request, reply) => {
+      const { guest, form } = this.#form(request, reply)
+      const { id } = idOf(numbered, request) as { id: RequestId }
+      try {
+        await work(guest, id, form)
+      } catch (failure) {
+        const words = refusal(failure, reply)
+        return this.#request(request, reply, { guest, words })
+      }
+      return reply.redirect(`/requests/${id}`, 303)
+    })
+  }
+
+  async #grants({ visit, ...call }: Guest, problem?: string): Promise<string> {
+    const { grants } = await this.#options.person.grants({ ...call, params: undefined, body: undefined, query: { all: false } })
+    return grantsPage({ visit, grants: grants.slice(0, limits.page_rows_max), ...(problem === undefined ? {} : { problem }) })
+  }
+
+  #onGrant(scope: FastifyInstance, verb: string, work: (call: Guest, id: GrantId, form: URLSearchParams) => Promise<unknown>): void {
+    scope.post(`/grants/:id/${verb}`, async (request, reply) => {
+      const { guest, form } = this.#form(request, reply)
+      const { id } = idOf(granted, request) as { id: GrantId }
+      let next: unknown
+      try {
+        next = await work(guest, id, form)
+      } catch (failure) {
+        return this.#grants(guest, refusal(failure, reply))
+      }
+      return reply.redirect(typeof next === "string" ? next : "/grants", 303)
+    })
+  }
+
+  async #sessions({ visit, ...call }: Guest, more: { readonly told?: string | undefined; readonly problem?: string }): Promise<string> {
+    const { sessions } = await this.#options.person.sessions({ ...call, params: undefined, body: undefined, query: { live: true } })
+    return sessionsPage({ visit, sessions: sessions.slice(0, limits.page_rows_max), ...more })
+  }
+
+  async #ask(request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+    const { guest, form } = this.#form(request, reply)
+    const { visit, ...call } = guest
+    const { person } = this.#options
+    const { target: name, written, problems, body } = readQuestion(form)
+    const target = (await person.targets({ ...call, ...nothing })).targets.find((one) => one.name === name)
+    if (!target) throw new GatewayError("not_askable")
+    if (!body) return askPage({ visit, target, written, problems: (reply.code(400), problems) })
+    try {
+      const { id } = await person.ask({ ...call, params: undefined, query: {}, body })
+      return await reply.redirect(`/requests/${id}`, 303)
+    } catch (failure) {
+      const problem = refusal(failure, reply)
+      return askPage({
+        visit,
+        target,
+        written,
+        ...(failure instanceof GatewayError && failure.code === "too_long" ? { problems: { for: problem } } : { problem }),
+      })
+    }
+  }
+}
+
+/** For an address that leads nowhere: programs get the API's answer, people a page. */
+export function answerNotFound(request: FastifyRequest, reply: FastifyReply): boolean {
+  if (request.method !== "GET" || !request.headers.accept?.includes("text/html")) return false
+  const { code, message: words } = new GatewayError("not_found")
+  void reply
+    .code(404)
+    .headers(headers)
+    .send(problemPage({ visit: undefined, code, words }))
+  return true
+}
+
+const nothing = { params: undefined, query: {}, body: undefined } as const
+
+/** Something that has no such id is not there, whatever was written in its place. */
+function idOf(schema: z.ZodType, { params }: FastifyRequest): unknown {
+  const parsed = schema.safeParse(params)
+  if (!parsed.success) throw new GatewayError("not_found")
+  return parsed.data
+}
+
+/** What the person is told on the page that they sent the form from. Other failures have a page of their own. */
+function refusal(failure: unknown, reply: FastifyReply): string {
+  const error = known(failure)
+  if (!error || error.code === "not_found" || error.code === "unauthenticated") throw failure
+  void reply.code(statusOf(error))
+  return sentence(error.message)
+}

@@ -1,0 +1,66 @@
+// What a request asks for, as its reader must know it before deciding: on the page of one request, and short in lists.
+import type { RequestView } from "../api/schema.ts"
+import type { Millis } from "../core/clock.ts"
+import { formatDuration } from "../core/duration.ts"
+import { type Content, html, type Html } from "./html.ts"
+import { badge, code, fact, moment, names, said } from "./words.ts"
+
+/** The decisive facts, big: who, where, as whom, how long, why. */
+export function decisiveFacts(request: RequestView, now: Millis): Html {
+  const { subject, groups, target, as, reason, actions, uses } = request
+  return html`<dl class="big">
+    ${fact("Who", html`${said(subject)}${groups.length > 0 && html` <span class="soft">(${names(groups)})</span>`}`)}
+    ${fact("Target", said(target))} ${fact("As", as === null ? "any account the rule allows" : names(as))}
+    ${fact("How long", howLong(request, now))} ${fact("Only", actions && actions.map(code))}
+    ${fact("Uses", uses !== null && (uses === 1 ? "once" : `${uses} times`))}
+    ${fact("Reason", reason === "" ? html`<span class="soft">none given</span>` : said(reason))}
+  </dl>`
+}
+
+function howLong({ duration_ms, starts_at, extends_to, first_use_within_ms }: RequestView, now: Millis): Content {
+  const duration = formatDuration(duration_ms)
+  if (extends_to !== null) return html`${duration} more, until ${moment(extends_to, now)}`
+  const within = first_use_within_ms === null ? "" : `, from the first use, which must come within ${formatDuration(first_use_within_ms)}`
+  return starts_at === null ? `${duration}${within}` : html`${duration}${within}, from ${moment(starts_at, now)}`
+}
+
+export function statusBadge({ status, approvals_needed }: Pick<RequestView, "status" | "approvals_needed">): Html {
+  switch (status) {
+    case "pending":
+      return badge("wait", "Waiting")
+    case "approved":
+      return badge("good", approvals_needed === 0 ? "Approved by a rule" : "Approved")
+    case "denied":
+      return badge("bad", "Denied")
+    case "withdrawn":
+      return badge("over", "Taken back")
+    case "lapsed":
+      return badge("over", "Nobody decided in time")
+  }
+}
+
+/** How many more people must approve. */
+export function approvalsLeft({ approvals_needed, decisions }: RequestView): number {
+  return approvals_needed - new Set(decisions.filter(({ verdict }) => verdict === "approve").map(({ by }) => by)).size
+}
+
+/** One request as a card of a list. */
+export function requestCard(request: RequestView, now: Millis): Html {
+  const { id, subject, target, as, duration_ms, reason, created_at } = request
+  return html`<li class="card">
+    <div class="row">
+      <h3><a href="/requests/${id}">${said(target)}${as && html` as ${names(as)}`}, ${formatDuration(duration_ms)}</a></h3>
+      ${statusBadge(request)}
+    </div>
+    <p>${said(subject)}${reason !== "" && html`: ${said(reason)}`}</p>
+    <p class="soft">Request ${id}, asked at ${moment(created_at, now)}</p>
+  </li>`
+}
+
+/** Cards, or the words for there being none. */
+export const cards = (items: readonly Html[], none: Content): Html =>
+  items.length === 0
+    ? html`<p class="soft">${none}</p>`
+    : html`<ul class="cards">
+        ${items}
+      </ul>`

@@ -1,0 +1,129 @@
+// One request: what is asked, what was decided, and, for those who may, the two buttons. Made for somebody with ten seconds and a
+// thumb: the decisive facts come first, and the buttons stay in reach.
+import type { RequestView } from "../api/schema.ts"
+import { limits } from "../core/limits.ts"
+import { type Content, html, type Html } from "./html.ts"
+import { approvalsLeft, decisiveFacts, statusBadge } from "./request_facts.ts"
+import { csrfField, note, page, type Visit } from "./shell.ts"
+import { badge, fact, moment, said } from "./words.ts"
+
+export interface RequestPage {
+  readonly visit: Visit
+  readonly request: RequestView
+  /** What could not be done, in words for the person. */
+  readonly problem?: string
+  /** The page loads itself again; the person may switch that off. */
+  readonly reloading: boolean
+  /** A line that uses what was given. */
+  readonly use?: string | undefined
+}
+
+export function requestPage(given: RequestPage): string {
+  const { visit, request, problem } = given
+  const { id, subject, target } = request
+  const mine = subject === visit.subject
+  const title = mine ? `Request ${id}: ${target}` : `${subject} asks for ${target}`
+  return page({
+    title,
+    visit,
+    place: "/requests",
+    main: html`${problem !== undefined && note("bad", html`<p>${problem}</p>`)}
+      <h1>${mine ? html`Your request for ${said(target)}` : html`${said(subject)} asks for ${said(target)}`}</h1>
+      <p>${statusBadge(request)} <span class="soft">Request ${id}</span></p>
+      <section class="card" aria-label="What is asked for">${decisiveFacts(request, visit.now)}</section>
+      ${request.may_decide ? decideForm(visit, request) : state(given, mine)} ${history(visit, request)}`,
+  })
+}
+
+function decideForm({ csrf, subject }: Visit, request: RequestView): Html {
+  const { id, decisions } = request
+  if (decisions.some(({ by, verdict }) => by === subject && verdict === "approve"))
+    return html`${note("good", html`<p>You have approved. ${needed(approvalsLeft(request))}</p>`)}${denyAlone(csrf, id)}`
+  return html`<section aria-labelledby="decide">
+    <h2 id="decide">Your decision</h2>
+    <form method="post" action="/requests/${id}/approve">
+      ${csrfField(csrf)}
+      <div class="field">
+        <label for="reason">Words to go with it</label>
+        <p class="hint" id="reason-hint">Optional; ${said(request.subject)} reads them, and they are kept.</p>
+        <textarea id="reason" name="reason" rows="2" maxlength="${limits.reason_chars_max}" aria-describedby="reason-hint"></textarea>
+      </div>
+      <div class="bar decide">
+        <button class="no" formaction="/requests/${id}/deny">✕ Deny</button>
+        <button class="go">✓ Approve</button>
+      </div>
+    </form>
+  </section>`
+}
+
+const denyAlone = (csrf: string, id: number): Html =>
+  html`<form method="post" action="/requests/${id}/deny">${csrfField(csrf)} <button class="no">✕ Deny after all</button></form>`
+
+/** For somebody who does not decide about it: what comes next. */
+function state({ visit, request, reloading, use }: RequestPage, mine: boolean): Content {
+  const { id, status, grant, extends_grant } = request
+  if (status === "pending")
+    return html`<section aria-labelledby="next">
+      <h2 id="next">What comes next</h2>
+      <p>${needed(approvalsLeft(request))}</p>
+      ${
+        mine &&
+        html`<p class="soft">
+            ${
+              reloading
+                ? html`This page loads itself again every ${limits.page_reload_ms / 1_000} seconds.
+                    <a href="/requests/${id}?still=1">Stop that</a>`
+                : html`<a href="/requests/${id}">Load this page again by itself</a>`
+            }
+          </p>
+          <form method="post" action="/requests/${id}/withdraw">
+            ${csrfField(visit.csrf)}<button class="no">Take the request back</button>
+          </form>`
+      }
+    </section>`
+  if (status === "approved" && grant)
+    return html`<section aria-labelledby="next">
+      <h2 id="next">${extends_grant === null ? "The access" : "The access that it extends"}</h2>
+      <dl class="card">
+        ${fact("From", moment(grant.starts_at, visit.now))}
+        ${fact(grant.first_use_ms === null ? "Until" : "First use by", moment(grant.ended_at ?? grant.ends_at, visit.now))}
+        ${fact("Grant", said(grant.id))} ${fact("State", grantState(grant, visit.now))}
+        ${fact("Use it", mine && use !== undefined && html`<code>${use}</code>`)}
+      </dl>
+      <p><a class="button" href="/grants">See all access</a></p>
+    </section>`
+  return mine && html`<p><a class="button" href="/ask?target=${encodeURIComponent(request.target)}">Ask again</a></p>`
+}
+
+const needed = (left: number): string => (left <= 1 ? "One approval is needed." : `Approvals of ${left} different people are needed.`)
+
+function grantState({ status, ends_at, ended_by, ended_reason }: NonNullable<RequestView["grant"]>, now: number): Content {
+  const why = ended_reason ? html`: ${said(ended_reason)}` : ""
+  switch (status) {
+    case "active":
+      return now < ends_at ? badge("good", "Open") : badge("over", "Over")
+    case "revoked":
+      return html`${badge("bad", "Ended early")} by ${said(ended_by ?? "")}${why}`
+    case "dropped":
+      return badge("over", "Given back")
+    case "spent":
+      return badge("over", "Used up")
+  }
+}
+
+function history({ now }: Visit, { created_at, subject, decisions, rule, approvals_needed }: RequestView): Html {
+  return html`<section aria-labelledby="history">
+    <h2 id="history">What happened</h2>
+    <ol class="steps">
+      <li>${said(subject)} asked, ${moment(created_at, now)}</li>
+      ${decisions.map(
+        ({ by, verdict, reason, at }) =>
+          html`<li>
+            ${approvals_needed === 0 ? html`The rule ${said(by)}` : said(by)} ${verdict === "approve" ? "approved" : "denied"},
+            ${moment(at, now)}${reason !== "" && html`: ${said(reason)}`}
+          </li>`,
+      )}
+    </ol>
+    <p class="soft">Decided by the rule ${said(rule)}.</p>
+  </section>`
+}

@@ -1,0 +1,84 @@
+// Lists of requests: what waits for me, what I wait for, what is over; and the overview, which begins with what is urgent.
+import type { GrantView, RequestView } from "../api/schema.ts"
+import { grantCard } from "./grants_page.ts"
+import { html } from "./html.ts"
+import { cards, requestCard } from "./request_facts.ts"
+import { page, type Visit } from "./shell.ts"
+
+export interface OverviewPage {
+  readonly visit: Visit
+  readonly pending: readonly RequestView[]
+  /** In force or to come. */
+  readonly grants: readonly GrantView[]
+}
+
+export function overviewPage({ visit, pending, grants }: OverviewPage): string {
+  const waiting = toDecide(visit, pending)
+  const mine = pending.filter(({ subject }) => subject === visit.subject)
+  const held = grants.filter(({ subject }) => subject === visit.subject)
+  return page({
+    title: "Overview",
+    visit,
+    place: "/",
+    main: html`<h1>
+        ${waiting.length === 0 ? "Nothing waits for you" : waiting.length === 1 ? "One request waits for you" : `${waiting.length} requests wait for you`}
+      </h1>
+      ${
+        waiting.length > 0 &&
+        html`<h2 class="unseen">Waiting for you</h2>
+          <ul class="cards">
+            ${waiting.map((request) => requestCard(request, visit.now))}
+          </ul>`
+      }
+      ${
+        mine.length > 0 &&
+        html`<h2>You wait for</h2>
+          <ul class="cards">
+            ${mine.map((request) => requestCard(request, visit.now))}
+          </ul>`
+      }
+      <h2>Your access now</h2>
+      ${cards(
+        held.map((grant) => grantCard(visit, grant)),
+        "None.",
+      )}
+      <p><a class="button primary" href="/ask">Ask for access</a></p>`,
+  })
+}
+
+export interface RequestsPage {
+  readonly visit: Visit
+  /** Newest first. */
+  readonly requests: readonly RequestView[]
+  /** There are older ones that are not shown. */
+  readonly more: boolean
+}
+
+export function requestsPage({ visit, requests, more }: RequestsPage): string {
+  const waiting = toDecide(visit, requests)
+  const rest = requests.filter((request) => !waiting.includes(request))
+  const mine = rest.filter(({ subject }) => subject === visit.subject)
+  const others = rest.filter(({ subject }) => subject !== visit.subject)
+  const list = (some: readonly RequestView[]) => some.map((request) => requestCard(request, visit.now))
+  return page({
+    title: "Requests",
+    visit,
+    place: "/requests",
+    main: html`<h1>Requests</h1>
+      <h2>Waiting for you</h2>
+      ${cards(list(waiting), "None.")}
+      <h2>Yours</h2>
+      ${cards(list(mine), html`None. <a href="/ask">Ask for access</a>`)}
+      ${
+        others.length > 0 &&
+        html`<h2>Of others</h2>
+          ${cards(list(others), "")}`
+      }
+      ${more && html`<p class="soft">Older ones are not shown here; <code>sluice requests</code> lists them.</p>`}`,
+  })
+}
+
+const toDecide = ({ subject }: Visit, requests: readonly RequestView[]): readonly RequestView[] =>
+  requests.filter(
+    ({ may_decide, decisions }) => may_decide && !decisions.some(({ by, verdict }) => by === subject && verdict === "approve"),
+  )
