@@ -2,6 +2,7 @@
 // `requests.ts` for what it does.
 import { setImmediate as nextTurn } from "node:timers/promises"
 import type { Config } from "../config/config.ts"
+import { waysIn } from "../config/ways_in.ts"
 import type { Clock } from "../core/clock.ts"
 import type { Keys } from "../core/keys.ts"
 import { limits } from "../core/limits.ts"
@@ -112,6 +113,7 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
     jwks: () => tokenKeys.published(),
     openApi: openApi(config.approvals.public_url),
     ready: atMostOnceA(limits.heartbeat_ms, () => store.probe(), clock),
+    useLine: waysIn(config).useLine,
     clock,
     log,
   })

@@ -25,6 +25,8 @@ import type { Visitor, WebSessions } from "./web_session.ts"
 export interface PagesOptions {
   readonly person: PersonRoutes
   readonly sessions: WebSessions
+  /** A line that uses `target` as `account`; undefined where there is none. */
+  useLine(target: string, account: string | undefined): string | undefined
   readonly clock: Clock
   readonly log: Log
 }
@@ -168,7 +170,8 @@ class Pages {
     const waits = view.status === "pending" && view.subject === visit.subject
     const reloading = waits && problem === undefined && (request.query as { still?: unknown }).still === undefined
     if (reloading) void reply.header("refresh", String(limits.page_reload_ms / 1_000))
-    return requestPage({ visit, request: view, reloading, ...(problem ? { problem: problem.words } : {}) })
+    const use = view.grant ? this.#options.useLine(view.target, view.grant.as?.[0]) : undefined
+    return requestPage({ visit, request: view, reloading, use, ...(problem ? { problem: problem.words } : {}) })
   }
 
   #onRequest(scope: FastifyInstance, verb: string, work: (call: Guest, id: RequestId, form: URLSearchParams) => Promise<unknown>): void {

@@ -38,6 +38,8 @@ export interface ServerOptions {
   readonly openApi: object
   /** Rejects when the service cannot do its work. */
   ready(): Promise<void>
+  /** A line that uses a target as an account. */
+  useLine(target: string, account: string | undefined): string | undefined
   readonly clock: Clock
   readonly log: Log
 }
@@ -89,7 +91,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
 
   const addressOf = options.callers.addressOf
   addSlackRoute(server, { answers: options.slack, addressOf })
-  addPages(server, { person: options.person, sessions: options.parts.sessions, clock: options.clock, log })
+  addPages(server, { person: options.person, sessions: options.parts.sessions, useLine: options.useLine, clock: options.clock, log })
   addPageCalls(server, { ...options.parts, addressOf, log })
   addOAuthRoutes(server, { ...options.parts, jwks: () => options.jwks(), addressOf, log })
   server.get("/openapi.json", async () => options.openApi)

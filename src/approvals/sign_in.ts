@@ -14,7 +14,7 @@ import { LoginFlows } from "./login_flow.ts"
 import type { HeldLogin, Logins } from "./logins.ts"
 import type { FormPage, PageAnswer, PageCall } from "./page_calls.ts"
 import type { People } from "./people.ts"
-import type { PublicPlace } from "./public_place.ts"
+import { cookieValue, type PublicPlace } from "./public_place.ts"
 import type { Store } from "./store.ts"
 import type { WebSessions } from "./web_session.ts"
 
@@ -58,7 +58,11 @@ export class SignIn {
     const fresh = wanted.max_age_s === undefined || clock.now() - proven_at <= wanted.max_age_s * 1000
     const strong = wanted.acr === undefined || visitor?.login.acr === wanted.acr
     if (visitor && fresh && strong) return { to: back }
-    if (!company) return { page: signInPage({ line: `${config.gateway.ask_with} login` }) }
+    if (!company) {
+      // The link comes by another way, and leads back to where this browser wanted to go.
+      const cookies = [place.setCookie(wanted_page, encodeURIComponent(back), limits.login_flow_ms / 1000)]
+      return { page: signInPage({ line: `${config.gateway.ask_with} login` }), cookies }
+    }
     const { url, flow } = await company.begin({ redirect_uri: `${place.url}/sign-in/callback`, ...wanted })
     return { to: url.href, cookies: [await flows.keep({ ...flow, back })] }
   }
@@ -104,7 +108,7 @@ export class SignIn {
   }
 
   takeLink: FormPage = async ({ form, message, from }) => {
-    const { store, codes, people, logins, sessions, clock } = this.#options
+    const { store, codes, people, logins, sessions, place, clock } = this.#options
     sessions.checkOrigin(message)
     const before = await sessions.visitor(message).catch(() => undefined)
     const held = await store.change(async (change): Promise<HeldLogin | undefined> => {
@@ -117,7 +121,8 @@ export class SignIn {
     })
     if (!held) throw usedUp()
     if (before) await logins.end(before.login.id, { actor: byPerson(before.caller), why: "signed in again" })
-    return { to: "/", cookies: [sessions.opened(held)] }
+    const back = place.back(decoded(cookieValue(message.headers.cookie, place.cookieName(wanted_page))))
+    return { to: back, cookies: [sessions.opened(held), place.setCookie(wanted_page, "", 0)] }
   }
 
   signOut: FormPage = async ({ form, message }) => {
@@ -129,6 +134,17 @@ export class SignIn {
   }
 
   signedOut = async (): Promise<PageAnswer> => ({ page: signedOutPage() })
+}
+
+/** The cookie of a browser that is sent to sign in by a link. */
+const wanted_page = "sluice-wanted"
+
+function decoded(value: string | undefined): string | undefined {
+  try {
+    return value === undefined ? undefined : decodeURIComponent(value)
+  } catch {
+    return undefined // not what we put there
+  }
 }
 
 const usedUp = (): GatewayError =>

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises"
 import type { Config } from "../config/config.ts"
 import { localCaFile } from "../gateway/certificates.ts"
 import { Failure } from "./failure.ts"
-import { localCa } from "./ways_in.ts"
+import { localCa } from "../config/ways_in.ts"
 
 /** PEM. Throws a Failure when there is none to give. */
 export async function readCa(config: Config): Promise<string> {

@@ -18,7 +18,7 @@ import { sshConfig, sshConfigText } from "./ssh_config.ts"
 import { addMintedToken } from "./token.ts"
 import { sharedVerbs } from "./verbs.ts"
 import { until } from "./words.ts"
-import { waysIn } from "./ways_in.ts"
+import { waysIn } from "../config/ways_in.ts"
 
 export interface VerbsOptions {
   readonly config: Config

@@ -1,7 +1,7 @@
 // What to paste into ~/.pg_service.conf, so that `psql service=orders` goes through the gateway (libpq, "The Connection Service File").
 import type { Config } from "../config/config.ts"
 import type { PostgresTarget } from "../core/target.ts"
-import { localCa } from "./ways_in.ts"
+import { localCa } from "../config/ways_in.ts"
 
 /** `targets`: names of the PostgreSQL targets this person may know about. */
 export function pgService(config: Config, targets: readonly string[]): string {

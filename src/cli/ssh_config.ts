@@ -6,7 +6,7 @@
 import ssh2 from "ssh2"
 import type { Config } from "../config/config.ts"
 import type { Keys } from "../core/keys.ts"
-import { jumpWith } from "./ways_in.ts"
+import { jumpWith } from "../config/ways_in.ts"
 
 const ssh_port = 22
 

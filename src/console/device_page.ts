@@ -22,6 +22,7 @@ export function devicePage({ visit, typed = "", problem }: DevicePage): string {
           <p class="hint" id="user_code-hint">Eight letters, such as BCDF-GHJK</p>
           <input
             type="text"
+            class="entry"
             id="user_code"
             name="user_code"
             value="${typed}"

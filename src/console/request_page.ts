@@ -5,7 +5,7 @@ import { limits } from "../core/limits.ts"
 import { type Content, html, type Html } from "./html.ts"
 import { approvalsLeft, decisiveFacts, statusBadge } from "./request_facts.ts"
 import { csrfField, note, page, type Visit } from "./shell.ts"
-import { badge, fact, moment, said } from "./words.ts"
+import { badge, code, fact, moment, said } from "./words.ts"
 
 export interface RequestPage {
   readonly visit: Visit
@@ -15,7 +15,7 @@ export interface RequestPage {
   /** The page loads itself again; the person may switch that off. */
   readonly reloading: boolean
   /** A line that uses what was given. */
-  readonly use?: string | undefined
+  readonly use: string | undefined
 }
 
 export function requestPage(given: RequestPage): string {
@@ -88,7 +88,7 @@ function state({ visit, request, reloading, use }: RequestPage, mine: boolean): 
         ${fact("From", moment(grant.starts_at, visit.now))}
         ${fact(grant.first_use_ms === null ? "Until" : "First use by", moment(grant.ended_at ?? grant.ends_at, visit.now))}
         ${fact("Grant", said(grant.id))} ${fact("State", grantState(grant, visit.now))}
-        ${fact("Use it", mine && use !== undefined && html`<code>${use}</code>`)}
+        ${fact("Use it", mine && grant.status === "active" && visit.now < grant.ends_at && use !== undefined && code(use))}
       </dl>
       <p><a class="button" href="/grants">See all access</a></p>
     </section>`

@@ -58,7 +58,10 @@ suite("pages, in Chromium", { skip: needs("chromium"), concurrency: 1 }, () => {
 
     const alice = await visit(t, service, "alice", { javaScriptEnabled: false })
     await alice.page.getByRole("link", { name: "request 1" }).click()
-    assert.match(await alice.page.locator("main").innerText(), /Your request for prod-host[^]*✓\s+Approved[^]*✓\s+Open/)
+    assert.match(
+      await alice.page.locator("main").innerText(),
+      /Your request for prod-host[^]*✓\s+Approved[^]*✓\s+Open[^]*ssh -J gw root@prod-host/,
+    )
     assert.deepEqual([...bob.faults.found, ...alice.faults.found], [])
   })
 
@@ -71,6 +74,13 @@ suite("pages, in Chromium", { skip: needs("chromium"), concurrency: 1 }, () => {
     await page.goto(`${service.url}/requests/1`)
     assert.match(page.url(), /\/sign-in\?/)
     assert.doesNotMatch(await page.locator("body").innerText(), /prod-host|alice|INC-7/)
+    await signIn(page, service, "bob", "/requests/1")
+    assert.equal(await page.locator("h1").innerText(), "alice@example.com asks for prod-host")
+    for (const value of ["//evil.example", "https%3A%2F%2Fevil.example", "%", "%2F%5Cevil.example"]) {
+      await context.clearCookies()
+      await context.addCookies([{ name: "sluice-wanted", value, url: service.url }])
+      await signIn(page, service, "bob")
+    }
   })
 
   test("with the keyboard alone: asking, and denying", async (t) => {
@@ -304,7 +314,19 @@ suite("pages, in Chromium", { skip: needs("chromium"), concurrency: 1 }, () => {
         [bob, ["/", "/requests", "/requests/1", "/grants", "/sessions"]],
         [
           alice,
-          ["/", "/requests", "/requests/1", "/requests/2", "/requests/3", "/requests/99", "/grants", "/ask", "/ask?target=prod-host"],
+          [
+            "/",
+            "/requests",
+            "/requests/1",
+            "/requests/2",
+            "/requests/3",
+            "/requests/99",
+            "/grants",
+            "/ask",
+            "/device",
+            "/signed-out",
+            "/ask?target=prod-host",
+          ],
         ],
       ]
       for (const [{ page, faults }, paths] of seen) {
@@ -327,15 +349,20 @@ const folder = scratch("pages")
 let services = 0
 
 /** Where people reach it is where it listens. */
-const startService = (t: TestContext): Promise<Service> =>
-  start(t, { approvals: { ...testConfig("/").approvals, store: join(folder, `${++services}.db`), public_url: "http://127.0.0.1:0" } })
+const startService = (t: TestContext): Promise<Service> => {
+  const { approvals, gateway } = testConfig("/")
+  return start(t, {
+    approvals: { ...approvals, store: join(folder, `${++services}.db`), public_url: "http://127.0.0.1:0" },
+    gateway: { ...gateway, ssh: { listen: { host: "127.0.0.1", port: 22 } } },
+  })
+}
 
 /** With the link that `ssh gateway login` prints. */
-async function signIn(page: Page, service: Service, who: string): Promise<void> {
+async function signIn(page: Page, service: Service, who: string, wanted = "/"): Promise<void> {
   const { body } = await service.call("gateway", "POST /v1/gateway/link", { subject: `${who}@example.com`, via: "a test" })
   await page.goto(String((body as { url?: string }).url))
   await page.locator("main").getByRole("button", { name: "Sign in" }).click()
-  await page.waitForURL(`${service.url}/`)
+  await page.waitForURL(service.url + wanted)
 }
 
 /** The token of the forms on a page. */

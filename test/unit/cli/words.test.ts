@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { table } from "../../../src/cli/table.ts"
 import { distance, reasonOf, targetAs, time, until } from "../../../src/cli/words.ts"
-import { jumpWith } from "../../../src/cli/ways_in.ts"
+import { jumpWith } from "../../../src/config/ways_in.ts"
 import { visible, visibleJson } from "../../../src/core/visible.ts"
 
 const noon = Date.UTC(2026, 0, 15, 12)

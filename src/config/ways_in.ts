@@ -1,5 +1,5 @@
 // How people reach the gateway and, through it, a target: the lines they paste. Made from the config alone.
-import type { Config } from "../config/config.ts"
+import type { Config } from "./config.ts"
 import { accountsOf, type Target } from "../core/target.ts"
 
 const ssh_port = 22
