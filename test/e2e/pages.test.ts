@@ -166,7 +166,9 @@ suite("pages, in Chromium", { skip: needs("chromium"), concurrency: 1 }, () => {
     const service = await startService(t)
     await service.ask()
     const hostile = `"><script>alert(1)</script><img src=x onerror=alert(2)> \u202edesrever\u0007 ' onfocus='alert(3)' autofocus x='`
-    const db = new DatabaseSync(service.config.approvals.store)
+    const { store } = service.config.approvals
+    assert(store.kind === "sqlite")
+    const db = new DatabaseSync(store.path)
     db.prepare("update requests set reason = ?, subject = ? where id = 1").run(hostile, `mallory"><b>x</b>`)
     db.close()
     const { page, faults } = await visit(t, service, "bob")
@@ -352,7 +354,7 @@ let services = 0
 const startService = (t: TestContext): Promise<Service> => {
   const { approvals, gateway } = testConfig("/")
   return start(t, {
-    approvals: { ...approvals, store: join(folder, `${++services}.db`), public_url: "http://127.0.0.1:0" },
+    approvals: { ...approvals, store: { kind: "sqlite", path: join(folder, `${++services}.db`) }, public_url: "http://127.0.0.1:0" },
     gateway: { ...gateway, ssh: { listen: { host: "127.0.0.1", port: 22 } } },
   })
 }
