@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The `sluice` command: verbs, nothing else. Each has its own file in `cli/`; only this file knows the list of protocols.
 import { addCertificate, bringCertificates } from "./cli/certificate.ts"
+import { addBackup } from "./cli/backup.ts"
 import { addCheck } from "./cli/check.ts"
 import { addConnectVerbs } from "./cli/connect_verbs.ts"
 import type { Io } from "./cli/context.ts"
@@ -51,6 +52,7 @@ const status = await runVerbs(
       addWorker(protocols),
       addCheck,
       addPolicy,
+      addBackup,
       ...sharedVerbs,
       addLocalToken(local),
       addLogin(local, [bringCertificates]),

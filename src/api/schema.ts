@@ -295,7 +295,7 @@ export const sessionReports = z.strictObject({
 
 /** One line of the feed. `hello` is the first on a connection: where the feed stands; `beat` says that nothing has happened. */
 export const feedLine = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("hello"), sequence: z.int() }),
+  z.object({ kind: z.literal("hello"), sequence: z.int(), history: name.optional() }),
   z.object({ kind: z.literal("beat"), sequence: z.int() }),
   z.object({ kind: z.literal("grant"), sequence: z.int(), grant }),
   z.object({ kind: z.literal("person"), sequence: z.int(), person: personStanding }),

@@ -39,12 +39,12 @@ export class Feed {
     if (this.#subscribers.size >= limits.feed_subscribers_max) throw new GatewayError("too_many")
   }
 
-  /** Writes lines until `out` closes: those after `after`, or from now on. Settles then; never rejects. */
-  async serve(out: Writable, after: number | undefined): Promise<void> {
+  /** Writes lines until `out` closes: those after `after` of `history`, or from now on. Settles then; never rejects. */
+  async serve(out: Writable, after: number | undefined, history?: string): Promise<void> {
     const subscriber = new Subscriber(out, this.#options)
     this.#subscribers.add(subscriber)
     try {
-      await subscriber.run(after)
+      await subscriber.run(after, history)
     } catch (err) {
       this.#options.log.error({ err }, "a feed broke off")
     } finally {
@@ -82,13 +82,15 @@ class Subscriber {
     this.wake()
   }
 
-  async run(after: number | undefined): Promise<void> {
+  async run(after: number | undefined, history: string | undefined): Promise<void> {
     const { store, clock } = this.#options
     const present = await store.sequence()
-    // Ahead of us: it followed another history (a store that was restored). It sees so by `hello`, and begins here.
-    let through = Math.min(after ?? present, present)
+    const told = await store.history()
+    // It followed another history (a store that was restored), and sees so by `hello`. What it holds may be over in this one: it
+    // hears all of it. Ahead of us without naming a history: it begins here.
+    let through = history !== undefined && history !== told ? 0 : Math.min(after ?? present, present)
     let beat_at = clock.now()
-    await this.#write([{ kind: "hello", sequence: present }])
+    await this.#write([{ kind: "hello", sequence: present, history: told }])
     while (!this.#stopped) {
       this.#woken = false // before reading: what commits from here on wakes it again
       const batch = await store.feed(through, limits.feed_lines_max)

@@ -38,6 +38,7 @@ export function readQuestion(form: URLSearchParams): Question {
     reason: oneLine(form.get("reason") ?? ""),
     actions: form.get("actions") ?? "",
     uses: (form.get("uses") ?? "").trim(),
+    break_glass: form.get("break_glass") === "yes",
   }
   const target = form.get("target") ?? ""
   const problems: Partial<Record<Field, string>> = {}
@@ -54,6 +55,7 @@ export function readQuestion(form: URLSearchParams): Question {
     reason: written.reason,
     ...(written.as.length > 0 ? { as: written.as } : {}),
     ...(actions.length > 0 ? { actions } : {}),
+    ...(written.break_glass ? { break_glass: true } : {}),
     ...(written.uses === "" || problems.uses ? {} : { uses: Number(written.uses) }),
   })
   for (const { path, message } of parsed.error?.issues ?? []) problems[fieldOf(path[0])] ??= message

@@ -76,11 +76,13 @@ class Pages {
     const { person } = this.#options
     scope.get("/", async (request, reply) => {
       const { visit, ...call } = this.#guest(request, reply)
-      const pending = await person.requests({ ...call, params: undefined, body: undefined, query: { status: "pending" } })
+      const ask = { ...call, params: undefined, body: undefined }
+      const pending = await person.requests({ ...ask, query: { status: "pending" } })
+      const unreviewed = await person.requests({ ...ask, query: { status: "unreviewed" } })
       const { grants } = await person.grants({ ...call, params: undefined, body: undefined, query: { all: false } })
       return overviewPage({
         visit,
-        pending: pending.requests.slice(0, limits.page_rows_max),
+        pending: [...unreviewed.requests, ...pending.requests].slice(0, limits.page_rows_max),
         grants: grants.slice(0, limits.page_rows_max),
       })
     })
@@ -109,7 +111,7 @@ class Pages {
   addForms(scope: FastifyInstance): void {
     const { person } = this.#options
     scope.post("/ask", (request, reply) => this.#ask(request, reply))
-    for (const verb of ["approve", "deny"] as const)
+    for (const verb of ["approve", "deny", "review"] as const)
       this.#onRequest(scope, verb, (call, id, form) => person[verb]({ ...call, params: { id }, query: {}, body: readReason(form) }))
     this.#onRequest(scope, "withdraw", (call, id) => person.withdraw({ ...call, params: { id }, query: {}, body: {} }))
     this.#onGrant(scope, "drop", (call, id) => person.drop({ ...call, params: { id }, query: {}, body: {} }))

@@ -86,7 +86,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
     reply.hijack()
     reply.raw.writeHead(200, { "content-type": "application/x-ndjson", "cache-control": "no-store" })
     reply.raw.flushHeaders()
-    void feed.serve(reply.raw, (query as Input<"feed">["query"]).after)
+    const { after, history } = query as Input<"feed">["query"]
+    void feed.serve(reply.raw, after, history)
   })
 
   const addressOf = options.callers.addressOf

@@ -227,6 +227,8 @@ export interface Store extends Reader {
   }>
   /** The audit log, newest first. */
   auditLog(wanted: EventsWanted): Promise<readonly EventRecord[]>
+  /** The name of the history that the audit log tells; another one after a copy was put back. */
+  history(): Promise<string>
   /** Of the last event. */
   sequence(): Promise<number>
   /** The feed's part of the audit log after `after`, at most `limit` events. */

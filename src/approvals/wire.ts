@@ -83,7 +83,7 @@ export const wire = {
   redeem: { query: nothing, body: schema.redeemWanted, answer: schema.token },
   leave: { query: nothing, body: schema.leaveWanted, answer: nothing },
   report: { query: nothing, body: schema.sessionReports, answer: nothing },
-  feed: { query: z.strictObject({ after: digits.optional() }), answer: schema.feedLine },
+  feed: { query: z.strictObject({ after: digits.optional(), history: name.optional() }), answer: schema.feedLine },
   jwks: { query: nothing, answer: z.object({ keys: z.array(z.record(z.string(), z.unknown())) }) },
 } as const satisfies Record<RouteName, Wire>
 

@@ -32,7 +32,7 @@ export function choosePage({ visit, targets }: ChoosePage): string {
                       </div>
                       <p class="soft">
                         ${Object.entries(labels).map(([key, value]) => html`${said(`${key}: ${value}`)}, `)}up to ${formatDuration(max_ms)},
-                        ${approve === "auto" ? "approved by a rule at once" : "a colleague approves"}
+                        ${how[approve]}
                       </p>
                     </li>`,
                 )}
@@ -40,6 +40,12 @@ export function choosePage({ visit, targets }: ChoosePage): string {
       }`,
   })
 }
+
+const how = {
+  auto: "approved by a rule at once",
+  people: "a colleague approves",
+  break_glass: "nobody approves; only by breaking the glass",
+} as const
 
 /** As it was written, to be shown again. */
 export interface Written {
@@ -49,9 +55,10 @@ export interface Written {
   readonly reason: string
   readonly actions: string
   readonly uses: string
+  readonly break_glass: boolean
 }
 
-export type Field = keyof Written
+export type Field = Exclude<keyof Written, "break_glass">
 export type Problems = Partial<Record<Field, string>>
 
 export interface AskPage {
@@ -64,7 +71,7 @@ export interface AskPage {
 }
 
 const presets_ms = [15, 30, 60, 4 * 60, 8 * 60, 24 * 60].map((minutes) => minutes * 60_000)
-const nothing: Written = { for: "", as: [], reason: "", actions: "", uses: "" }
+const nothing: Written = { for: "", as: [], reason: "", actions: "", uses: "", break_glass: false }
 const labels: Record<Field, string> = { for: "How long", as: "As", reason: "Reason", actions: "Only these actions", uses: "How often" }
 
 export function askPage({ visit, target, written = nothing, problems = {}, problem }: AskPage): string {
@@ -96,14 +103,27 @@ export function askPage({ visit, target, written = nothing, problems = {}, probl
           <textarea id="reason" name="reason" rows="3" maxlength="${limits.reason_chars_max}" ${described("reason", problems)}>
 ${written.reason}</textarea>
         </div>
-        ${narrowFields(protocol, written, problems)}
+        ${narrowFields(protocol, written, problems)} ${target.break_glass && glassField(written)}
         <div class="bar"><button class="primary">Ask for access</button></div>
       </form>
-      <p class="soft">
-        ${target.approve === "auto" ? "A rule approves this at once." : "A colleague approves it; the next page says when."}
-      </p>`,
+      <p class="soft">${next[target.approve]}</p>`,
   })
 }
+
+const next = {
+  auto: "A rule approves this at once.",
+  people: "A colleague approves it; the next page says when.",
+  break_glass: "Nobody approves this: it is given at once to who breaks the glass.",
+} as const
+
+const glassField = ({ break_glass }: Written): Html =>
+  html`<div class="field">
+    <label
+      ><input type="checkbox" name="break_glass" value="yes" ${break_glass && html` checked`} />Break the glass: at once, without an
+      approval</label
+    >
+    <p class="hint">Everybody concerned is told, and somebody else reviews what you did.</p>
+  </div>`
 
 function durationField(written: Written, problems: Problems, max_ms: number): Html {
   const offered = presets_ms.filter((one) => one < max_ms).slice(0, 4)

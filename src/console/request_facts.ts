@@ -24,11 +24,12 @@ function howLong({ duration_ms, starts_at, extends_to, first_use_within_ms }: Re
   return starts_at === null ? `${duration}${within}` : html`${duration}${within}, from ${moment(starts_at, now)}`
 }
 
-export function statusBadge({ status, approvals_needed }: Pick<RequestView, "status" | "approvals_needed">): Html {
+export function statusBadge({ status, approvals_needed, break_glass }: RequestView): Html {
   switch (status) {
     case "pending":
       return badge("wait", "Waiting")
     case "approved":
+      if (break_glass) return break_glass.reviewed ? badge("good", "Break-glass, reviewed") : badge("bad", "Break-glass, to be reviewed")
       return badge("good", approvals_needed === 0 ? "Approved by a rule" : "Approved")
     case "denied":
       return badge("bad", "Denied")
@@ -39,9 +40,18 @@ export function statusBadge({ status, approvals_needed }: Pick<RequestView, "sta
   }
 }
 
-/** How many more people must approve. */
-export function approvalsLeft({ approvals_needed, decisions }: RequestView): number {
-  return approvals_needed - new Set(decisions.filter(({ verdict }) => verdict === "approve").map(({ by }) => by)).size
+/** Whose approval is still needed, in their order, and who may give it later. */
+export function stillNeeded({ steps, order, escalates }: RequestView, now: Millis): Html {
+  const open = steps.filter(({ count, approved_by }) => approved_by.length < count)
+  const one = ({ by, count, approved_by }: RequestView["steps"][number]): Html => {
+    const left = count - approved_by.length
+    return html`${left === 1 ? "One person" : `${left} different people`} of ${names(by)}`
+  }
+  return html`<p>Still needed${order === "sequence" && open.length > 1 && ", one after the other"}:</p>
+    <ul>
+      ${open.map((step) => html`<li>${one(step)}</li>`)}
+    </ul>
+    ${escalates && html`<p class="soft">From ${moment(escalates.at, now)} on ${names(escalates.to)} may decide as well.</p>`}`
 }
 
 /** One request as a card of a list. */

@@ -3,9 +3,9 @@
 import type { RequestView } from "../api/schema.ts"
 import { limits } from "../core/limits.ts"
 import { type Content, html, type Html } from "./html.ts"
-import { approvalsLeft, decisiveFacts, statusBadge } from "./request_facts.ts"
+import { decisiveFacts, statusBadge, stillNeeded } from "./request_facts.ts"
 import { csrfField, note, page, type Visit } from "./shell.ts"
-import { badge, code, fact, moment, said } from "./words.ts"
+import { badge, code, fact, moment, names, said } from "./words.ts"
 
 export interface RequestPage {
   readonly visit: Visit
@@ -31,14 +31,18 @@ export function requestPage(given: RequestPage): string {
       <h1>${mine ? html`Your request for ${said(target)}` : html`${said(subject)} asks for ${said(target)}`}</h1>
       <p>${statusBadge(request)} <span class="soft">Request ${id}</span></p>
       <section class="card" aria-label="What is asked for">${decisiveFacts(request, visit.now)}</section>
-      ${request.may_decide ? decideForm(visit, request) : state(given, mine)} ${history(visit, request)}`,
+      ${request.may_decide ? decideForm(visit, request) : state(given, mine)} ${review(visit, request)} ${history(visit, request)}`,
   })
 }
 
-function decideForm({ csrf, subject }: Visit, request: RequestView): Html {
+function decideForm({ csrf, subject, now }: Visit, request: RequestView): Html {
   const { id, decisions } = request
   if (decisions.some(({ by, verdict }) => by === subject && verdict === "approve"))
-    return html`${note("good", html`<p>You have approved. ${needed(approvalsLeft(request))}</p>`)}${denyAlone(csrf, id)}`
+    return html`${note(
+      "good",
+      html`<p>You have approved.</p>
+        ${stillNeeded(request, now)}`,
+    )}${denyAlone(csrf, id)}`
   return html`<section aria-labelledby="decide">
     <h2 id="decide">Your decision</h2>
     <form method="post" action="/requests/${id}/approve">
@@ -65,7 +69,7 @@ function state({ visit, request, reloading, use }: RequestPage, mine: boolean): 
   if (status === "pending")
     return html`<section aria-labelledby="next">
       <h2 id="next">What comes next</h2>
-      <p>${needed(approvalsLeft(request))}</p>
+      ${stillNeeded(request, visit.now)}
       ${
         mine &&
         html`<p class="soft">
@@ -95,8 +99,6 @@ function state({ visit, request, reloading, use }: RequestPage, mine: boolean): 
   return mine && html`<p><a class="button" href="/ask?target=${encodeURIComponent(request.target)}">Ask again</a></p>`
 }
 
-const needed = (left: number): string => (left <= 1 ? "One approval is needed." : `Approvals of ${left} different people are needed.`)
-
 function grantState({ status, ends_at, ended_by, ended_reason }: NonNullable<RequestView["grant"]>, now: number): Content {
   const why = ended_reason ? html`: ${said(ended_reason)}` : ""
   switch (status) {
@@ -111,11 +113,48 @@ function grantState({ status, ends_at, ended_by, ended_reason }: NonNullable<Req
   }
 }
 
-function history({ now }: Visit, { created_at, subject, decisions, rule, approvals_needed }: RequestView): Html {
+/** Of a break-glass: who must look at it until when, the form for those, and what they found. */
+function review({ csrf, now }: Visit, { id, subject, break_glass, may_review }: RequestView): Content {
+  if (!break_glass) return ""
+  const { review_by, due_at, reviewed } = break_glass
+  if (reviewed)
+    return html`<section aria-labelledby="review">
+      <h2 id="review">Reviewed</h2>
+      <p>${said(reviewed.by)}, ${moment(reviewed.at, now)}: ${said(reviewed.note)}</p>
+    </section>`
+  const due = html`<p>
+    One of ${names(review_by)} looks at what was done, ${now < due_at ? "before" : "and should have by"} ${moment(due_at, now)}.
+  </p>`
+  return html`<section aria-labelledby="review">
+    <h2 id="review">${may_review ? "Your review" : "To be reviewed"}</h2>
+    ${due}
+    ${
+      may_review &&
+      html`<form method="post" action="/requests/${id}/review">
+        ${csrfField(csrf)}
+        <div class="field">
+          <label for="note">What you found</label>
+          <p class="hint" id="note-hint">What ${said(subject)} did is in the recordings of their sessions. Your words are kept.</p>
+          <textarea
+            id="note"
+            name="reason"
+            rows="2"
+            required
+            maxlength="${limits.reason_chars_max}"
+            aria-describedby="note-hint"
+          ></textarea>
+        </div>
+        <div class="bar"><button class="go">✓ Reviewed</button></div>
+      </form>`
+    }
+  </section>`
+}
+
+function history({ now }: Visit, { created_at, subject, decisions, rule, approvals_needed, break_glass }: RequestView): Html {
   return html`<section aria-labelledby="history">
     <h2 id="history">What happened</h2>
     <ol class="steps">
-      <li>${said(subject)} asked, ${moment(created_at, now)}</li>
+      <li>${said(subject)} ${break_glass ? "broke the glass" : "asked"}, ${moment(created_at, now)}</li>
       ${decisions.map(
         ({ by, verdict, reason, at }) =>
           html`<li>

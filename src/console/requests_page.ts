@@ -14,7 +14,7 @@ export interface OverviewPage {
 
 export function overviewPage({ visit, pending, grants }: OverviewPage): string {
   const waiting = toDecide(visit, pending)
-  const mine = pending.filter(({ subject }) => subject === visit.subject)
+  const mine = pending.filter(({ subject, status }) => subject === visit.subject && status === "pending")
   const held = grants.filter(({ subject }) => subject === visit.subject)
   return page({
     title: "Overview",
@@ -78,7 +78,9 @@ export function requestsPage({ visit, requests, more }: RequestsPage): string {
   })
 }
 
+/** To approve or deny, or, after a break-glass, to look at. */
 const toDecide = ({ subject }: Visit, requests: readonly RequestView[]): readonly RequestView[] =>
   requests.filter(
-    ({ may_decide, decisions }) => may_decide && !decisions.some(({ by, verdict }) => by === subject && verdict === "approve"),
+    ({ may_decide, may_review, decisions }) =>
+      may_review || (may_decide && !decisions.some(({ by, verdict }) => by === subject && verdict === "approve")),
   )

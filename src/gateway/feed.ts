@@ -24,6 +24,8 @@ export class Feed {
   readonly #options: FeedOptions
   readonly #stop = new AbortController()
   #sequence: number | undefined
+  /** Whose sequence that is. */
+  #history: string | undefined
   #heard: Millis = -Infinity
   /** Whether everything up to the service's present has been heard. */
   #caughtUp = false
@@ -56,7 +58,8 @@ export class Feed {
 
   async #listen(): Promise<void> {
     const { url, key, clock, log } = this.#options
-    const after = this.#sequence === undefined ? "" : `?after=${this.#sequence}`
+    const history = this.#history === undefined ? "" : `&history=${encodeURIComponent(this.#history)}`
+    const after = this.#sequence === undefined ? "" : `?after=${this.#sequence}${history}`
     // A connection of its own: silence on it means that the service is silent.
     const client = new Client(url, {
       bodyTimeout: limits.freshness_ms,
@@ -95,15 +98,20 @@ export class Feed {
 
   #hear(line: FeedLine): void {
     switch (line.kind) {
-      case "hello":
+      case "hello": {
         this.#attempts = 0
         this.#options.onConnect()
-        if (this.#sequence !== undefined && line.sequence < this.#sequence) this.#options.onOtherHistory()
-        // What was missed follows, and only then a beat: until that one, what we know may be out of date.
-        this.#caughtUp = this.#sequence === undefined || line.sequence <= this.#sequence
-        if (this.#sequence === undefined || line.sequence < this.#sequence) this.#sequence = line.sequence
+        const known = this.#sequence
+        const other = this.#history !== undefined && line.history !== undefined && line.history !== this.#history
+        this.#history = line.history ?? this.#history
+        if (known !== undefined && (other || line.sequence < known)) this.#options.onOtherHistory()
+        // What was missed follows, of another history all of it, and only then a beat: until that one, what we know may be out of date.
+        this.#caughtUp = !other && (known === undefined || line.sequence <= known)
+        if (other) this.#sequence = 0
+        else if (known === undefined || line.sequence < known) this.#sequence = line.sequence
         for (const resolve of this.#waiting.splice(0)) resolve()
         break
+      }
       case "beat":
         this.#caughtUp = true
         break

@@ -25,6 +25,8 @@ export interface Ddl {
   readonly strict: string
   /** Whether `column` is JSON. */
   json(column: string): string
+  /** An expression that is another text each time. */
+  readonly random: string
 }
 
 export const sqlite: Dialect = {
@@ -39,6 +41,7 @@ export const sqlite: Dialect = {
     written: "",
     strict: "strict",
     json: (column) => `json_valid(${column})`,
+    random: "lower(hex(randomblob(16)))",
   },
 }
 
@@ -54,5 +57,6 @@ export const postgres: Dialect = {
     written: "rowid bigint generated always as identity,",
     strict: "",
     json: (column) => `(${column}::jsonb is not null)`,
+    random: "md5(random()::text || clock_timestamp()::text)",
   },
 }

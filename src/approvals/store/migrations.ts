@@ -8,6 +8,7 @@ import { people } from "./steps/step_4_people.ts"
 import { authorities } from "./steps/step_5_authorities.ts"
 import { rulings } from "./steps/step_6_rulings.ts"
 import { tokenKeys } from "./steps/step_7_token_keys.ts"
+import { history } from "./steps/step_8_history.ts"
 
 export interface Step {
   /** SQL, several statements. Foreign keys are checked when all steps are done, so that SQLite's way to change a table works. */
@@ -16,7 +17,7 @@ export interface Step {
   down(dialect: Dialect): string
 }
 
-const steps: readonly Step[] = [tables, grants, outbox, people, authorities, rulings, tokenKeys]
+const steps: readonly Step[] = [tables, grants, outbox, people, authorities, rulings, tokenKeys, history]
 
 export const schema_version = steps.length
 

@@ -170,7 +170,7 @@ export const lastSequence = (db: Kysely<Tables>): Promise<number> =>
     .then(({ last }) => last)
 
 /** What gateways ask for. Each answer comes with the sequence as of which it is so, read by the same statement. */
-export function feeds({ db }: Door): Pick<Store, "lookup" | "sequence" | "feed"> {
+export function feeds({ db }: Door): Pick<Store, "lookup" | "sequence" | "history" | "feed"> {
   const present = db.selectFrom("events").select(sql<number>`coalesce(max(sequence), 0)`.as("last"))
   return {
     async lookup({ subject, target, now }) {
@@ -190,6 +190,7 @@ export function feeds({ db }: Door): Pick<Store, "lookup" | "sequence" | "feed">
       }
     },
     sequence: () => lastSequence(db),
+    history: async () => (await db.selectFrom("history").select("id").executeTakeFirstOrThrow()).id,
     async feed(after, limit): Promise<FeedBatch> {
       const rows = await db
         .selectFrom(present.as("present"))

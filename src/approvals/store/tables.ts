@@ -173,6 +173,7 @@ export interface TokenKeysTable {
 }
 
 export interface Tables {
+  history: { one: number; id: string }
   token_keys: TokenKeysTable
   requests: RequestsTable
   decisions: DecisionsTable

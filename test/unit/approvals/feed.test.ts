@@ -17,7 +17,7 @@ interface Listener {
   stop(): void
 }
 
-async function listen(t: TestContext, service: Service, after?: number): Promise<Listener> {
+async function listen(t: TestContext, service: Service, after?: number | string): Promise<Listener> {
   const stop = new AbortController()
   t.after(() => stop.abort())
   const response = await fetch(`${service.url}/v1/gateway/feed${after === undefined ? "" : `?after=${after}`}`, {
@@ -38,9 +38,24 @@ async function listen(t: TestContext, service: Service, after?: number): Promise
   return { lines, closed: read().catch(() => {}), stop: () => stop.abort() }
 }
 
+const historyOf = async (service: Service): Promise<unknown> => (await service.query("select id from history"))[0]?.["id"]
 const changes = (lines: readonly FeedLine[]): FeedLine[] => lines.filter(({ kind }) => kind === "grant" || kind === "kill")
 const grantIds = (lines: readonly FeedLine[]): string[] => lines.flatMap((line) => (line.kind === "grant" ? [line.grant.id] : []))
 const autoGrant = async (service: Service, duration_ms: number) => (await service.ask({ target: "grafana", duration_ms })).body.grant
+
+test("feed: whoever followed another history hears all of this one", async (t) => {
+  const service = await startService(t)
+  const made = [await autoGrant(service, hour), await autoGrant(service, 2 * hour)]
+  const present = made.at(-1)?.revision ?? 0
+  const mine = await listen(t, service, present)
+  const other = await listen(t, service, `${present}&history=0123456789abcdef0123456789abcdef`)
+  await eventually("all of it", () => changes(other.lines).length === 2 && mine.lines.length >= 2)
+  assert.deepEqual(
+    grantIds(other.lines),
+    made.map((grant) => grant?.id),
+  )
+  assert.deepEqual(changes(mine.lines), [])
+})
 
 test("feed: says where it stands, then each change as it commits", async (t) => {
   const service = await startService(t)
@@ -48,7 +63,7 @@ test("feed: says where it stands, then each change as it commits", async (t) => 
   const feed = await listen(t, service)
   await eventually("hello and a first beat", () => feed.lines.length >= 2)
   assert.deepEqual(feed.lines.slice(0, 2), [
-    { kind: "hello", sequence: before?.revision },
+    { kind: "hello", sequence: before?.revision, history: await historyOf(service) },
     { kind: "beat", sequence: before?.revision },
   ])
   const made = await autoGrant(service, 2 * hour)
@@ -95,7 +110,7 @@ test("feed: a subscriber that followed another history is told the present and b
   const service = await startService(t)
   const feed = await listen(t, service, 1_000_000)
   await eventually("hello", () => feed.lines.length > 0)
-  assert.deepEqual(feed.lines[0], { kind: "hello", sequence: 0 })
+  assert.deepEqual(feed.lines[0], { kind: "hello", sequence: 0, history: await historyOf(service) })
   const made = await autoGrant(service, hour)
   await eventually("the change", () => grantIds(feed.lines).length === 1)
   assert.deepEqual(grantIds(feed.lines), [made?.id])

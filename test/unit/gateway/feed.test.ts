@@ -121,6 +121,25 @@ describe("the feed", () => {
     await eventually("noticed", () => otherHistories() === 1)
   })
 
+  test("a service that tells another history, however long it is, is heard from its beginning", async () => {
+    const { feed, connection, otherHistories } = await setUp()
+    const first = await connection(0)
+    first.say({ kind: "hello", sequence: 5, history: "one" })
+    await feed.connected()
+    first.hangUp()
+    const second = await connection(1)
+    assert.match(second.url, /\?after=5&history=one$/)
+    second.say({ kind: "hello", sequence: 90, history: "two" })
+    await eventually("noticed", () => otherHistories() === 1)
+    second.hangUp()
+    const third = await connection(2)
+    assert.match(third.url, /\?after=0&history=two$/)
+    third.say({ kind: "hello", sequence: 90, history: "two" })
+    third.say({ kind: "beat", sequence: 90 })
+    await eventually("caught up", () => feed.fresh)
+    assert.equal(otherHistories(), 1)
+  })
+
   test("a line that is not of the feed drops the connection and comes back", async () => {
     const { connection } = await setUp()
     const first = await connection(0)
