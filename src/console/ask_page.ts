@@ -117,13 +117,13 @@ const next = {
 } as const
 
 const glassField = ({ break_glass }: Written): Html =>
-  html`<div class="field">
-    <label
-      ><input type="checkbox" name="break_glass" value="yes" ${break_glass && html` checked`} />Break the glass: at once, without an
-      approval</label
-    >
-    <p class="hint">Everybody concerned is told, and somebody else reviews what you did.</p>
-  </div>`
+  html`<fieldset>
+    <legend>When nobody can approve</legend>
+    <p class="hint">At once, without an approval. Everybody concerned is told, and somebody else reviews what you did.</p>
+    <div class="choices">
+      <label><input type="checkbox" name="break_glass" value="yes" ${break_glass && html` checked`} />Break the glass</label>
+    </div>
+  </fieldset>`
 
 function durationField(written: Written, problems: Problems, max_ms: number): Html {
   const offered = presets_ms.filter((one) => one < max_ms).slice(0, 4)

@@ -5,37 +5,20 @@ import { once } from "node:events"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { DatabaseSync } from "node:sqlite"
-import { join } from "node:path"
-import { after, before, suite, test, type TestContext } from "node:test"
-import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core"
-import { accessibilityFaults, type Faults, focused, overflow, phone, smallTargets, startBrowser, watch } from "../support/chromium.ts"
-import { scratch } from "../support/scratch.ts"
+import { after, before, suite, test } from "node:test"
+import type { Browser, Page } from "playwright-core"
+import { accessibilityFaults, focused, overflow, phone, smallTargets, startBrowser } from "../support/chromium.ts"
+import { signIn, startPages, type Visitor, visitsIn } from "../support/pages.ts"
 import { needs } from "../support/tools.ts"
-import { type Service, startService as start, testConfig } from "../unit/approvals/service.ts"
-
-interface Visitor {
-  readonly page: Page
-  readonly context: BrowserContext
-  readonly faults: Faults
-}
 
 suite("pages, in Chromium", { skip: needs("chromium"), concurrency: 1 }, () => {
   let browser: Browser
+  const visit = visitsIn(() => browser)
   before(async () => void (browser = await startBrowser()))
   after(() => browser.close())
 
-  /** A browser of its own, in which `who` has signed in by a link from their terminal. */
-  async function visit(t: TestContext, service: Service, who: string, options: BrowserContextOptions = {}): Promise<Visitor> {
-    const context = await browser.newContext({ ...phone, ...options })
-    t.after(() => context.close())
-    const faults = watch(context)
-    const page = await context.newPage()
-    await signIn(page, service, who)
-    return { page, context, faults }
-  }
-
   test("on a phone, without scripts: the request is read, approved with words, and the one who asked sees it", async (t) => {
-    const service = await startService(t)
+    const service = await startPages(t)
     await service.ask({ as: ["root"] })
     const bob = await visit(t, service, "bob", { javaScriptEnabled: false })
     assert.equal(await bob.page.locator("h1").innerText(), "One request waits for you")
@@ -66,7 +49,7 @@ suite("pages, in Chromium", { skip: needs("chromium"), concurrency: 1 }, () => {
   })
 
   test("a link from a message leads through signing in to the request", async (t) => {
-    const service = await startService(t)
+    const service = await startPages(t)
     await service.ask()
     const context = await browser.newContext(phone)
     t.after(() => context.close())
@@ -84,7 +67,7 @@ suite("pages, in Chromium", { skip: needs("chromium"), concurrency: 1 }, () => {
   })
 
   test("with the keyboard alone: asking, and denying", async (t) => {
-    const service = await startService(t)
+    const service = await startPages(t)
     const { page } = await visit(t, service, "alice")
     const press = async (...keys: string[]): Promise<void> => {
       for (const key of keys) await page.keyboard.press(key)
@@ -121,7 +104,7 @@ suite("pages, in Chromium", { skip: needs("chromium"), concurrency: 1 }, () => {
   })
 
   test("a question that cannot be sent says what is wrong, leads to the fields, and keeps what was written", async (t) => {
-    const service = await startService(t)
+    const service = await startPages(t)
     const { page } = await visit(t, service, "alice", { javaScriptEnabled: false })
     await page.goto(`${service.url}/ask?target=prod-host`)
     await page.getByLabel("Other", { exact: true }).check()
@@ -149,7 +132,7 @@ suite("pages, in Chromium", { skip: needs("chromium"), concurrency: 1 }, () => {
   })
 
   test("one who waits sees the decision without doing anything, and may stop the page from loading itself", async (t) => {
-    const service = await startService(t)
+    const service = await startPages(t)
     await service.ask()
     const { page } = await visit(t, service, "alice", { javaScriptEnabled: false })
     const [response] = await Promise.all([page.waitForResponse(/\/requests\/1$/), page.goto(`${service.url}/requests/1`)])
@@ -162,56 +145,8 @@ suite("pages, in Chromium", { skip: needs("chromium"), concurrency: 1 }, () => {
     assert.match(await page.locator("main").innerText(), /bob@example\.com denied[^]*not today/)
   })
 
-  test("a request in steps says whom it waits for; a break-glass is asked for by name and reviewed on its page", async (t) => {
-    const plan = {
-      order: "sequence",
-      steps: [
-        { by: ["oncall"], count: 1 },
-        { by: ["admins"], count: 1 },
-      ],
-    } as const
-    const { policy } = testConfig("/")
-    const usual = policy.access.find((rule) => rule.reason_required)
-    assert(usual)
-    const access = [
-      { ...usual, approve: { plan, escalate: { after_ms: 3_600_000, to: ["managers"] } } },
-      { ...usual, approve: { review: ["oncall"], within_ms: 3_600_000 } },
-    ]
-    const service = await startService(t)
-    await service.restart({ policy: { ...policy, access } })
-    const alice = await visit(t, service, "alice", { ...phone, javaScriptEnabled: false })
-    const bob = await visit(t, service, "bob", { ...phone, javaScriptEnabled: false })
-    const text = (page: Page): Promise<string> => page.locator("main").innerText()
-
-    await service.ask()
-    await alice.page.goto(`${service.url}/requests/1`)
-    assert.match(
-      await text(alice.page),
-      /Still needed, one after the other:[^]*One person of oncall[^]*One person of admins[^]*managers may decide as well/,
-    )
-    await bob.page.goto(`${service.url}/requests/1`)
-    await bob.page.getByRole("button", { name: "Approve" }).click()
-    assert.match(await text(bob.page), /Still needed:\s+One person of admins/)
-
-    await alice.page.goto(`${service.url}/ask?target=prod-host`)
-    await alice.page.getByLabel("Reason").fill("INC-11: nobody answers")
-    await alice.page.getByLabel(/Break the glass/).check()
-    await alice.page.getByRole("button", { name: "Ask for access" }).click()
-    await alice.page.waitForURL(/\/requests\/2$/)
-    assert.match(await text(alice.page), /Break-glass, to be reviewed[^]*To be reviewed[^]*One of oncall looks at what was done/)
-    assert.equal(await alice.page.getByLabel("What you found").count(), 0)
-
-    await bob.page.goto(service.url)
-    assert.match(await text(bob.page), /One request waits for you[^]*INC-11/)
-    await bob.page.getByRole("link", { name: /prod-host/ }).click()
-    await bob.page.getByLabel("What you found").fill("only looked at the logs")
-    await bob.page.getByRole("button", { name: "Reviewed" }).click()
-    assert.match(await text(bob.page), /Break-glass, reviewed[^]*bob@example\.com, .*: only looked at the logs/)
-    assert.deepEqual([...bob.faults.found, ...alice.faults.found], [])
-  })
-
   test("hostile words of an old store are shown as words", async (t) => {
-    const service = await startService(t)
+    const service = await startPages(t)
     await service.ask()
     const hostile = `"><script>alert(1)</script><img src=x onerror=alert(2)> \u202edesrever\u0007 ' onfocus='alert(3)' autofocus x='`
     const { store } = service.config.approvals
@@ -233,7 +168,7 @@ suite("pages, in Chromium", { skip: needs("chromium"), concurrency: 1 }, () => {
   })
 
   test("a form of another site, and one without this session's token, change nothing", async (t) => {
-    const service = await startService(t)
+    const service = await startPages(t)
     await service.ask()
     const { page, context } = await visit(t, service, "bob")
     const evil = createServer((_request, response) =>
@@ -266,7 +201,7 @@ suite("pages, in Chromium", { skip: needs("chromium"), concurrency: 1 }, () => {
   })
 
   test("a form sent twice at once is one decision, one grant and one request", async (t) => {
-    const service = await startService(t)
+    const service = await startPages(t)
     await service.ask()
     const bob = await visit(t, service, "bob")
     const alice = await visit(t, service, "alice")
@@ -288,7 +223,7 @@ suite("pages, in Chromium", { skip: needs("chromium"), concurrency: 1 }, () => {
   })
 
   test("what cannot be done is said where it was tried", async (t) => {
-    const service = await startService(t)
+    const service = await startPages(t)
     await service.ask()
     const bob = await visit(t, service, "bob", { javaScriptEnabled: false })
     await bob.page.goto(`${service.url}/requests/1`)
@@ -299,7 +234,7 @@ suite("pages, in Chromium", { skip: needs("chromium"), concurrency: 1 }, () => {
   })
 
   test("somebody else's request, and one that is not there, look the same; so do made-up addresses", async (t) => {
-    const service = await startService(t)
+    const service = await startPages(t)
     await service.ask()
     const { page } = await visit(t, service, "frank")
     const pages: unknown[] = []
@@ -312,7 +247,7 @@ suite("pages, in Chromium", { skip: needs("chromium"), concurrency: 1 }, () => {
   })
 
   test("access is extended and given back, and a session of somebody else is ended, with the reason", async (t) => {
-    const service = await startService(t)
+    const service = await startPages(t)
     await service.ask()
     const { body } = await service.call("bob", "POST /v1/requests/1/approve", {})
     const session = {
@@ -351,7 +286,7 @@ suite("pages, in Chromium", { skip: needs("chromium"), concurrency: 1 }, () => {
   })
 
   test("every page is accessible by axe, in both colour schemes, breaks no policy and fits a small screen", async (t) => {
-    const service = await startService(t)
+    const service = await startPages(t)
     await service.ask({ as: ["root"], actions: ["systemctl restart app", "x".repeat(300)], uses: 2 })
     await service.ask({ target: "deploy-only", reason: "w".repeat(200) })
     await service.call("bob", "POST /v1/requests/2/approve", {})
@@ -394,26 +329,6 @@ suite("pages, in Chromium", { skip: needs("chromium"), concurrency: 1 }, () => {
 })
 
 const three = (path: string): unknown[] => Array.from({ length: 3 }, () => [303, path])
-
-const folder = scratch("pages")
-let services = 0
-
-/** Where people reach it is where it listens. */
-const startService = (t: TestContext): Promise<Service> => {
-  const { approvals, gateway } = testConfig("/")
-  return start(t, {
-    approvals: { ...approvals, store: { kind: "sqlite", path: join(folder, `${++services}.db`) }, public_url: "http://127.0.0.1:0" },
-    gateway: { ...gateway, ssh: { listen: { host: "127.0.0.1", port: 22 } } },
-  })
-}
-
-/** With the link that `ssh gateway login` prints. */
-async function signIn(page: Page, service: Service, who: string, wanted = "/"): Promise<void> {
-  const { body } = await service.call("gateway", "POST /v1/gateway/link", { subject: `${who}@example.com`, via: "a test" })
-  await page.goto(String((body as { url?: string }).url))
-  await page.locator("main").getByRole("button", { name: "Sign in" }).click()
-  await page.waitForURL(service.url + wanted)
-}
 
 /** The token of the forms on a page. */
 async function tokenOn(page: Page, url: string): Promise<string> {
