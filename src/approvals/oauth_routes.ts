@@ -6,6 +6,7 @@ import { limits } from "../core/limits.ts"
 import type { Log } from "../observe/log.ts"
 import { known, statusOf } from "./answers.ts"
 import type { Devices } from "./devices.ts"
+import { takeForms } from "./form_body.ts"
 import type { OAuth } from "./oauth.ts"
 import { OAuthError } from "./oauth_error.ts"
 
@@ -23,12 +24,7 @@ export function addOAuthRoutes(server: FastifyInstance, { oauth, devices, jwks, 
     server.get(path, async () => oauth.metadata())
   server.get("/oauth/jwks.json", () => jwks())
   void server.register(async (scope) => {
-    scope.removeAllContentTypeParsers()
-    scope.addContentTypeParser(
-      "application/x-www-form-urlencoded",
-      { parseAs: "string", bodyLimit: limits.login_form_bytes_max },
-      (_request, body, done) => done(null, new URLSearchParams(String(body))),
-    )
+    takeForms(scope, limits.login_form_bytes_max)
     scope.setErrorHandler((failure, _request, reply) => void refuse(failure, reply, log))
     const formOf = ({ body }: FastifyRequest): URLSearchParams => {
       if (!(body instanceof URLSearchParams)) throw new OAuthError("invalid_request", "the parameters come as a form")

@@ -8,6 +8,7 @@ import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
 import type { Log } from "../observe/log.ts"
 import { known, statusOf } from "./answers.ts"
+import { takeForms } from "./form_body.ts"
 import type { WebSessions } from "./web_session.ts"
 
 export interface PageCall {
@@ -43,12 +44,7 @@ export interface PageCallsOptions {
 
 export function addPageCalls(server: FastifyInstance, { pages, sessions, addressOf, log }: PageCallsOptions): void {
   void server.register(async (scope) => {
-    scope.removeAllContentTypeParsers()
-    scope.addContentTypeParser(
-      "application/x-www-form-urlencoded",
-      { parseAs: "string", bodyLimit: limits.login_form_bytes_max },
-      (_request, body, done) => done(null, new URLSearchParams(String(body))),
-    )
+    takeForms(scope, limits.login_form_bytes_max)
     const fail = (failure: unknown, request: FastifyRequest, reply: FastifyReply): void => {
       const error = known(failure) ?? new GatewayError("internal", {}, failure)
       if (error.code === "internal") log.error({ err: failure }, "a page could not be made")

@@ -17,6 +17,7 @@ import type { GrantId, RequestId, SessionId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
 import type { Log } from "../observe/log.ts"
 import { known, statusOf } from "./answers.ts"
+import { takeForms } from "./form_body.ts"
 import type { Caller } from "./journal.ts"
 import { readExtension, readQuestion, readReason } from "./page_forms.ts"
 import type { PersonRoutes } from "./person_routes.ts"
@@ -33,12 +34,7 @@ export interface PagesOptions {
 
 export function addPages(server: FastifyInstance, options: PagesOptions): void {
   void server.register(async (scope) => {
-    scope.removeAllContentTypeParsers()
-    scope.addContentTypeParser(
-      "application/x-www-form-urlencoded",
-      { parseAs: "string", bodyLimit: limits.page_form_bytes_max },
-      (_request, body, done) => done(null, new URLSearchParams(String(body))),
-    )
+    takeForms(scope, limits.page_form_bytes_max)
     const pages = new Pages(options)
     scope.setErrorHandler((failure, request, reply) => pages.fail(failure, request, reply))
     scope.addHook("onSend", async (_request, reply) => void reply.headers(headers))
