@@ -18,13 +18,14 @@ const portalSuspended = byteOf("s")
 const ready = byteOf("Z")
 const rowDescription = byteOf("T")
 const copyIn = byteOf("G")
+const copyBoth = byteOf("W") // of the replication protocol
 
 const report_bytes = 1_024 // where the SQLSTATE stands, near the start of an ErrorResponse too long to wait for
 
 const wants = new Int32Array(256).fill(unknown_type)
 // DataRow, CopyData, CopyDone, CopyOutResponse, NotificationResponse, NoticeResponse, ParameterStatus, ParameterDescription, FunctionCallResponse
 for (const letter of "DdcHANStV") wants[byteOf(letter)] = unread_type
-for (const type of [parseComplete, bindComplete, closeComplete, emptyQuery, noData, portalSuspended, rowDescription, copyIn])
+for (const type of [parseComplete, bindComplete, closeComplete, emptyQuery, noData, portalSuspended, rowDescription, copyIn, copyBoth])
   wants[type] = 0
 for (const type of [commandComplete, error, ready]) wants[type] = report_bytes
 
@@ -80,6 +81,7 @@ export class Backend implements MessageReader {
         if (pending.first?.kind === "execute") this.#complete(seen, "")
         return "pass"
       case copyIn:
+      case copyBoth:
         this.#talk.copying = !pending.copyBegins()
         return "pass"
       default:

@@ -62,9 +62,14 @@ async function admit(side: Downstream, gate: Gate, shared: Shared & { startup: S
     const { target } = session
     if (target.protocol !== "postgres") throw new GatewayError("unsupported", { what: "this target" })
     // Another database of the same server was not granted: the same answer as for a target that does not exist.
-    if (startup.database !== undefined && startup.database !== target.database) {
+    if (startup.database !== undefined && startup.database !== target.database && !target.databases.includes(startup.database)) {
       throw new GatewayError("no_grant", { ask: host.ask(startup.target) })
     }
+    for (const name of startup.wants) {
+      if (!target.startup[name]) throw new GatewayError("unsupported", { what: `the startup parameter "${name}" on this target` })
+    }
+    const { settings, database = target.database } = startup
+    session.recorder.write({ kind: "startup", database, settings: Object.fromEntries(settings) })
     await visit.relay({ target, startup, keys: shared.keys })
   } catch (failure) {
     // At a cut the core has said goodbye.

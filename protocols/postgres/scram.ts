@@ -1,6 +1,6 @@
 // The client's half of SCRAM-SHA-256 (RFC 5802, RFC 7677): proves a password without sending it, and has the server prove that
 // it knows it too. The server may be hostile: what it sends is bounded, and it is believed only after its own signature.
-// Channel binding is not offered ("n,,": this client does not support it), so a server cannot take it for a downgrade.
+// With a channel binding (SCRAM-SHA-256-PLUS) the proof is good for one server certificate alone.
 import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from "node:crypto"
 import { promisify } from "node:util"
 import { GatewayError } from "../../src/core/errors.ts"
@@ -8,29 +8,42 @@ import { limits } from "../../src/core/limits.ts"
 import type { Secret } from "../../src/core/secret.ts"
 
 export const scram_mechanism = "SCRAM-SHA-256"
+export const scram_plus_mechanism = "SCRAM-SHA-256-PLUS"
 
-const gs2_header = "n,,"
+/**
+ * RFC 5802, section 6. "n": there is nothing to bind to. "y": there is, and the server did not offer to; one that had offered it
+ * sees by this that somebody took the offer away.
+ */
+export type Binding =
+  | { readonly flag: "n" | "y"; readonly data?: undefined }
+  | { readonly flag: "p=tls-server-end-point"; readonly data: Buffer }
+
 const iterations_min = 4_096 // RFC 7677, section 4: fewer would make what a server sees cheap to search
 
 export interface ScramOptions {
   /** PostgreSQL takes the role from the startup packet and ignores this one. */
   readonly user?: string
   readonly nonce?: string
+  readonly binding?: Binding
 }
 
 export class ScramClient {
   readonly #first: string
+  readonly #header: Buffer
+  readonly #bound: Buffer
   readonly #nonce: string
   #serverSignature: Buffer | undefined
 
-  constructor({ user = "", nonce = randomBytes(24).toString("base64") }: ScramOptions = {}) {
+  constructor({ user = "", nonce = randomBytes(24).toString("base64"), binding = { flag: "n" } }: ScramOptions = {}) {
     this.#nonce = nonce
+    this.#header = Buffer.from(`${binding.flag},,`)
+    this.#bound = Buffer.concat([this.#header, binding.data ?? Buffer.alloc(0)])
     this.#first = `n=${user.replaceAll("=", "=3D").replaceAll(",", "=2C")},r=${nonce}`
   }
 
   /** client-first-message */
   first(): Buffer {
-    return Buffer.from(gs2_header + this.#first)
+    return Buffer.concat([this.#header, Buffer.from(this.#first)])
   }
 
   /** client-final-message for the server's first. Throws `target_login_failed`. */
@@ -38,7 +51,7 @@ export class ScramClient {
     const { nonce, salt, iterations } = parseServerFirst(serverFirst)
     if (!nonce.startsWith(this.#nonce) || nonce.length === this.#nonce.length) throw failed("the server did not add to our nonce")
     const salted = await promisify(pbkdf2)(saslprep(password.reveal()), salt, iterations, 32, "sha256")
-    const withoutProof = `c=${Buffer.from(gs2_header).toString("base64")},r=${nonce}`
+    const withoutProof = `c=${this.#bound.toString("base64")},r=${nonce}`
     const authMessage = `${this.#first},${serverFirst},${withoutProof}`
     const clientKey = hmac(salted, "Client Key")
     const proof = xor(clientKey, hmac(createHash("sha256").update(clientKey).digest(), authMessage))

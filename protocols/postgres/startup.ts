@@ -1,5 +1,6 @@
 // The packet that opens a connection, from bytes to meaning: who asks, for what, with which settings. It owns the allow-list of
-// settings: `options`, `replication` and `search_path` would change what later statements mean or reach, so they are refused.
+// settings: `search_path` would change what later statements mean, so it is refused; so are `options` and `replication`, which
+// do more than that, unless the target takes them, which nobody knows yet.
 // Source: "Message Formats" (StartupMessage, SSLRequest, GSSENCRequest, CancelRequest) and "Protocol Flow".
 import { GatewayError } from "../../src/core/errors.ts"
 import { code_cancel, code_gss, code_ssl, endOfString, protocol_3_0, protocol_3_2, text, type BackendKey } from "./codec.ts"
@@ -17,6 +18,8 @@ export interface Startup {
   readonly database: string | undefined
   /** Settings that pass on to the target. */
   readonly settings: ReadonlyMap<string, string>
+  /** Of those, the ones that the target must take. */
+  readonly wants: readonly ("options" | "replication")[]
 }
 
 export type Opening = Startup | { readonly kind: "ssl" } | { readonly kind: "gss" } | { readonly kind: "cancel"; readonly key: BackendKey }
@@ -66,20 +69,42 @@ export function parseOpening(packet: Buffer): Opening {
 function parseStartup(version: number, given: ReadonlyMap<string, string>): Startup {
   const settings = new Map<string, string>()
   const unknown: string[] = []
+  const wants: ("options" | "replication")[] = []
   for (const [name, value] of given) {
     if (name === "user" || name === "database") continue
     if (name.startsWith("_pq_.")) unknown.push(name)
     else if (harmless.has(name.toLowerCase())) settings.set(name, value)
     else if (name === "replication" && /^(false|off|no|0)$/i.test(value)) continue
-    else throw new GatewayError("unsupported", { what: `the startup parameter ${/^[\w.]{1,63}$/.test(name) ? `"${name}"` : "sent"}` })
+    else if (name === "options" || name === "replication") {
+      if (value === "") continue
+      wants.push(name)
+      settings.set(name, value)
+    } else throw new GatewayError("unsupported", { what: `the startup parameter ${/^[\w.]{1,63}$/.test(name) ? `"${name}"` : "sent"}` })
   }
-  const { target, database } = splitDatabase(given.get("database") ?? "")
-  const user = given.get("user") ?? ""
+  const { user, target, database } = place(given, wants.includes("replication"))
   if (user === "") throw new GatewayError("unsupported", { what: "a connection without a user (the role on the target)" })
   if (target === "") throw new GatewayError("unsupported", { what: "a connection without dbname=<target>" })
   const spoken = version >= protocol_3_2 ? protocol_3_2 : protocol_3_0 // 3.1 was never released, and is reserved
   const negotiate = spoken === version && unknown.length === 0 ? undefined : { unknown }
-  return { kind: "startup", version: spoken, negotiate, user, target, database, settings }
+  return { kind: "startup", version: spoken, negotiate, user, target, database, settings, wants }
+}
+
+interface Place {
+  readonly user: string
+  readonly target: string
+  readonly database: string | undefined
+}
+
+/**
+ * pg_basebackup and pg_receivewal let nobody say a database: they leave it out, or say "replication". The target then stands
+ * behind the role: `user=role@target`.
+ */
+function place(given: ReadonlyMap<string, string>, replication: boolean): Place {
+  const user = given.get("user") ?? ""
+  const name = given.get("database") ?? ""
+  const at = user.lastIndexOf("@")
+  if (!replication || (name !== "" && name !== "replication") || at < 0) return { user, ...splitDatabase(name) }
+  return { user: user.slice(0, at), target: user.slice(at + 1), database: undefined }
 }
 
 function splitDatabase(name: string): { target: string; database: string | undefined } {

@@ -4,6 +4,7 @@
 import type { BoundValue } from "../../src/core/action.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
+import { binaryValueText } from "./binary_value.ts"
 import { cutAt, text } from "./codec.ts"
 
 export interface Values {
@@ -57,8 +58,9 @@ export function readValues({ bytes, start, end, partial, oids, room }: ValueSour
     const format = code === 1 ? "binary" : "text"
     const value =
       format === "binary" ? bytes.toString("hex", at, at + kept) : text(bytes, at, kept < length ? cutAt(bytes, at, at + kept) : at + kept)
-    values.push({ oid, format, value, ...(kept < length ? { bytes: length } : {}) })
-    spent += kept + 32
+    const words = format === "binary" && kept === length && length > 0 ? binaryValueText(oid, bytes.subarray(at, at + length)) : undefined
+    values.push({ oid, format, value, ...(words === undefined ? {} : { text: words }), ...(kept < length ? { bytes: length } : {}) })
+    spent += kept + (words?.length ?? 0) + 32
     at += length
   }
   return { values, leftOut: 0, bytes: spent }

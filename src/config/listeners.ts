@@ -1,14 +1,14 @@
 // The sections `gateway` and `approvals`: where Sluice listens and by which names it is reached.
-import { X509Certificate, createPrivateKey } from "node:crypto"
 import { isIP } from "node:net"
 import { resolve } from "node:path"
 import { limits } from "../core/limits.ts"
 import type { Address } from "../core/target.ts"
 import { collide, formatAddress, isHostname, parseAddress, parseHttpUrl } from "./address.ts"
 import type { ApprovalsConfig, GatewayConfig } from "./config.ts"
+import { readKeyPair } from "./key_pair.ts"
 import type { Reading } from "./reading.ts"
 import { part } from "./schema.ts"
-import type { ApprovalsFile, GatewayFile } from "./schema.ts"
+import type { ApprovalsFile } from "./schema.ts"
 import type { Path } from "./source.ts"
 import { readStore } from "./store.ts"
 
@@ -30,7 +30,7 @@ export function readGateway(reading: Reading): GatewayConfig | undefined {
     ssh: ssh && { listen: ssh },
     postgres: postgres && { listen: postgres },
     http: http && { listen: http, domain },
-    tls: readTls(reading, file),
+    tls: file.tls && readKeyPair(reading, ["gateway", "tls"], file.tls),
     health: health && { listen: health },
     workers: file.workers,
   }
@@ -108,24 +108,4 @@ function readGatewayKey(reading: Reading, file: ApprovalsFile): ApprovalsConfig[
   if (reading.isReference(path) && file.gateway_key.length < limits.gateway_key_chars_min)
     reading.problem(path, `a gateway key has at least ${limits.gateway_key_chars_min} characters: openssl rand -hex 32`)
   return reading.secret(path, file.gateway_key)
-}
-
-function readTls(reading: Reading, file: GatewayFile): GatewayConfig["tls"] {
-  if (!file.tls) return undefined
-  const key = reading.secret(["gateway", "tls", "key"], file.tls.key)
-  let certificate: X509Certificate
-  try {
-    certificate = new X509Certificate(file.tls.cert)
-  } catch {
-    reading.problem(["gateway", "tls", "cert"], "this is not a certificate in PEM; to name a file, write file:gw.crt")
-    return undefined
-  }
-  if (!key) return undefined
-  try {
-    if (!certificate.checkPrivateKey(createPrivateKey(key.reveal())))
-      reading.problem(["gateway", "tls", "key"], "this key does not belong to the certificate")
-  } catch {
-    reading.problem(["gateway", "tls", "key"], "this is not a private key in PEM without a passphrase")
-  }
-  return { cert: file.tls.cert, key }
 }

@@ -2,6 +2,7 @@
 // editors. What the values mean, and whether they go together, is checked in the files named after the sections.
 import { z } from "zod"
 import { limits } from "../core/limits.ts"
+import { postgres_logins } from "../core/target.ts"
 import { channel } from "./notification_schema.ts"
 
 const text = z.string().min(1)
@@ -97,6 +98,16 @@ const certificates = {
   certificate_from: z.array(text).default([]).describe("Networks they are good from, such as 10.0.0.0/8; from anywhere unless told"),
 }
 
+const postgresRole = z.strictObject({
+  password: reference.optional(),
+  login: z
+    .enum(postgres_logins)
+    .default("scram-sha-256")
+    .describe("The weakest way by which the server may ask for the password; md5 and password hand it to whoever answers"),
+  cert: text.optional().describe("PEM of a client certificate, the chain with it: file:role.crt"),
+  key: reference.optional(),
+})
+
 const target = z.strictObject({
   name: text.describe("Lower case letters, digits and -: it becomes part of a host name"),
   labels: z.record(z.string(), z.string()).default({}),
@@ -118,9 +129,16 @@ const target = z.strictObject({
     .strictObject({
       address,
       database: text,
+      databases: z.array(text).default([]).describe("Others of the same server that a grant covers, reached as dbname=<target>/<database>"),
       tls: z.enum(["disable", "require", "verify-full"]).default("verify-full").describe("As libpq's sslmode"),
       ca: text.optional().describe("PEM of the CA for verify-full; the system's unless told"),
-      roles: z.record(z.string(), z.strictObject({ password: reference.optional() })),
+      roles: z.record(z.string(), postgresRole),
+      startup: z
+        .array(z.enum(["options", "replication"]))
+        .default([])
+        .describe(
+          "Startup parameters that clients may send: options sets any setting of the session, replication speaks the replication protocol",
+        ),
     })
     .optional(),
   http: z

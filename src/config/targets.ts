@@ -3,6 +3,7 @@ import { X509Certificate } from "node:crypto"
 import { Secret } from "../core/secret.ts"
 import type { Address, HttpTarget, PostgresTarget, SshTarget, Target } from "../core/target.ts"
 import { isLabel, parseAddress, parseHttpUrl } from "./address.ts"
+import { readPostgresRoles } from "./postgres_roles.ts"
 import type { Reading } from "./reading.ts"
 import { part } from "./schema.ts"
 import type { TargetFile } from "./schema.ts"
@@ -97,22 +98,19 @@ function readAuth(reading: Reading, path: Path, auth: Written<"ssh">["auth"]): S
 }
 
 function readPostgres(reading: Reading, path: Path, file: Written<"postgres">): Rest<PostgresTarget> {
-  const roles = new Map<string, { password: Secret | undefined }>()
-  for (const [role, { password }] of Object.entries(file.roles)) {
-    if (role === "" || /\p{Cc}/u.test(role) || Buffer.byteLength(role) > 63)
-      reading.problemWithKey([...path, "roles", role], "not the name of a role")
-    roles.set(role, { password: password === undefined ? undefined : reading.secret([...path, "roles", role, "password"], password) })
-  }
-  if (roles.size === 0) reading.problem([...path, "roles"], "at least one role is needed")
-  if (/[\p{Cc}/]/u.test(file.database)) reading.problem([...path, "database"], "not the name of a database")
+  for (const [index, database] of [file.database, ...file.databases].entries())
+    if (/[\p{Cc}/]/u.test(database))
+      reading.problem(index === 0 ? [...path, "database"] : [...path, "databases", index - 1], "not the name of a database")
   if (file.ca !== undefined && file.tls !== "verify-full") reading.problem([...path, "ca"], "a CA is only looked at with tls: verify-full")
   return {
     protocol: "postgres",
     address: readAddress(reading, [...path, "address"], file.address),
     database: file.database,
+    databases: file.databases,
     tls: file.tls,
     ca: readCa(reading, [...path, "ca"], file.ca),
-    roles,
+    roles: readPostgresRoles(reading, path, file),
+    startup: { options: file.startup.includes("options"), replication: file.startup.includes("replication") },
   }
 }
 

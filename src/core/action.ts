@@ -7,6 +7,8 @@ export interface BoundValue {
   readonly format: "text" | "binary" | "null"
   /** Text as it stands, binary in hex, null for SQL NULL; cut at `recorded_value_bytes_max`. */
   readonly value: string | null
+  /** What a binary value says, for the types that are read; nothing is decided by it. */
+  readonly text?: string
   /** The full size in bytes, when `value` was cut. */
   readonly bytes?: number
 }

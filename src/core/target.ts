@@ -26,13 +26,29 @@ export interface SshTarget extends Reachable {
 /** As libpq's sslmode, without the modes that fall back silently. */
 export type PostgresTls = "disable" | "require" | "verify-full"
 
+/** What a role's server may ask its password by; libpq's words in `require_auth`. Each takes the ones before it too. */
+export const postgres_logins = ["scram-sha-256", "md5", "password"] as const
+export type PostgresLogin = (typeof postgres_logins)[number]
+
+export interface PostgresRole {
+  readonly password: Secret | undefined
+  readonly login: PostgresLogin
+  /** PEM; shown in the TLS handshake. */
+  readonly certificate: { readonly cert: string; readonly key: Secret } | undefined
+}
+
 export interface PostgresTarget extends Reachable {
   readonly protocol: "postgres"
+  /** The one that is meant when a client names none. */
   readonly database: string
+  /** Others of the same server, as `target/database`. */
+  readonly databases: readonly string[]
   readonly tls: PostgresTls
   /** PEM of the CA for `verify-full`; undefined: the system's. */
   readonly ca: string | undefined
-  readonly roles: ReadonlyMap<string, { readonly password: Secret | undefined }>
+  readonly roles: ReadonlyMap<string, PostgresRole>
+  /** Startup parameters that are refused unless the target says so. */
+  readonly startup: { readonly options: boolean; readonly replication: boolean }
 }
 
 export interface HttpTarget extends Reachable {

@@ -9,6 +9,7 @@ import type { Grant } from "../core/grant.ts"
 import type { LoginId, SessionId } from "../core/ids.ts"
 import type { Identity } from "../core/identity.ts"
 import type { Keys } from "../core/keys.ts"
+import type { Secret } from "../core/secret.ts"
 import type { ProtocolName, Target } from "../core/target.ts"
 import type { Credential, SshPublicKey } from "../identity/credential.ts"
 import type { Log } from "../observe/log.ts"
@@ -184,6 +185,8 @@ export interface UpstreamTls {
   readonly servername: string
   readonly ca: string | undefined
   readonly alpn?: readonly string[]
+  /** What the gateway shows of itself: PEM, the chain with it. */
+  readonly certificate?: { readonly cert: string; readonly key: Secret }
 }
 
 /** A decision that takes no more time. */

@@ -59,7 +59,7 @@ export class Dialer {
     return socket
   }
 
-  secure(upstream: Duplex, { verify, servername, ca, alpn }: UpstreamTls): Promise<Duplex> {
+  secure(upstream: Duplex, { verify, servername, ca, alpn, certificate }: UpstreamTls): Promise<Duplex> {
     if (this.#closed) return Promise.reject(this.#closed)
     return new Promise((resolve, reject) => {
       const secured = tlsConnect({
@@ -69,6 +69,7 @@ export class Dialer {
         ...(isAddress(servername) ? { host: servername } : { servername }),
         ...(ca === undefined ? {} : { ca }),
         ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }),
+        ...(certificate === undefined ? {} : { cert: certificate.cert, key: certificate.key.reveal() }),
       })
       this.#track(secured)
       const timer = setTimeout(() => secured.destroy(new Error(`no TLS within ${limits.dial_ms_max} ms`)), limits.dial_ms_max)

@@ -81,6 +81,8 @@ export type Event =
   | { readonly kind: "resize"; readonly channel: number; readonly columns: number; readonly rows: number }
   | { readonly kind: "signal"; readonly channel: number; readonly name: string }
   | { readonly kind: "env"; readonly channel: number; readonly name: string }
+  /** PostgreSQL: the database, and the settings that a client sent with its login. */
+  | { readonly kind: "startup"; readonly database: string; readonly settings: Readonly<Record<string, string>> }
   /** Something asked for that is not offered, in our words. */
   | { readonly kind: "refused"; readonly what: string }
   /** SSH, at a cut: a command of the gateway's own, run on the target to end what its sshd would not signal. */

@@ -42,6 +42,8 @@ function words(line: Line): string[] {
       return [`${line.channel} signal ${visible(line.name)}`]
     case "env":
       return [`${line.channel} environment variable ${visible(line.name)}`]
+    case "startup":
+      return [startup(line)]
     case "refused":
       return [`REFUSED ${visible(line.what)}`]
     case "swept":
@@ -59,6 +61,11 @@ function words(line: Line): string[] {
     default:
       return [`an event this version does not know: ${visible(JSON.stringify(line))}`]
   }
+}
+
+function startup({ database, settings }: Extract<Line, { kind: "startup" }>): string {
+  const told = Object.entries(settings).map(([name, value]) => ` ${visible(name)}=${visible(value)}`)
+  return `database ${visible(database)}${told.length > 0 ? `, with${told.join("")}` : ""}`
 }
 
 /** Who, where, when and by what right. */
@@ -142,8 +149,9 @@ function transfer(event: Extract<Event, { kind: "transfer" }>): string {
   return `#${event.action} ${event.closed ? "closed" : "left open"}: ${bytes}`
 }
 
-function bound({ format, value, bytes }: BoundValue): string {
+function bound({ format, value, text, bytes }: BoundValue): string {
   if (value === null) return "NULL"
+  if (text !== undefined) return `'${visible(text)}'`
   const cut = bytes === undefined ? "" : ` … (${bytes} bytes in all)`
   return format === "binary" ? `\\x${visible(value)}${cut}` : `'${visible(value)}'${cut}`
 }

@@ -66,7 +66,7 @@ suite("COPY from the client", { concurrency: 1 }, () => {
       })
       assert.deepEqual(
         lines.map((line) => (line.kind === "outcome" ? [line.action, line.status] : line.kind)),
-        ["session", "action", "refused", [1, "lost"], "end"],
+        ["session", "startup", "action", "refused", [2, "lost"], "end"],
       )
     })
 

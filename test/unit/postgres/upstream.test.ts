@@ -1,4 +1,5 @@
 import assert from "node:assert/strict"
+import { createHash } from "node:crypto"
 import type { Duplex } from "node:stream"
 import { test } from "node:test"
 import { authenticationOk, int32, message, protocol_3_0 } from "../../../protocols/postgres/codec.ts"
@@ -6,7 +7,7 @@ import type { Startup } from "../../../protocols/postgres/startup.ts"
 import { connectUpstream } from "../../../protocols/postgres/upstream.ts"
 import { GatewayError, type ErrorCode } from "../../../src/core/errors.ts"
 import { Secret } from "../../../src/core/secret.ts"
-import type { PostgresTarget } from "../../../src/core/target.ts"
+import type { PostgresLogin, PostgresTarget } from "../../../src/core/target.ts"
 import type { Session } from "../../../src/gateway/contract.ts"
 import { wire } from "../../support/wire.ts"
 
@@ -18,10 +19,14 @@ const startup: Startup = {
   target: "orders",
   database: undefined,
   settings: new Map([["application_name", "psql"]]),
+  wants: [],
 }
 
 /** Logs in on a server that says `lines`, one after each thing it hears. */
-async function logIn(lines: readonly Buffer[], { password, tls = "disable" }: { password?: string; tls?: PostgresTarget["tls"] }) {
+async function logIn(
+  lines: readonly Buffer[],
+  { password, tls = "disable", login = "scram-sha-256" }: { password?: string; tls?: PostgresTarget["tls"]; login?: PostgresLogin },
+) {
   const { near, far } = wire()
   const left = [...lines]
   const heard: Buffer[] = []
@@ -41,9 +46,11 @@ async function logIn(lines: readonly Buffer[], { password, tls = "disable" }: { 
     labels: {},
     address: { host: "db.test", port: 5432 },
     database: "shop",
+    databases: ["reports"],
     tls,
     ca: undefined,
-    roles: new Map([["readonly", { password: password === undefined ? undefined : new Secret(password) }]]),
+    roles: new Map([["readonly", { password: password === undefined ? undefined : new Secret(password), login, certificate: undefined }]]),
+    startup: { options: false, replication: false },
   } satisfies PostgresTarget
   const upstream = await connectUpstream(session, target, startup)
   return { upstream, heard: Buffer.concat(heard).toString("latin1") }
@@ -71,11 +78,23 @@ test("upstream: a password is never given to a server that asks for it in the cl
   await refused([asks(10, "SCRAM-SHA-256\0\0")], {}, "target_login_failed")
 })
 
+test("upstream: MD5 and clear text are answered for a role that says so, and nothing weaker than it says", async () => {
+  const rest = Buffer.concat([authenticationOk(), ready])
+  const { heard } = await logIn([asks(5, "salt"), rest], { password: "pencil", login: "md5" })
+  // "md5" and the MD5 of the MD5 of password and user, in hex, and the salt.
+  const inner = createHash("md5").update("pencilreadonly").digest("hex")
+  assert(heard.endsWith(`md5${createHash("md5").update(`${inner}salt`).digest("hex")}\0`))
+  assert.match((await logIn([asks(3), rest], { password: "pencil", login: "password" })).heard, /pencil\0$/)
+  await refused([asks(3)], { password: "pencil", login: "md5" }, "target_login_failed")
+  await refused([asks(5, "toolong")], { password: "pencil", login: "md5" }, "target_login_failed")
+  await refused([asks(10, "SCRAM-SHA-256\0\0"), asks(10, "SCRAM-SHA-256\0\0")], { password: "pencil" }, "target_login_failed")
+})
+
 test("upstream: a server that lets us in without the password it should ask for is not trusted", async () => {
   await refused([Buffer.concat([authenticationOk(), ready])], { password: "pencil" }, "target_untrusted")
   const halfway = [asks(10, "SCRAM-SHA-256\0\0"), Buffer.concat([authenticationOk(), ready])]
   await refused(halfway, { password: "pencil" }, "target_untrusted")
-  await refused([asks(12, "v=AAAA")], { password: "pencil" }, "target_untrusted")
+  await refused([asks(12, "v=AAAA")], { password: "pencil" }, "target_login_failed")
 })
 
 test("upstream: before TLS exactly one byte is taken, and it must be S", async () => {
