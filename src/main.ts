@@ -5,6 +5,7 @@ import { addBackup } from "./cli/backup.ts"
 import { addCheck } from "./cli/check.ts"
 import { addConnectVerbs } from "./cli/connect_verbs.ts"
 import type { Io } from "./cli/context.ts"
+import { addGatewayKey } from "./cli/gateway_key.ts"
 import { addLocalToken, localContext, type Places } from "./cli/local.ts"
 import { addLogin } from "./cli/login.ts"
 import { addPolicy } from "./cli/policy.ts"
@@ -53,6 +54,7 @@ const status = await runVerbs(
       addCheck,
       addPolicy,
       addBackup,
+      addGatewayKey,
       ...sharedVerbs,
       addLocalToken(local),
       addLogin(local, [bringCertificates]),

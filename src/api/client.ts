@@ -18,7 +18,8 @@ export interface ApiClient {
   close(): Promise<void>
 }
 
-export type Credential = () => Secret | Promise<Secret>
+/** Asked for each call; the path is the route's, without a query. */
+export type Credential = (call: { readonly method: string; readonly path: string }) => Secret | Promise<Secret>
 
 /** What a route takes besides the credential: `id`, `query`, `body`. */
 export type Input<R extends keyof Shapes> = Omit<Shapes[R], "answer">
@@ -59,7 +60,9 @@ function clientOf(service: Service, credential: Credential): ApiClient {
     async call<R extends keyof Shapes>(route: R, input: Input<R>, { signal }: { readonly signal?: AbortSignal } = {}) {
       const given = input as AnyInput
       const { pool, prefix } = service
-      const shown = await credential()
+      const { method } = routes[route]
+      const path = pathOf(route, given)
+      const shown = await credential({ method, path: path.split("?")[0] ?? path })
       const cancel = new AbortController()
       const onAbort = (): void => cancel.abort(signal?.reason)
       if (signal?.aborted) onAbort()
@@ -69,8 +72,8 @@ function clientOf(service: Service, credential: Credential): ApiClient {
       const timer = setTimeout(() => cancel.abort(new Error(`no answer in ${time_ms} ms`)), time_ms)
       try {
         const response = await pool.request({
-          method: routes[route].method,
-          path: prefix + pathOf(route, given),
+          method,
+          path: prefix + path,
           headers: {
             authorization: `Bearer ${shown.reveal()}`,
             accept: "application/json",

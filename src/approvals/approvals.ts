@@ -8,6 +8,7 @@ import type { Keys } from "../core/keys.ts"
 import { limits } from "../core/limits.ts"
 import type { Secret } from "../core/secret.ts"
 import type { Address } from "../core/target.ts"
+import { gatewayPublicKey } from "../identity/gateway_assertion.ts"
 import { createWorkloadVerifier } from "../identity/workload_tokens.ts"
 import { createTokenIssuer, createTokenVerifier } from "../identity/tokens.ts"
 import type { Log } from "../observe/log.ts"
@@ -17,6 +18,8 @@ import { Callers } from "./callers.ts"
 import { Certificates } from "./certificates.ts"
 import { Disabling } from "./disabling.ts"
 import { Feed } from "./feed.ts"
+import { GatewayCredentials } from "./gateway_credentials.ts"
+import { GatewayRefusals } from "./gateway_refusals.ts"
 import { gatewayRoutes } from "./gateway_routes.ts"
 import { GrantUses } from "./grant_uses.ts"
 import { Grants } from "./grants.ts"
@@ -42,7 +45,7 @@ import { Waiters } from "./waiters.ts"
 export interface ApprovalsOptions {
   readonly config: Config
   readonly keys: Keys
-  /** What gateways show. */
+  /** What gateways share; also what the services of one store share. */
   readonly gatewayKey: Secret
   readonly clock: Clock
   readonly log: Log
@@ -58,6 +61,7 @@ export interface Approvals {
 /** Rejects, with words for the operator, when the store or the address cannot be used. */
 export async function startApprovals({ config, keys, gatewayKey, clock, log }: ApprovalsOptions): Promise<Approvals> {
   const issuer = await createTokenIssuer({ privateKey: await keys.private("token_signing", "p256"), clock })
+  const ownKey = gatewayPublicKey(await keys.private("gateway", "ssh-ed25519"))
   const store = await openStore(config.approvals.store, { clock, log })
   const tokenKeys = new TokenKeys({ store, own: issuer.jwks, clock, log })
   const verifier = createTokenVerifier({ keys: tokenKeys.find, clock })
@@ -76,13 +80,21 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
   const workloadTokens = createWorkloadVerifier({ workloads: config.identity.workloads, clock })
   const workloads = new WorkloadLogins({ store, people, logins, verifier: workloadTokens, issuer, clock, log })
   const certificates = new Certificates({ store, authorities, config, clock })
-  const callers = new Callers({ config, people, logins, verifier, gatewayKey })
+  const credentials = new GatewayCredentials({
+    gateways: () => config.approvals.gateways,
+    shared: gatewayKey,
+    own: { name: config.gateway.name, key: ownKey },
+    clock,
+    log,
+  })
+  const callers = new Callers({ config, people, logins, verifier, gateways: credentials })
   const place = new PublicPlace(config.approvals.public_url)
   const parts = loginParts({ config, store, people, logins, callers, issuer, gatewayKey, place, clock, log })
   const disabling = new Disabling({ config, store, people, grants, clock })
   const login = { config, people, logins, disabling, issuer, parts }
   const server = createServer({
     callers,
+    gateways: { credentials, refusals: new GatewayRefusals({ store, clock, log }) },
     parts,
     person: personRoutes({
       config,

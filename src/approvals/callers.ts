@@ -1,14 +1,14 @@
-// Who calls: a person with a token of their own, or a gateway with its key. The credential stands in the Authorization header and
+// Who calls: a person with a token of their own, or a gateway with its key or signature. The credential stands in the Authorization header and
 // nowhere else: a cookie or a token in the URL is not looked at, so another site cannot spend one.
-import { createHash, timingSafeEqual } from "node:crypto"
 import type { IncomingMessage } from "node:http"
 import type { Config } from "../config/config.ts"
 import type { Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import { passed_on } from "../api/passed_on.ts"
 import { limits } from "../core/limits.ts"
-import type { Secret } from "../core/secret.ts"
+import type { AssertedCall } from "../identity/gateway_assertion.ts"
 import type { TokenVerifier } from "../identity/tokens.ts"
+import type { GatewayCaller, GatewayCredentials } from "./gateway_credentials.ts"
 import type { Caller } from "./journal.ts"
 import type { Logins } from "./logins.ts"
 import type { People } from "./people.ts"
@@ -20,7 +20,7 @@ export interface CallersOptions {
   readonly people: People
   readonly logins: Logins
   readonly verifier: TokenVerifier
-  readonly gatewayKey: Secret
+  readonly gateways: GatewayCredentials
 }
 
 export class Callers {
@@ -28,14 +28,16 @@ export class Callers {
   readonly #people: People
   readonly #logins: Logins
   readonly #verifier: TokenVerifier
-  readonly #gatewayDigest: Buffer
+  readonly #gateways: GatewayCredentials
+  /** The clients that gateways have passed on, by their calls. */
+  readonly #passedOn = new WeakMap<IncomingMessage, string>()
 
-  constructor({ config, people, logins, verifier, gatewayKey }: CallersOptions) {
+  constructor({ config, people, logins, verifier, gateways }: CallersOptions) {
     this.#config = config
     this.#people = people
     this.#logins = logins
     this.#verifier = verifier
-    this.#gatewayDigest = digest(gatewayKey.reveal())
+    this.#gateways = gateways
   }
 
   /** Throws `unauthenticated`. Groups, the very existence of the user and the end of a login are our word now, not the token's of then. */
@@ -46,16 +48,21 @@ export class Callers {
     return callerOf(personOf(known, this.#config.policy), { login, until: expires_at, from: this.addressOf(message) })
   }
 
-  /** Of the client: of the one whom a gateway passes on, if it shows that it is a gateway, else the peer's. */
-  readonly addressOf = (message: IncomingMessage): string => {
+  /** Looks whether a gateway passes somebody on: before `addressOf` is asked. */
+  async readPassedOn(message: IncomingMessage): Promise<void> {
     const { [passed_on.key]: key, [passed_on.client]: client } = message.headers
-    const told = typeof key === "string" && typeof client === "string" && timingSafeEqual(digest(key), this.#gatewayDigest)
-    return told ? client.slice(0, limits.address_chars_max) : addressOf(message)
+    if (typeof key !== "string" || typeof client !== "string" || key.length > limits.token_bytes_max) return
+    if (await this.#gateways.verify(key, callOf(message))) this.#passedOn.set(message, client.slice(0, limits.address_chars_max))
   }
 
+  /** Of the client: of the one whom a gateway passes on, if it showed that it is a gateway, else the peer's. */
+  readonly addressOf = (message: IncomingMessage): string => this.#passedOn.get(message) ?? addressOf(message)
+
   /** Throws `unauthenticated`. */
-  gateway(message: IncomingMessage): void {
-    if (!timingSafeEqual(digest(bearer(message)), this.#gatewayDigest)) throw new GatewayError("unauthenticated")
+  async gateway(message: IncomingMessage): Promise<GatewayCaller> {
+    const caller = await this.#gateways.verify(bearer(message), callOf(message))
+    if (!caller) throw new GatewayError("unauthenticated")
+    return caller
   }
 }
 
@@ -85,4 +92,4 @@ function bearer({ headers: { authorization = "" } }: IncomingMessage): string {
   return token
 }
 
-const digest = (text: string): Buffer => createHash("sha256").update(text).digest()
+const callOf = ({ method = "", url = "" }: IncomingMessage): AssertedCall => ({ method, path: url.split("?")[0] ?? "" })

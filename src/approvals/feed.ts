@@ -18,6 +18,14 @@ export interface FeedOptions {
 
 const pushed: ReadonlySet<EventKind> = new Set(fed)
 
+export interface Following {
+  /** The last sequence that was heard, and whose it is; undefined: from now on. */
+  readonly after: number | undefined
+  readonly history?: string | undefined
+  /** Whether it may still follow; looked at before each line. */
+  stands(): boolean
+}
+
 export class Feed {
   readonly #options: FeedOptions
   readonly #subscribers = new Set<Subscriber>()
@@ -39,12 +47,12 @@ export class Feed {
     if (this.#subscribers.size >= limits.feed_subscribers_max) throw new GatewayError("too_many")
   }
 
-  /** Writes lines until `out` closes: those after `after` of `history`, or from now on. Settles then; never rejects. */
-  async serve(out: Writable, after: number | undefined, history?: string): Promise<void> {
+  /** Writes lines until `out` closes: those after what was heard already. Settles then; never rejects. */
+  async serve(out: Writable, following: Following): Promise<void> {
     const subscriber = new Subscriber(out, this.#options)
     this.#subscribers.add(subscriber)
     try {
-      await subscriber.run(after, history)
+      await subscriber.run(following)
     } catch (err) {
       this.#options.log.error({ err }, "a feed broke off")
     } finally {
@@ -82,7 +90,7 @@ class Subscriber {
     this.wake()
   }
 
-  async run(after: number | undefined, history: string | undefined): Promise<void> {
+  async run({ after, history, stands }: Following): Promise<void> {
     const { store, clock } = this.#options
     const present = await store.sequence()
     const told = await store.history()
@@ -91,7 +99,7 @@ class Subscriber {
     let through = history !== undefined && history !== told ? 0 : Math.min(after ?? present, present)
     let beat_at = clock.now()
     await this.#write([{ kind: "hello", sequence: present, history: told }])
-    while (!this.#stopped) {
+    while (!this.#stopped && stands()) {
       this.#woken = false // before reading: what commits from here on wakes it again
       const batch = await store.feed(through, limits.feed_lines_max)
       through = batch.through

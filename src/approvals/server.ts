@@ -12,6 +12,8 @@ import { answerFailure } from "./answers.ts"
 import type { Authorities } from "./authorities.ts"
 import type { Callers } from "./callers.ts"
 import type { Feed } from "./feed.ts"
+import type { GatewayCaller, GatewayCredentials } from "./gateway_credentials.ts"
+import type { GatewayRefusals } from "./gateway_refusals.ts"
 import type { GatewayRoutes } from "./gateway_routes.ts"
 import type { Caller } from "./journal.ts"
 import type { SlackAnswers } from "./notifications/slack_answers.ts"
@@ -26,6 +28,7 @@ import type { WorkloadLogins } from "./workload_logins.ts"
 
 export interface ServerOptions {
   readonly callers: Callers
+  readonly gateways: { readonly credentials: GatewayCredentials; readonly refusals: GatewayRefusals }
   readonly person: PersonRoutes
   readonly gateway: GatewayRoutes
   readonly feed: Feed
@@ -68,26 +71,27 @@ export function createServer(options: ServerOptions): FastifyInstance {
   server.setNotFoundHandler((request, reply) => {
     if (!answerNotFound(request, reply)) answerFailure(new GatewayError("not_found"), reply, log)
   })
+  server.addHook("onRequest", (request) => options.callers.readPassedOn(request.raw))
   // An answer is for the one who asked, now.
   server.addHook(
     "onSend",
     async (_request, reply) => void reply.headers({ "cache-control": "no-store", "x-content-type-options": "nosniff" }),
   )
 
-  const add = (name: RouteName, answer: Answer): void => addRoute(server, { name, answer, callers: options.callers })
+  const add = (name: RouteName, answer: Answer): void => addRoute(server, { name, answer, ...options })
   for (const [name, handler] of Object.entries(options.person) as [RouteName, Handler][])
     add(name, (call, { signal }) => handler({ ...call, signal: signal() }))
   for (const [name, handler] of Object.entries(options.gateway) as [RouteName, Handler][]) add(name, (call) => handler(call))
   add("jwks", () => options.jwks())
   add("workload", async ({ body, from }) => options.workloads.login((body as Input<"workload">["body"]).token, from))
   add("authorities", async () => ({ authorities: await options.authorities.trusted() }))
-  add("feed", async ({ query }, { reply }) => {
+  add("feed", async ({ query, gateway }, { reply }) => {
     feed.checkRoom()
     reply.hijack()
     reply.raw.writeHead(200, { "content-type": "application/x-ndjson", "cache-control": "no-store" })
     reply.raw.flushHeaders()
     const { after, history } = query as Input<"feed">["query"]
-    void feed.serve(reply.raw, after, history)
+    void feed.serve(reply.raw, { after, history, stands: () => gateway !== undefined && options.gateways.credentials.stands(gateway) })
   })
 
   const addressOf = options.callers.addressOf
@@ -110,21 +114,22 @@ interface Call {
   readonly query: unknown
   readonly body: unknown
   readonly caller: Caller | undefined
+  readonly gateway: GatewayCaller | undefined
   readonly from: string
 }
 type Handler = (call: object) => Promise<unknown>
 type Answer = (call: Call, http: { readonly reply: FastifyReply; signal(): AbortSignal }) => Promise<unknown>
 
-interface Added {
+interface Added extends Pick<ServerOptions, "callers" | "gateways"> {
   readonly name: RouteName
   readonly answer: Answer
-  readonly callers: Callers
 }
 
-function addRoute(server: FastifyInstance, { name, answer, callers }: Added): void {
+function addRoute(server: FastifyInstance, { name, answer, callers, gateways }: Added): void {
   const { method, path, who }: Route = routes[name]
   const { params, query, body }: Wire = wire[name]
   const authenticated = new WeakMap<FastifyRequest, Caller>()
+  const called = new WeakMap<FastifyRequest, GatewayCaller>()
   server.route({
     method,
     url: path,
@@ -134,7 +139,7 @@ function addRoute(server: FastifyInstance, { name, answer, callers }: Added): vo
         authenticated.set(request, await callers.person(request.raw))
         void reply.header(passed_on.known, "1")
       }
-      if (who === "gateway") callers.gateway(request.raw)
+      if (who === "gateway") called.set(request, await callers.gateway(request.raw))
       if (body && !/^application\/json\s*(;|$)/i.test(request.headers["content-type"] ?? ""))
         throw new GatewayError("unsupported", { what: "a body that is not application/json" })
     },
@@ -145,12 +150,21 @@ function addRoute(server: FastifyInstance, { name, answer, callers }: Added): vo
           query: query?.parse(request.query),
           body: body?.parse(request.body),
           caller: authenticated.get(request),
+          gateway: called.get(request),
           from: callers.addressOf(request.raw),
         }
         span.setAttribute("sluice.route", name)
+        await checkName(call, gateways)
         return answer(call, { reply, signal: () => whileOpen(reply) })
       }),
   })
+}
+
+/** A gateway speaks for itself alone. Throws `forbidden`. */
+async function checkName({ gateway, body, from }: Call, { credentials, refusals }: ServerOptions["gateways"]): Promise<void> {
+  if (!gateway || typeof body !== "object" || body === null || !("gateway" in body)) return
+  const claimed = String(body.gateway)
+  if (!credentials.allows(gateway, claimed)) await refusals.refuse(gateway, claimed, from)
 }
 
 async function spanned<T>(name: string, work: (span: Span) => Promise<T>): Promise<T> {

@@ -102,6 +102,8 @@ export type EventKind =
   | "session.ended"
   | "session.killed"
   | "notification.failed"
+  /** A gateway spoke under a name that is not its own. */
+  | "gateway.refused"
   /** Somebody came by company login for the first time; their groups or label are others now. */
   | "person.joined"
   | "person.changed"

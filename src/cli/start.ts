@@ -5,7 +5,6 @@ import { startApprovals } from "../approvals/approvals.ts"
 import type { Config } from "../config/config.ts"
 import { openState, type State } from "../config/state.ts"
 import { type Clock, systemClock } from "../core/clock.ts"
-import type { Secret } from "../core/secret.ts"
 import type { Address, ProtocolName } from "../core/target.ts"
 import type { Protocol } from "../gateway/contract.ts"
 import { Gateway } from "../gateway/gateway.ts"
@@ -13,6 +12,7 @@ import type { Siblings } from "../gateway/siblings.ts"
 import { type Ready, startHealth } from "../observe/health.ts"
 import type { Log } from "../observe/log.ts"
 import { nativeCrypto } from "../observe/native_crypto.ts"
+import { gatewayCredential, sharedKey } from "./gateway_credential.ts"
 import type { Listening } from "./worker_messages.ts"
 import { workerCount, Workers } from "./workers.ts"
 
@@ -40,15 +40,17 @@ export interface Running {
 
 export async function start({ config, role, protocols, log, fork }: StartOptions): Promise<Running> {
   const state = await openState(config.state)
-  const key = config.approvals.gateway_key ?? (await state.secret("gateway"))
   const clock = systemClock()
-  const approvals = role === "gateway" ? undefined : await startApprovals({ config, keys: state.keys, gatewayKey: key, clock, log })
+  const approvals =
+    role === "gateway"
+      ? undefined
+      : await startApprovals({ config, keys: state.keys, gatewayKey: await sharedKey(config, state), clock, log })
   // In one process the service is where it listens, whatever its name is outside.
   const url = approvals ? `http://${hostPort(approvals.address)}` : config.approvals.url
   if (approvals) log.info({ listener: "approvals", ...approvals.address }, "listening")
   const stopAll: ((time_ms_max?: number) => Promise<void>)[] = [async () => approvals?.close()]
   try {
-    const gateway = role === "approvals" ? undefined : await runGateway({ config, role, protocols, log, state, clock, url, key, fork })
+    const gateway = role === "approvals" ? undefined : await runGateway({ config, role, protocols, log, state, clock, url, fork })
     if (gateway) stopAll.unshift((time_ms_max?: number) => gateway.drain(time_ms_max))
     const health =
       config.gateway.health &&
@@ -108,12 +110,11 @@ export interface GatewayStart {
   readonly state: State
   readonly clock: Clock
   readonly url: string
-  readonly key: Secret
   readonly siblings?: Siblings
 }
 
 /** One gateway, in this process. */
-export async function startGateway({ config, role, protocols, log, state, clock, url, key, siblings }: GatewayStart) {
+export async function startGateway({ config, role, protocols, log, state, clock, url, siblings }: GatewayStart) {
   log.info(
     { native: nativeCrypto() },
     nativeCrypto() ? "ssh2's native crypto is in use" : "ssh2's native crypto is not built: SSH will be slower",
@@ -123,7 +124,7 @@ export async function startGateway({ config, role, protocols, log, state, clock,
   const gateway = new Gateway({
     config,
     protocols,
-    approvals: { url, public_url, key },
+    approvals: { url, public_url, credential: await gatewayCredential({ config, state, clock }) },
     keys: state.keys,
     clock,
     log,

@@ -43,9 +43,8 @@ export const addWorker =
         const [config, list] = await Promise.all([readConfig(path), protocols()])
         await go.promise
         const state = await openState(config.state)
-        const key = config.approvals.gateway_key ?? (await state.secret("gateway"))
         const siblings = siblingsOf(place)
-        const started = startGateway({ config, protocols: list, log, state, key, clock: systemClock(), ...place, siblings })
+        const started = startGateway({ config, protocols: list, log, state, clock: systemClock(), ...place, siblings })
         const running = await started.catch(async (failure: unknown) => {
           const { message, code, cause } = failure as NodeJS.ErrnoException
           await say({ kind: "failed", message, code: code ?? (cause as NodeJS.ErrnoException | undefined)?.code })

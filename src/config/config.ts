@@ -44,8 +44,16 @@ export interface ApprovalsConfig {
   /** Where people reach it; in the links they are shown. */
   readonly public_url: string
   readonly store: StoreConfig
-  /** What a gateway shows the service. Left out: made once in the state folder (one machine, one folder). */
+  /** What all gateways show the service; undefined: each shows a key of its own. */
   readonly gateway_key: Secret | undefined
+  /** The only ones there are; undefined: whoever has the shared key is a gateway, under any name. */
+  readonly gateways: readonly NamedGateway[] | undefined
+}
+
+export interface NamedGateway {
+  readonly name: string
+  /** Ed25519; undefined: it shows the shared key. */
+  readonly key: SshPublicKey | undefined
 }
 
 export interface IdentityConfig {

@@ -5,6 +5,7 @@ import { limits } from "../core/limits.ts"
 import type { Address } from "../core/target.ts"
 import { collide, formatAddress, isHostname, parseAddress, parseHttpUrl } from "./address.ts"
 import type { ApprovalsConfig, GatewayConfig } from "./config.ts"
+import { readGateways } from "./gateways.ts"
 import { readKeyPair } from "./key_pair.ts"
 import type { Reading } from "./reading.ts"
 import { part } from "./schema.ts"
@@ -47,6 +48,7 @@ export function readApprovals(reading: Reading, { folder, state, gateway }: Appr
     public_url: readUrl(reading, ["approvals", "public_url"], file.public_url) ?? throughGateway(gateway) ?? url,
     store: readStore(reading, file.store, folder) ?? { kind: "sqlite", path: resolve(state, "sluice.db") },
     gateway_key: readGatewayKey(reading, file),
+    gateways: readGateways(reading, file, gateway?.name),
   }
 }
 

@@ -45,7 +45,22 @@ const approvals = z.strictObject({
   store: text
     .optional()
     .describe("sqlite:path, or postgres://user@host/database as a reference; sluice.db in the state folder unless told"),
-  gateway_key: reference.optional().describe("What a gateway shows the service; left out: made once in the state folder"),
+  gateway_key: reference
+    .optional()
+    .describe("What every gateway shows the service; left out: each shows a key of its own, which it makes in its state folder"),
+  gateways: z
+    .array(
+      z.strictObject({
+        name: text.describe("Its gateway.name"),
+        public_key: text
+          .optional()
+          .describe("Its own key, as `sluice gateway-key` prints it there; left out: it shows the gateway_key that all share"),
+      }),
+    )
+    .min(1)
+    .max(limits.gateways_max)
+    .optional()
+    .describe("The only gateways there are, each of which speaks under its own name alone; left out: whoever has the gateway_key is one"),
 })
 
 const user = z.strictObject({

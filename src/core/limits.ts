@@ -86,6 +86,11 @@ export const limits = {
   feed_lines_max: 256, // read and written at once; what waits in memory for one subscriber
   feed_drain_ms_max: 5 * second, // a subscriber that takes nothing for this long is stale by its own rule
 
+  // Gateways, as the approval service sees them.
+  gateways_max: 1_000, // processes of gateways that are known at once
+  gateway_assertion_ms: minute, // what a gateway signs for one call; also how far behind its clock may be
+  gateway_refused_ms: minute, // one that speaks for another is put on record at most this often
+
   // Tokens.
   token_ms: 60 * minute,
   api_token_ms: 15 * minute,

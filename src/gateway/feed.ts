@@ -1,16 +1,16 @@
 // The gateway's ear at the approval service: one long HTTP answer, a line for every change. It keeps the sequence to resume from
 // and the time of the last word, which is what "fresh" means; what a change does is the gateway's business.
 import { Client } from "undici"
+import type { Credential } from "../api/client.ts"
 import { feedLine, type FeedLine } from "../api/schema.ts"
 import { routes } from "../api/routes.ts"
 import type { Clock, Millis, Timer } from "../core/clock.ts"
 import { limits } from "../core/limits.ts"
-import type { Secret } from "../core/secret.ts"
 import type { Log } from "../observe/log.ts"
 
 export interface FeedOptions {
   readonly url: string
-  readonly key: Secret
+  readonly credential: Credential
   readonly clock: Clock
   readonly log: Log
   onChange(line: Extract<FeedLine, { kind: "grant" | "kill" | "person" | "login" }>): void
@@ -57,7 +57,7 @@ export class Feed {
   }
 
   async #listen(): Promise<void> {
-    const { url, key, clock, log } = this.#options
+    const { url, credential, clock, log } = this.#options
     const history = this.#history === undefined ? "" : `&history=${encodeURIComponent(this.#history)}`
     const after = this.#sequence === undefined ? "" : `?after=${this.#sequence}${history}`
     // A connection of its own: silence on it means that the service is silent.
@@ -67,10 +67,12 @@ export class Feed {
       connect: { timeout: limits.freshness_ms },
     })
     try {
+      const { method, path } = routes.feed
+      const shown = await credential({ method, path })
       const { statusCode, body } = await client.request({
-        method: "GET",
-        path: routes.feed.path + after,
-        headers: { authorization: `Bearer ${key.reveal()}` },
+        method,
+        path: path + after,
+        headers: { authorization: `Bearer ${shown.reveal()}` },
         signal: this.#stop.signal,
       })
       if (statusCode !== 200) {

@@ -1,12 +1,11 @@
 // The data plane, whole. Read this first: a client comes to a listener, stands before a gate, is identified, has its grant
 // checked against the cache, and gets a session, which the register keeps until it ends. The feed brings what changes.
-import { createApiClient, type ApiClient } from "../api/client.ts"
+import { createApiClient, type ApiClient, type Credential } from "../api/client.ts"
 import type { Config } from "../config/config.ts"
 import type { Clock } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import type { Keys } from "../core/keys.ts"
 import { limits } from "../core/limits.ts"
-import type { Secret } from "../core/secret.ts"
 import type { Address, ProtocolName } from "../core/target.ts"
 import { createAuthenticator } from "../identity/authenticator.ts"
 import { configuredAuthorities } from "../identity/ssh_authorities.ts"
@@ -34,7 +33,7 @@ export interface GatewayOptions {
   readonly config: Config
   readonly protocols: readonly Protocol[]
   /** Where the approval service is, and what shows it that we are a gateway. */
-  readonly approvals: { readonly url: string; readonly public_url: string; readonly key: Secret }
+  readonly approvals: { readonly url: string; readonly public_url: string; readonly credential: Credential }
   readonly keys: Keys
   readonly clock: Clock
   readonly log: Log
@@ -63,7 +62,7 @@ export class Gateway {
     this.#options = options
     const { config, approvals, clock, log, siblings = alone } = options
     this.#siblings = siblings
-    this.#api = createApiClient({ url: approvals.url, credential: () => approvals.key })
+    this.#api = createApiClient(approvals)
     this.#reporter = new Reporter({ gateway: config.gateway.name, siblings, api: this.#api, clock, log })
     this.#door = openServiceDoor({ ...approvals, api: this.#api })
     this.#authorities = new Authorities({ api: this.#api, clock, log })

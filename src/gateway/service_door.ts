@@ -1,12 +1,11 @@
 // The way from the gateway's own name to the approval service: what people's browsers and programs ask there is passed on, with the
 // client's address beside the gateway's key, which makes the service believe it. What is for gateways alone is not passed on.
 import { Pool } from "undici"
-import type { ApiClient } from "../api/client.ts"
+import type { ApiClient, Credential } from "../api/client.ts"
 import { passed_on } from "../api/passed_on.ts"
 import { GatewayError } from "../core/errors.ts"
 import type { LoginId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
-import type { Secret } from "../core/secret.ts"
 import type { PassedAnswer, PassedRequest, ServiceDoor } from "./contract.ts"
 
 export interface ServiceDoorOptions {
@@ -14,14 +13,14 @@ export interface ServiceDoorOptions {
   readonly url: string
   /** Where people do. */
   readonly public_url: string
-  readonly key: Secret
+  readonly credential: Credential
   readonly api: ApiClient
 }
 
 /** The paths of the service that are not the public's. */
 const closed = /^\/+(v1\/+gateway|healthz|readyz)(\/|$)/i
 
-export function openServiceDoor({ url, public_url, key, api }: ServiceDoorOptions): ServiceDoor & { close(): Promise<void> } {
+export function openServiceDoor({ url, public_url, credential, api }: ServiceDoorOptions): ServiceDoor & { close(): Promise<void> } {
   const base = new URL(url)
   const prefix = base.pathname.replace(/\/$/, "")
   const pool = new Pool(base.origin, { connections: limits.passed_on_max, connect: { timeout: limits.control_call_ms_max } })
@@ -34,6 +33,7 @@ export function openServiceDoor({ url, public_url, key, api }: ServiceDoorOption
       if (under_way >= limits.passed_on_max) throw new GatewayError("busy")
       under_way++
       try {
+        const key = await credential({ method, path: path.split("?")[0] ?? path })
         const {
           statusCode: status,
           headers: told,

@@ -111,11 +111,11 @@ export async function createHarness({ protocol, targets, serveTarget }: HarnessO
     asksForCertificates: () => false,
   }
   // Nobody listens there.
-  const nowhere = { url: "http://127.0.0.1:1", key: new Secret("no key") }
+  const nowhere = { url: "http://127.0.0.1:1", credential: () => new Secret("no key") }
   const door = openServiceDoor({
     ...nowhere,
     public_url: "https://access.test",
-    api: createApiClient({ ...nowhere, credential: () => nowhere.key }),
+    api: createApiClient(nowhere),
   })
   const host: Host = {
     name: "gateway",

@@ -164,8 +164,9 @@ test("feed: a subscriber that does not read is let go, and others are not held u
   const deaf = new Writable({ highWaterMark: 1, write: () => {} })
   const reader = new PassThrough()
   reader.resume()
-  const ended = feed.serve(deaf, 0)
-  void feed.serve(reader, 0)
+  const following = { after: 0, stands: () => true }
+  const ended = feed.serve(deaf, following)
+  void feed.serve(reader, following)
   await eventually("the first line waits", () => deaf.writableLength > 0)
   await eventually("it is let go", () => {
     clock.advance(limits.heartbeat_ms)

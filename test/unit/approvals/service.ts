@@ -69,6 +69,7 @@ export function testConfig(folder: string, change: Partial<Config> = {}): Config
       public_url: "http://127.0.0.1",
       store: { kind: "sqlite", path: join(folder, "sluice.db") },
       gateway_key: undefined,
+      gateways: undefined,
     },
     identity: {
       users: [

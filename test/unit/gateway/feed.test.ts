@@ -48,7 +48,7 @@ async function setUp() {
   let otherHistories = 0
   const feed = new Feed({
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    key: new Secret("gateway key"),
+    credential: () => new Secret("gateway key"),
     clock,
     log: createLog("silent"),
     onChange: (line) => heard.push(line),

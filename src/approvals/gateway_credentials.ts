@@ -1,0 +1,76 @@
+// Which gateway calls, and under which names it may speak. A gateway of the list that has a key of its own signs for each call; the
+// others share one key. Without a list, whoever has the shared key is a gateway of any name: one machine, or one trust. It owns the
+// decision, not what is done about a refusal.
+import { createHash, timingSafeEqual } from "node:crypto"
+import type { NamedGateway } from "../config/config.ts"
+import type { Clock } from "../core/clock.ts"
+import type { Secret } from "../core/secret.ts"
+import type { SshPublicKey } from "../identity/credential.ts"
+import { type AssertedCall, claimedName, refusesAssertion } from "../identity/gateway_assertion.ts"
+import type { Log } from "../observe/log.ts"
+
+/** A gateway that has shown who it is. */
+export interface GatewayCaller {
+  /** Undefined: it showed the shared key, which says no name. */
+  readonly name: string | undefined
+}
+
+export interface GatewayCredentialsOptions {
+  /** The only gateways there are now; undefined: whoever has the shared key. */
+  gateways(): readonly NamedGateway[] | undefined
+  readonly shared: Secret
+  /** The gateway that shares our state folder: its key lies beside our own, so it is known without a list. */
+  readonly own: NamedGateway & { readonly key: SshPublicKey }
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export class GatewayCredentials {
+  readonly #options: GatewayCredentialsOptions
+  readonly #shared: Buffer
+
+  constructor(options: GatewayCredentialsOptions) {
+    this.#options = options
+    this.#shared = digest(options.shared.reveal())
+  }
+
+  /** Whose `credential` is, shown with `call`; undefined: no gateway's. */
+  async verify(credential: string, call: AssertedCall): Promise<GatewayCaller | undefined> {
+    const { clock, log } = this.#options
+    if (timingSafeEqual(digest(credential), this.#shared)) {
+      const caller = { name: undefined }
+      return this.stands(caller) ? caller : undefined
+    }
+    const name = claimedName(credential)
+    const key = name === undefined ? undefined : this.#keyOf(name)
+    if (name === undefined || !key) return undefined
+    const refusal = await refusesAssertion(credential, { key, call, clock })
+    if (refusal === undefined) return { name }
+    log.warn({ gateway: name, refusal }, "what a gateway signed was not accepted; is its clock right, and its key the one that is listed?")
+    return undefined
+  }
+
+  /** Whether it may speak as `claimed`: a name, or with "/n" one of its processes. */
+  allows({ name }: GatewayCaller, claimed: string): boolean {
+    const [, of] = /^([^/]+)(?:\/\d{1,3})?$/.exec(claimed) ?? []
+    if (of === undefined) return false
+    if (name !== undefined) return of === name
+    const gateways = this.#options.gateways()
+    return gateways === undefined || gateways.some((one) => one.name === of && one.key === undefined)
+  }
+
+  /** Whether it is one still: the list may have changed since it called. */
+  stands({ name }: GatewayCaller): boolean {
+    if (name !== undefined) return this.#keyOf(name) !== undefined
+    const gateways = this.#options.gateways()
+    return gateways === undefined || gateways.some(({ key }) => key === undefined)
+  }
+
+  #keyOf(name: string): SshPublicKey | undefined {
+    const { own, gateways } = this.#options
+    const list = gateways()
+    return list?.find((one) => one.name === name)?.key ?? (list === undefined || name === own.name ? own.key : undefined)
+  }
+}
+
+const digest = (text: string): Buffer => createHash("sha256").update(text).digest()
