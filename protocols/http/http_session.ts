@@ -4,7 +4,6 @@ import assert from "node:assert/strict"
 import type { Duplex } from "node:stream"
 import type { Clock, Millis, Timer } from "../../src/core/clock.ts"
 import { GatewayError } from "../../src/core/errors.ts"
-import { isLimited } from "../../src/core/grant.ts"
 import { limits } from "../../src/core/limits.ts"
 import type { Gate, Session } from "../../src/gateway/contract.ts"
 import type { IdentitySigner, SignedIdentity } from "./identity_jwt.ts"
@@ -57,9 +56,9 @@ export class HttpSession {
     return this.session.signal.aborted
   }
 
-  /** Whether the next exchange is this session's: where its grant covers only some, a better one may have come. */
+  /** Whether the next exchange is this session's. */
   serves(gate: Gate): boolean {
-    return !this.over && (!isLimited(this.session.grant) || gate.prefers(this.session))
+    return !this.over && gate.prefers(this.session)
   }
 
   /** When it last had an exchange; undefined while it has one. */

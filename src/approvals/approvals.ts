@@ -2,6 +2,8 @@
 // `requests.ts` for what it does.
 import { setImmediate as nextTurn } from "node:timers/promises"
 import type { Config } from "../config/config.ts"
+import { type CurrentConfig, derived } from "../config/current_config.ts"
+import { Kept } from "../config/kept.ts"
 import { waysIn } from "../config/ways_in.ts"
 import type { Clock } from "../core/clock.ts"
 import type { Keys } from "../core/keys.ts"
@@ -59,7 +61,9 @@ export interface Approvals {
 }
 
 /** Rejects, with words for the operator, when the store or the address cannot be used. */
-export async function startApprovals({ config, keys, gatewayKey, clock, log }: ApprovalsOptions): Promise<Approvals> {
+export async function startApprovals({ config: first, keys, gatewayKey, clock, log }: ApprovalsOptions): Promise<Approvals> {
+  let config = first
+  const current: CurrentConfig = () => config
   const issuer = await createTokenIssuer({ privateKey: await keys.private("token_signing", "p256"), clock })
   const ownKey = gatewayPublicKey(await keys.private("gateway", "ssh-ed25519"))
   const store = await openStore(config.approvals.store, { clock, log })
@@ -68,36 +72,41 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
   logChanges(store, log)
   const grants = new Grants({ store, clock })
   const sessions = new Sessions({ store, clock })
-  const people = new People({ config, store, log })
+  const people = new People({ current, store, log })
   const logins = new Logins({ store, people, clock })
-  const requests = new Requests({ store, config, people, clock })
+  const requests = new Requests({ store, current, people, clock })
   const waiters = new Waiters({ store, clock })
   const feed = new Feed({ store, clock, log })
-  const notifier = new Notifier({ store, config, people, clock, log })
-  const slack = new SlackAnswers({ store, config, people, clock, log, requests })
+  const notifier = new Notifier({ store, current, people, clock, log })
+  const slack = new SlackAnswers({ store, current, people, clock, log, requests })
   const sweeper = new Sweeper({ store, clock, log })
   const authorities = new Authorities({ store, keys, clock, name: config.gateway.name })
-  const workloadTokens = createWorkloadVerifier({ workloads: config.identity.workloads, clock })
-  const workloads = new WorkloadLogins({ store, people, logins, verifier: workloadTokens, issuer, clock, log })
-  const certificates = new Certificates({ store, authorities, config, clock })
+  const workloadTokens = new Kept({
+    current,
+    part: ({ identity }) => identity.workloads,
+    make: (workloads) => createWorkloadVerifier({ workloads, clock }),
+  })
+  const workloads = new WorkloadLogins({ store, people, logins, verifier: () => workloadTokens.now, issuer, clock, log })
+  const certificates = new Certificates({ store, authorities, current, clock })
   const credentials = new GatewayCredentials({
-    gateways: () => config.approvals.gateways,
+    gateways: () => current().approvals.gateways,
     shared: gatewayKey,
     own: { name: config.gateway.name, key: ownKey },
     clock,
     log,
   })
-  const callers = new Callers({ config, people, logins, verifier, gateways: credentials })
+  const callers = new Callers({ current, people, logins, verifier, gateways: credentials })
   const place = new PublicPlace(config.approvals.public_url)
-  const parts = loginParts({ config, store, people, logins, callers, issuer, gatewayKey, place, clock, log })
-  const disabling = new Disabling({ config, store, people, grants, clock })
-  const login = { config, people, logins, disabling, issuer, parts }
+  const parts = loginParts({ current, store, people, logins, callers, issuer, gatewayKey, place, clock, log })
+  const disabling = new Disabling({ store, people, grants, clock })
+  const login = { people, logins, disabling, issuer, parts }
+  const ways = derived(current, waysIn)
   const server = createServer({
     callers,
     gateways: { credentials, refusals: new GatewayRefusals({ store, clock, log }) },
     parts,
     person: personRoutes({
-      config,
+      current,
       login: loginPersonRoutes(login),
       audit: new Audit({ store }),
       clock,
@@ -125,7 +134,7 @@ export async function startApprovals({ config, keys, gatewayKey, clock, log }: A
     jwks: () => tokenKeys.published(),
     openApi: openApi(config.approvals.public_url),
     ready: atMostOnceA(limits.heartbeat_ms, () => store.probe(), clock),
-    useLine: waysIn(config).useLine,
+    useLine: (target, account) => ways().useLine(target, account),
     clock,
     log,
   })

@@ -1,7 +1,7 @@
 // Who calls: a person with a token of their own, or a gateway with its key or signature. The credential stands in the Authorization header and
 // nowhere else: a cookie or a token in the URL is not looked at, so another site cannot spend one.
 import type { IncomingMessage } from "node:http"
-import type { Config } from "../config/config.ts"
+import type { CurrentConfig } from "../config/current_config.ts"
 import type { Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import { passed_on } from "../api/passed_on.ts"
@@ -11,12 +11,12 @@ import type { TokenVerifier } from "../identity/tokens.ts"
 import type { GatewayCaller, GatewayCredentials } from "./gateway_credentials.ts"
 import type { Caller } from "./journal.ts"
 import type { Logins } from "./logins.ts"
-import type { People } from "./people.ts"
+import { type People, provenNow } from "./people.ts"
 import type { LoginRecord } from "./people_store.ts"
 import { type Person, personOf } from "./policy.ts"
 
 export interface CallersOptions {
-  readonly config: Config
+  readonly current: CurrentConfig
   readonly people: People
   readonly logins: Logins
   readonly verifier: TokenVerifier
@@ -24,7 +24,7 @@ export interface CallersOptions {
 }
 
 export class Callers {
-  readonly #config: Config
+  readonly #current: CurrentConfig
   readonly #people: People
   readonly #logins: Logins
   readonly #verifier: TokenVerifier
@@ -32,8 +32,8 @@ export class Callers {
   /** The clients that gateways have passed on, by their calls. */
   readonly #passedOn = new WeakMap<IncomingMessage, string>()
 
-  constructor({ config, people, logins, verifier, gateways }: CallersOptions) {
-    this.#config = config
+  constructor({ current, people, logins, verifier, gateways }: CallersOptions) {
+    this.#current = current
     this.#people = people
     this.#logins = logins
     this.#verifier = verifier
@@ -42,10 +42,11 @@ export class Callers {
 
   /** Throws `unauthenticated`. Groups, the very existence of the user and the end of a login are our word now, not the token's of then. */
   async person(message: IncomingMessage): Promise<Caller> {
-    const { subject, login: id, expires_at } = await this.#verifier.verify(bearer(message), { use: "api" })
+    const { subject, login: id, expires_at, via } = await this.#verifier.verify(bearer(message), { use: "api" })
+    const { policy } = this.#current()
     const [known, login] = await Promise.all([this.#people.find(subject), id && this.#logins.live(id)])
-    if (!known || (id !== undefined && login?.subject !== subject)) throw new GatewayError("unauthenticated")
-    return callerOf(personOf(known, this.#config.policy), { login, until: expires_at, from: this.addressOf(message) })
+    if (!known || !provenNow(known, via) || (id !== undefined && login?.subject !== subject)) throw new GatewayError("unauthenticated")
+    return callerOf(personOf(known, policy), { login, until: expires_at, from: this.addressOf(message) })
   }
 
   /** Looks whether a gateway passes somebody on: before `addressOf` is asked. */

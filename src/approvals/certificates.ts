@@ -1,7 +1,7 @@
 // A person's certificates: what they ask for, how long it lasts, and that it is on record. The CAs are `authorities.ts`'s.
 import { randomBytes } from "node:crypto"
 import type { Certificates as Answer } from "../api/schema.ts"
-import type { Config } from "../config/config.ts"
+import type { CurrentConfig } from "../config/current_config.ts"
 import type { Clock } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
@@ -15,7 +15,7 @@ import type { Store } from "./store.ts"
 export interface CertificatesOptions {
   readonly store: Store
   readonly authorities: Authorities
-  readonly config: Config
+  readonly current: CurrentConfig
   readonly clock: Clock
 }
 
@@ -31,7 +31,7 @@ export class Certificates {
     caller: Caller,
     wanted: { readonly ssh_public_key?: string | undefined; readonly csr?: string | undefined },
   ): Promise<Answer> {
-    const { store, authorities, config, clock } = this.#options
+    const { store, authorities, current, clock } = this.#options
     if (wanted.ssh_public_key === undefined && wanted.csr === undefined)
       throw new GatewayError("invalid", { what: "an SSH public key, a CSR or both are needed" })
     const sshKey = wanted.ssh_public_key === undefined ? undefined : readPublicKeyLine(wanted.ssh_public_key)
@@ -46,8 +46,9 @@ export class Certificates {
     const subject = caller.person.name
     return store.change(async (change) => {
       const now = clock.now()
+      const { certificate_ms, certificate_from } = current().identity
       // To the second, as certificates count; never beyond the login, or else what the caller's own proof is good for.
-      const until = Math.floor(Math.min(now + config.identity.certificate_ms, caller.until) / 1000) * 1000
+      const until = Math.floor(Math.min(now + certificate_ms, caller.until) / 1000) * 1000
       if (until <= now) throw new GatewayError("unauthenticated")
       const serial = randomBytes(8).readBigUInt64BE() >> 1n
       const facts = {
@@ -60,7 +61,7 @@ export class Certificates {
       let ssh_certificate = null
       if (sshKey) {
         const { ca, signing } = await authorities.ssh(change, actor)
-        ssh_certificate = ca.sign({ ...facts, key: sshKey, from: config.identity.certificate_from })
+        ssh_certificate = ca.sign({ ...facts, key: sshKey, from: certificate_from })
         await signing(until)
       }
       let certificate = null

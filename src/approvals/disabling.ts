@@ -1,7 +1,6 @@
 // Disabling somebody: they are nobody from that moment on. Their logins end, what they asked for is taken back, what they hold is
 // revoked, so that what they have open is cut. Enabling gives none of it back.
 import type { PersonView } from "../api/schema.ts"
-import type { Config } from "../config/config.ts"
 import type { Clock } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
@@ -12,7 +11,6 @@ import type { People } from "./people.ts"
 import type { List, Store } from "./store.ts"
 
 export interface DisablingOptions {
-  readonly config: Config
   readonly store: Store
   readonly people: People
   readonly grants: Grants

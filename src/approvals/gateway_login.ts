@@ -3,7 +3,7 @@
 import { timingSafeEqual } from "node:crypto"
 import { z } from "zod"
 import type { TokenAnswer } from "../api/schema.ts"
-import type { Config } from "../config/config.ts"
+import type { CurrentConfig } from "../config/current_config.ts"
 import { GatewayError } from "../core/errors.ts"
 import { isLoginId, type LoginId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
@@ -16,7 +16,7 @@ import type { Store } from "./store.ts"
 import type { WebSessions } from "./web_session.ts"
 
 export interface GatewayLoginOptions {
-  readonly config: Config
+  readonly current: CurrentConfig
   readonly store: Store
   readonly logins: Logins
   readonly sessions: WebSessions
@@ -69,8 +69,8 @@ export class GatewayLogin {
 
   /** The target that `host` names: one label below the gateway's domain, at a port that is the gateway's. */
   #target(host: string): string | undefined {
-    const { config, place } = this.#options
-    const http = config.gateway.http
+    const { current, place } = this.#options
+    const http = current().gateway.http
     const [, target, domain, digits = "443"] = /^([a-z0-9-]{1,63})\.([a-z0-9.-]{1,253})(?::(\d{1,5}))?$/.exec(host) ?? []
     if (!http || target === undefined || domain !== http.domain) return undefined
     const port = Number(digits)

@@ -1,8 +1,9 @@
 // The parts that logging in is made of, put together: how people sign in, how programs get their logins, and what gateways ask.
-import type { Config } from "../config/config.ts"
+import type { CurrentConfig } from "../config/current_config.ts"
+import { Kept } from "../config/kept.ts"
 import type { Clock } from "../core/clock.ts"
 import type { Secret } from "../core/secret.ts"
-import { type CompanyLogin, createCompanyLogin } from "../identity/oidc.ts"
+import { createCompanyLogin } from "../identity/oidc.ts"
 import type { TokenIssuer } from "../identity/tokens.ts"
 import type { Log } from "../observe/log.ts"
 import type { Callers } from "./callers.ts"
@@ -20,7 +21,7 @@ import type { Store } from "./store.ts"
 import { WebSessions } from "./web_session.ts"
 
 export interface LoginPartsOptions {
-  readonly config: Config
+  readonly current: CurrentConfig
   readonly store: Store
   readonly people: People
   readonly logins: Logins
@@ -44,13 +45,16 @@ export interface LoginParts {
 }
 
 export function loginParts(options: LoginPartsOptions): LoginParts {
-  const { config, gatewayKey, place, clock } = options
-  const oidc = config.identity.oidc
-  const company: CompanyLogin | undefined = oidc && createCompanyLogin({ config: oidc, clock })
+  const { current, gatewayKey, place, clock } = options
+  const company = new Kept({
+    current,
+    part: ({ identity }) => identity.oidc,
+    make: (oidc) => oidc && createCompanyLogin({ config: oidc, clock }),
+  })
   const sessions = new WebSessions(options)
   const codes = new Codes(clock)
   const parts = { ...options, sessions, codes }
-  const signIn = new SignIn({ ...parts, company, flows: new LoginFlows({ secret: gatewayKey, place, clock }) })
+  const signIn = new SignIn({ ...parts, company: () => company.now, flows: new LoginFlows({ secret: gatewayKey, place, clock }) })
   const devices = new Devices(parts)
   const oauth = new OAuth({ ...parts, devices })
   const gatewayLogin = new GatewayLogin(parts)
@@ -71,5 +75,5 @@ export function loginParts(options: LoginPartsOptions): LoginParts {
       "/device": devices.decide,
     },
   }
-  return { sessions, signIn, oauth, devices, gatewayLogin, pages, close: async () => company?.close() }
+  return { sessions, signIn, oauth, devices, gatewayLogin, pages, close: () => company.close() }
 }

@@ -1,5 +1,4 @@
 // The routes about logins and people: each as one call.
-import type { Config } from "../config/config.ts"
 import { GatewayError } from "../core/errors.ts"
 import type { TokenIssuer } from "../identity/tokens.ts"
 import type { Disabling } from "./disabling.ts"
@@ -11,7 +10,6 @@ import type { People } from "./people.ts"
 import type { PersonRoutes } from "./person_routes.ts"
 
 export interface LoginRoutesOptions {
-  readonly config: Config
   readonly people: People
   readonly logins: Logins
   readonly disabling: Disabling

@@ -2,11 +2,14 @@
 // disabled is nobody. It also gives those who come for the first time their name. What a person may do is policy's to say.
 import type { PersonStanding, PersonView } from "../api/schema.ts"
 import type { Config, User } from "../config/config.ts"
+import { type CurrentConfig, derived } from "../config/current_config.ts"
 import { isName } from "../config/people.ts"
 import type { Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
 import type { CompanyPerson } from "../identity/oidc.ts"
+import { keyBehind } from "../identity/proof_key.ts"
+import { fingerprint } from "../identity/ssh_fingerprint.ts"
 import type { Log } from "../observe/log.ts"
 import { type Actor, note } from "./journal.ts"
 import type { LoginRecord, PersonRecord, StandingRecord } from "./people_store.ts"
@@ -20,49 +23,57 @@ export interface Known {
   /** The provider's `sub` whose logins are this person's; null: none are. */
   readonly sub: string | null
   readonly email: string | null
+  /** Fingerprints of the SSH keys that are theirs in the config. */
+  readonly keys: ReadonlySet<string>
+  /** Whether the config names them; if not, the company alone does. */
+  readonly configured: boolean
   /** A machine: it asks, and never decides. */
   readonly workload?: true
 }
 
 /** Somebody of the config. */
-type Named = Pick<User, "name" | "groups" | "oidc_sub"> & { readonly workload?: true }
+type Configured = Pick<User, "name" | "groups" | "oidc_sub"> & { readonly workload?: true }
+
+/** What one config says of people. */
+interface Named {
+  readonly identity: Config["identity"]
+  readonly users: ReadonlyMap<string, Configured>
+  /** Fingerprints, by name. */
+  readonly keys: ReadonlyMap<string, ReadonlySet<string>>
+  /** In lower case: what names people in the config, and every word of the rules. */
+  readonly userNames: ReadonlySet<string>
+  readonly ruleWords: ReadonlySet<string>
+}
 
 export interface PeopleOptions {
-  readonly config: Config
+  readonly current: CurrentConfig
   readonly store: Store
   readonly log: Log
 }
 
 export class People {
-  readonly #config: Config
   readonly #store: Store
   readonly #log: Log
-  readonly #users: ReadonlyMap<string, Named>
-  /** In lower case: what names people in the config, and every word of the rules. */
-  readonly #userNames: ReadonlySet<string>
-  readonly #ruleWords: ReadonlySet<string>
+  readonly #named: () => Named
 
-  constructor({ config, store, log }: PeopleOptions) {
-    this.#config = config
+  constructor({ current, store, log }: PeopleOptions) {
     this.#store = store
     this.#log = log
-    const { users, workloads } = config.identity
-    const named: readonly Named[] = [...users, ...workloads.map(({ name, groups }) => ({ name, groups, workload: true as const }))]
-    this.#users = new Map(named.map((user) => [user.name, user]))
-    this.#userNames = new Set(named.map(({ name }) => name.toLowerCase()))
-    this.#ruleWords = new Set([...named.flatMap(({ groups }) => groups), ...words(config.policy)].map((word) => word.toLowerCase()))
+    this.#named = derived(current, namedIn)
   }
 
   /** The one who is called `subject`; undefined when there is nobody, or they were disabled. Inside a change, give it as `reader`. */
   async find(subject: string, reader: Reader = this.#store): Promise<Known | undefined> {
+    const named = this.#named()
     const { person, standing } = await reader.personCalled(subject)
-    return standing?.disabled ? undefined : this.#known(subject, person)
+    return standing?.disabled ? undefined : knownAs(named, subject, person)
   }
 
   /** The same for a gateway, which is told of the disabled too. */
   async standing(subject: string, reader: Reader = this.#store): Promise<PersonStanding | undefined> {
+    const named = this.#named()
     const { person, standing } = await reader.personCalled(subject)
-    const known = this.#known(subject, person)
+    const known = knownAs(named, subject, person)
     if (!known) return undefined
     const revision = Math.max(person?.revision ?? 0, standing?.revision ?? 0)
     return { subject, groups: [...known.groups], disabled: standing?.disabled ?? false, revision }
@@ -70,24 +81,26 @@ export class People {
 
   /** As administrators see somebody. Throws `not_found`. */
   async view(subject: string, reader: Reader = this.#store): Promise<PersonView> {
+    const named = this.#named()
     const { person, standing } = await reader.personCalled(subject)
-    const view = this.#view(subject, person, standing)
+    const view = viewOf(named, subject, { person, standing })
     if (!view) throw new GatewayError("not_found")
     return view
   }
 
   /** Everybody, by name. */
   async list(): Promise<PersonView[]> {
+    const named = this.#named()
     const [people, standings] = [await this.#store.people(limits.list_rows_max), await this.#store.standings(limits.list_rows_max)]
     const byName = new Map(people.map((person) => [person.subject, person]))
     const standing = new Map(standings.map((one) => [one.subject, one]))
-    const names = new Set([...this.#users.keys(), ...byName.keys()])
-    return [...names].toSorted().flatMap((name) => this.#view(name, byName.get(name), standing.get(name)) ?? [])
+    const names = new Set([...named.users.keys(), ...byName.keys()])
+    return [...names].toSorted().flatMap((name) => viewOf(named, name, { person: byName.get(name), standing: standing.get(name) }) ?? [])
   }
 
-  /** Whether a login that was proven in this way is still that person's: its `sub` may have been taken from them in the config. */
-  speaksFor(login: Pick<LoginRecord, "subject" | "sub">, known: Known): boolean {
-    return login.subject === known.name && (login.sub === null ? this.#users.has(known.name) : login.sub === known.sub)
+  /** Whether a login that was proven in this way is still that person's: its `sub` or its key may have been taken from them in the config. */
+  speaksFor(login: Pick<LoginRecord, "subject" | "sub" | "via">, known: Known): boolean {
+    return login.subject === known.name && (login.sub === null ? known.configured && provenNow(known, login.via) : login.sub === known.sub)
   }
 
   /**
@@ -95,8 +108,9 @@ export class People {
    * now. Throws `login_failed` with words for an operator when no name can be theirs, or they were disabled.
    */
   async arrive(change: Change, company: CompanyPerson, { from, now }: { readonly from: string; readonly now: Millis }): Promise<Known> {
+    const named = this.#named()
     const before = await change.personOf(company.iss, company.sub)
-    const subject = await this.#subjectOf(change, company, before)
+    const subject = await subjectOf(named, company, { before, change })
     const { standing } = await change.personCalled(subject)
     if (standing?.disabled) throw new GatewayError("login_failed", { what: `${subject} was disabled here; ask an administrator` })
     // Mail is sent there: only what the provider has verified is theirs.
@@ -106,7 +120,7 @@ export class People {
       sub: company.sub,
       subject,
       email: email_verified === true && typeof email === "string" && email.length <= 254 ? email : null,
-      groups: await this.#groupsOf(change, company, subject),
+      groups: await this.#groupsOf(named, company, { subject, change }),
       created_at: before?.created_at ?? now,
       seen_at: now,
       revision: before?.revision ?? 0,
@@ -114,7 +128,7 @@ export class People {
     const same = before && before.email === person.email && JSON.stringify(before.groups) === JSON.stringify(person.groups)
     const revision = same ? person.revision : await change.nextSequence()
     await change.putPerson({ ...person, revision })
-    const known = this.#known(subject, person)
+    const known = knownAs(named, subject, person)
     if (!known) throw new GatewayError("login_failed", { what: `${subject} is the name of somebody else here` })
     if (!same) {
       const actor: Actor = { actor: "person", by: subject, from }
@@ -124,65 +138,107 @@ export class People {
     return known
   }
 
-  #known(subject: string, person: PersonRecord | undefined): Known | undefined {
-    const user = this.#users.get(subject)
-    const { oidc } = this.#config.identity
-    const mine = user ? user.oidc_sub === person?.sub : !this.#userNames.has(subject.toLowerCase())
-    const company = person && oidc && person.iss === oidc.issuer && mine ? person : undefined
-    if (!user && !company) return undefined
-    const claimed = (company?.groups ?? []).filter((group) => !this.#userNames.has(group.toLowerCase()))
-    return {
-      name: subject,
-      groups: [...new Set([...(user?.groups ?? []), ...claimed])],
-      sub: company?.sub ?? user?.oidc_sub ?? null,
-      email: company?.email ?? null,
-      ...(user?.workload ? { workload: true } : {}),
-    }
-  }
-
-  #view(subject: string, person: PersonRecord | undefined, standing: StandingRecord | undefined): PersonView | undefined {
-    const known = this.#known(subject, person)
-    if (!known) return undefined
-    const { name, groups, email } = known
-    const company = person !== undefined && known.sub === person.sub
-    const disabled = standing?.disabled ? { by: standing.by, at: standing.at, reason: standing.reason } : null
-    const known_from = !this.#users.has(subject) ? "company" : company ? "both" : "config"
-    return { name, groups: [...groups], known_from, email, seen_at: company ? person.seen_at : null, disabled }
-  }
-
-  async #subjectOf(change: Change, { sub, claims }: CompanyPerson, before: PersonRecord | undefined): Promise<string> {
-    const linked = this.#config.identity.users.find((user) => user.oidc_sub === sub)
-    if (before) {
-      if (linked && linked.name !== before.subject)
-        throw refused(`this login is ${before.subject} here already, and the config says it is ${linked.name}: a name never changes`)
-      return before.subject
-    }
-    if (linked) return linked.name
-    const claim = this.#config.identity.oidc?.name_claim ?? "email"
-    const name = claims[claim]
-    if (typeof name !== "string" || name === "") throw refused(`the provider says no ${claim}, which would be the name here`)
-    // The provider itself says that this may be somebody else's address.
-    if (claim === "email" && claims["email_verified"] === false) throw refused("the provider has not verified the e-mail address")
-    if (!isName(name)) throw refused(`the provider's ${claim} cannot be a name here`)
-    if (this.#userNames.has(name.toLowerCase()))
-      throw refused(`${name} is a user in the config; if it is the same person, link them there with oidc_sub`)
-    // A rule that names a group must not come to mean whoever chose its name. What has an @ can only be meant as a person's.
-    if (!name.includes("@") && this.#ruleWords.has(name.toLowerCase())) throw refused(`${name} is a word of the rules here`)
-    if ((await change.namesTaken([name])).length > 0)
-      throw refused(`${name} is the name of another login here; the provider has given it to two people`)
-    return name
-  }
-
   /** Bounded, and only those that can be nothing but groups; the others are dropped and logged. */
-  async #groupsOf(change: Change, { claims }: CompanyPerson, subject: string): Promise<string[]> {
-    const claim = claims[this.#config.identity.oidc?.groups_claim ?? "groups"]
+  async #groupsOf({ identity, userNames }: Named, { claims }: CompanyPerson, { subject, change }: Arriving): Promise<string[]> {
+    const claim = claims[identity.oidc?.groups_claim ?? "groups"]
     const said: readonly unknown[] = claim === undefined ? [] : Array.isArray(claim) ? claim : [claim]
-    const names = said.filter((name) => typeof name === "string" && isName(name) && !this.#userNames.has(name.toLowerCase())) as string[]
+    const names = said.filter((name) => typeof name === "string" && isName(name) && !userNames.has(name.toLowerCase())) as string[]
     const bounded = names.slice(0, limits.oidc_groups_max)
     const people = new Set([subject, ...(await change.namesTaken(bounded))])
     const groups = [...new Set(bounded.filter((name) => !people.has(name)))].toSorted()
     if (groups.length < said.length) this.#log.warn({ subject, said: said.length, kept: groups.length }, "groups of a login were dropped")
     return groups
+  }
+}
+
+/** Whether a proof that says how it came about is good as far as that depends on the config: a key may have been taken from them. */
+export function provenNow({ keys }: Known, via: string): boolean {
+  const key = keyBehind(via)
+  return key === undefined || keys.has(key)
+}
+
+const none: ReadonlySet<string> = new Set()
+
+function knownAs(
+  { identity: { oidc }, users, userNames, keys }: Named,
+  subject: string,
+  person: PersonRecord | undefined,
+): Known | undefined {
+  const user = users.get(subject)
+  const mine = user ? user.oidc_sub === person?.sub : !userNames.has(subject.toLowerCase())
+  const company = person && oidc && person.iss === oidc.issuer && mine ? person : undefined
+  if (!user && !company) return undefined
+  const claimed = (company?.groups ?? []).filter((group) => !userNames.has(group.toLowerCase()))
+  return {
+    name: subject,
+    groups: [...new Set([...(user?.groups ?? []), ...claimed])],
+    sub: company?.sub ?? user?.oidc_sub ?? null,
+    email: company?.email ?? null,
+    configured: user !== undefined,
+    keys: keys.get(subject) ?? none,
+    ...(user?.workload ? { workload: true } : {}),
+  }
+}
+
+function viewOf(named: Named, subject: string, { person, standing }: Kept): PersonView | undefined {
+  const known = knownAs(named, subject, person)
+  if (!known) return undefined
+  const { name, groups, email } = known
+  const company = person !== undefined && known.sub === person.sub
+  const disabled = standing?.disabled ? { by: standing.by, at: standing.at, reason: standing.reason } : null
+  const known_from = !named.users.has(subject) ? "company" : company ? "both" : "config"
+  return { name, groups: [...groups], known_from, email, seen_at: company ? person.seen_at : null, disabled }
+}
+
+async function subjectOf(named: Named, { sub, claims }: CompanyPerson, { before, change }: Before): Promise<string> {
+  const { identity, userNames, ruleWords } = named
+  const linked = identity.users.find((user) => user.oidc_sub === sub)
+  if (before) {
+    if (linked && linked.name !== before.subject)
+      throw refused(`this login is ${before.subject} here already, and the config says it is ${linked.name}: a name never changes`)
+    return before.subject
+  }
+  if (linked) return linked.name
+  const claim = identity.oidc?.name_claim ?? "email"
+  const name = claims[claim]
+  if (typeof name !== "string" || name === "") throw refused(`the provider says no ${claim}, which would be the name here`)
+  // The provider itself says that this may be somebody else's address.
+  if (claim === "email" && claims["email_verified"] === false) throw refused("the provider has not verified the e-mail address")
+  if (!isName(name)) throw refused(`the provider's ${claim} cannot be a name here`)
+  if (userNames.has(name.toLowerCase()))
+    throw refused(`${name} is a user in the config; if it is the same person, link them there with oidc_sub`)
+  // A rule that names a group must not come to mean whoever chose its name. What has an @ can only be meant as a person's.
+  if (!name.includes("@") && ruleWords.has(name.toLowerCase())) throw refused(`${name} is a word of the rules here`)
+  if ((await change.namesTaken([name])).length > 0)
+    throw refused(`${name} is the name of another login here; the provider has given it to two people`)
+  return name
+}
+
+/** What the store keeps of somebody. */
+interface Kept {
+  readonly person: PersonRecord | undefined
+  readonly standing: StandingRecord | undefined
+}
+
+interface Arriving {
+  readonly subject: string
+  readonly change: Change
+}
+
+interface Before {
+  readonly before: PersonRecord | undefined
+  readonly change: Change
+}
+
+function namedIn({ identity, policy }: Config): Named {
+  const { users, workloads } = identity
+  const named: readonly Configured[] = [...users, ...workloads.map(({ name, groups }) => ({ name, groups, workload: true as const }))]
+  return {
+    identity,
+    users: new Map(named.map((user) => [user.name, user])),
+    keys: new Map(users.map(({ name, ssh_keys }) => [name, new Set(ssh_keys.map(({ blob }) => fingerprint(blob)))])),
+    userNames: new Set(named.map(({ name }) => name.toLowerCase())),
+    ruleWords: new Set([...named.flatMap(({ groups }) => groups), ...words(policy)].map((word) => word.toLowerCase())),
   }
 }
 

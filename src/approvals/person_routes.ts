@@ -2,6 +2,7 @@
 import type { RouteName, routes, Shapes } from "../api/routes.ts"
 import type { AskableTarget } from "../api/schema.ts"
 import type { Config } from "../config/config.ts"
+import type { CurrentConfig } from "../config/current_config.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import type { Audit } from "./audit.ts"
 import type { Authorities } from "./authorities.ts"
@@ -16,7 +17,7 @@ import type { Waiters } from "./waiters.ts"
 import type { Input } from "./wire.ts"
 
 export interface Domain {
-  readonly config: Config
+  readonly current: CurrentConfig
   readonly login: LoginPersonRoutes
   readonly requests: Requests
   readonly grants: Grants
@@ -39,10 +40,10 @@ export interface PersonCall<Name extends RouteName> extends Input<Name> {
 export type PersonRoutes = { readonly [Name in PersonRoute]: (call: PersonCall<Name>) => Promise<Shapes[Name]["answer"]> }
 
 export function personRoutes(domain: Domain): PersonRoutes {
-  const { config, login, audit, clock, requests, grants, sessions, waiters, authorities, certificates } = domain
+  const { current, login, audit, clock, requests, grants, sessions, waiters, authorities, certificates } = domain
   return {
     ...login,
-    targets: async ({ caller }) => ({ targets: askableTargets(config, caller.person, clock.now()) }),
+    targets: async ({ caller }) => ({ targets: askableTargets(current(), caller.person, clock.now()) }),
     requests: async ({ caller, query }) => ({ requests: await requests.list(caller.person, query.status ?? "all") }),
     ask: ({ caller, body }) => requests.ask(caller, body),
     request: async ({ caller: { person }, params: { id }, query: { wait_ms = 0 }, signal }) => {

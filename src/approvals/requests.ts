@@ -3,7 +3,7 @@
 import type { z } from "zod"
 import type { RequestView } from "../api/schema.ts"
 import type * as schema from "../api/schema.ts"
-import type { Config } from "../config/config.ts"
+import type { CurrentConfig } from "../config/current_config.ts"
 import { isFulfilled } from "../core/approval_plan.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
@@ -33,7 +33,7 @@ import type { Change, DecisionRecord, NewRequestRecord, RequestRecord, Store } f
 
 export interface RequestsOptions {
   readonly store: Store
-  readonly config: Config
+  readonly current: CurrentConfig
   readonly people: People
   readonly clock: Clock
 }
@@ -48,13 +48,13 @@ interface Filed {
 
 export class Requests {
   readonly #store: Store
-  readonly #config: Config
+  readonly #current: CurrentConfig
   readonly #people: People
   readonly #clock: Clock
 
-  constructor({ store, config, people, clock }: RequestsOptions) {
+  constructor({ store, current, people, clock }: RequestsOptions) {
     this.#store = store
-    this.#config = config
+    this.#current = current
     this.#people = people
     this.#clock = clock
   }
@@ -64,8 +64,9 @@ export class Requests {
     return this.#store.change(async (change) => {
       const now = this.#clock.now()
       const { person } = caller
-      const known = this.#config.targets.find(({ name }) => name === asked.target)
-      const question = { policy: this.#config.policy, target: known, person, proof: caller.proof, now, asked }
+      const { policy, targets } = this.#current()
+      const known = targets.find(({ name }) => name === asked.target)
+      const question = { policy, target: known, person, proof: caller.proof, now, asked }
       const { ruling, as, actions } = ruleOn(question)
       checkStart(asked, now)
       return this.#file(change, { caller, ruling, record: newRecord({ person, asked, as, actions, ruling, now }) })
@@ -85,8 +86,9 @@ export class Requests {
       if (!grant || !made || !maySee(person, made)) throw new GatewayError("not_found")
       if (grant.subject !== person.name) throw new GatewayError("forbidden")
       const extension = extensionOf(grant, duration_ms, now)
-      const target = this.#config.targets.find(({ name }) => name === grant.target)
-      const ruling = target && rulingFor(this.#config.policy, person, { target, now, asked: { duration_ms, reason } })
+      const { policy, targets } = this.#current()
+      const target = targets.find(({ name }) => name === grant.target)
+      const ruling = target && rulingFor(policy, person, { target, now, asked: { duration_ms, reason } })
       if (!target || !ruling) throw new GatewayError("not_askable")
       checkLogin(ruling.rule.login, caller.proof, now)
       const { as, actions } = grant
@@ -176,7 +178,7 @@ export class Requests {
       checkPending(request, now)
       const ruling =
         verdict === "approve"
-          ? stillRuledBy({ ...this.#config, now, asker: await this.#people.find(request.subject, change) }, request, person)
+          ? stillRuledBy({ ...this.#current(), now, asker: await this.#people.find(request.subject, change) }, request, person)
           : undefined
       const steps = countsFor(request, person)
       if (ruling && steps.length === 0) throw new GatewayError("not_your_turn")

@@ -1,7 +1,7 @@
 // Signing in to the pages: by the company's provider, or, for somebody who has an SSH key here, by a link that `ssh gateway login`
 // prints. It makes web logins and ends them; what they open is for others to say.
 import { z } from "zod"
-import type { Config } from "../config/config.ts"
+import type { CurrentConfig } from "../config/current_config.ts"
 import type { Clock } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
@@ -19,7 +19,7 @@ import type { Store } from "./store.ts"
 import type { WebSessions } from "./web_session.ts"
 
 export interface SignInOptions {
-  readonly config: Config
+  readonly current: CurrentConfig
   readonly store: Store
   readonly people: People
   readonly logins: Logins
@@ -28,7 +28,7 @@ export interface SignInOptions {
   readonly flows: LoginFlows
   readonly place: PublicPlace
   /** Undefined: people have SSH keys alone. */
-  readonly company: CompanyLogin | undefined
+  readonly company: () => CompanyLogin | undefined
   readonly clock: Clock
   readonly log: Log
 }
@@ -50,7 +50,7 @@ export class SignIn {
    * To the provider and back to `return`. `max_age`: a proof no older than so many seconds; `acr`: of this class.
    */
   begin = async ({ query, message }: PageCall): Promise<PageAnswer> => {
-    const { config, company, flows, place, sessions, clock } = this.#options
+    const { current, company: companyNow, flows, place, sessions, clock } = this.#options
     const back = place.back(query.get("return") ?? "/")
     const wanted = { max_age_s: seconds(query.get("max_age")), acr: query.get("acr")?.slice(0, 255) || undefined }
     const visitor = await sessions.visitor(message).catch(() => undefined)
@@ -58,10 +58,11 @@ export class SignIn {
     const fresh = wanted.max_age_s === undefined || clock.now() - proven_at <= wanted.max_age_s * 1000
     const strong = wanted.acr === undefined || visitor?.login.acr === wanted.acr
     if (visitor && fresh && strong) return { to: back }
+    const company = companyNow()
     if (!company) {
       // The link comes by another way, and leads back to where this browser wanted to go.
       const cookies = [place.setCookie(wanted_page, encodeURIComponent(back), limits.login_flow_ms / 1000)]
-      return { page: signInPage({ line: `${config.gateway.ask_with} login` }), cookies }
+      return { page: signInPage({ line: `${current().gateway.ask_with} login` }), cookies }
     }
     const { url, flow } = await company.begin({ redirect_uri: `${place.url}/sign-in/callback`, ...wanted })
     return { to: url.href, cookies: [await flows.keep({ ...flow, back })] }
@@ -69,10 +70,11 @@ export class SignIn {
 
   /** Back from the provider. */
   callback = async (call: PageCall): Promise<PageAnswer> => {
-    const { company, flows, place, store, people, logins, sessions, clock, config, log } = this.#options
+    const { company: companyNow, flows, place, store, people, logins, sessions, clock, current, log } = this.#options
     const { query, message, from } = call
     const state = query.get("state") ?? ""
     const flow = await flows.find(message.headers.cookie, state)
+    const company = companyNow()
     if (!company || !flow)
       throw new GatewayError("login_failed", { what: "this login was begun in another browser, or too long ago; sign in again" })
     const url = new URL(`${place.url}/sign-in/callback?${query.toString()}`)
@@ -81,7 +83,7 @@ export class SignIn {
     const held = await store.change(async (change) => {
       const now = clock.now()
       const known = await people.arrive(change, proven, { from, now })
-      const expires_at = now + (config.identity.oidc?.login_for_ms ?? 0)
+      const expires_at = now + (current().identity.oidc?.login_for_ms ?? 0)
       const { sub, iss, auth_time, acr } = proven
       return logins.begin(change, { subject: known.name, sub, kind: "web", via: `oidc ${iss}`, auth_time, acr, expires_at, from })
     })

@@ -2,7 +2,7 @@
 // "web"; its cookie holds the login's secret, so it ends where the login does, and sooner when nobody uses it.
 import { createHmac, timingSafeEqual } from "node:crypto"
 import type { IncomingMessage } from "node:http"
-import type { Config } from "../config/config.ts"
+import type { CurrentConfig } from "../config/current_config.ts"
 import type { Clock } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
@@ -23,7 +23,7 @@ export interface Visitor {
 }
 
 export interface WebSessionsOptions {
-  readonly config: Config
+  readonly current: CurrentConfig
   readonly people: People
   readonly logins: Logins
   readonly callers: Pick<Callers, "addressOf">
@@ -42,15 +42,16 @@ export class WebSessions {
 
   /** Throws `unauthenticated`: nobody is signed in, or not any more. */
   async visitor(message: IncomingMessage): Promise<Visitor> {
-    const { config, people, logins, callers, place, clock } = this.#options
+    const { current, people, logins, callers, place, clock } = this.#options
     const secret = cookieValue(message.headers.cookie, place.cookieName(cookie))
     const login = secret === undefined ? undefined : await logins.held(secret)
     if (secret === undefined || login?.kind !== "web") throw new GatewayError("unauthenticated")
     if (clock.now() - login.used_at > limits.web_idle_ms) throw new GatewayError("unauthenticated")
+    const { policy } = current()
     const known = await people.find(login.subject)
     if (!known) throw new GatewayError("unauthenticated")
     await logins.touch(login)
-    const caller = callerOf(personOf(known, config.policy), { login, until: login.expires_at, from: callers.addressOf(message) })
+    const caller = callerOf(personOf(known, policy), { login, until: login.expires_at, from: callers.addressOf(message) })
     return { caller, login, csrf: createHmac("sha256", secret).update("csrf").digest("base64url") }
   }
 

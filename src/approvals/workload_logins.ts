@@ -16,7 +16,8 @@ export interface WorkloadLoginsOptions {
   readonly store: Store
   readonly people: People
   readonly logins: Logins
-  readonly verifier: WorkloadVerifier
+  /** As the config says now. */
+  readonly verifier: () => WorkloadVerifier
   readonly issuer: TokenIssuer
   readonly clock: Clock
   readonly log: Log
@@ -32,10 +33,12 @@ export class WorkloadLogins {
   /** Throws `unauthenticated`, `provider_away`. The same token may be shown again while it is good: steps of a job run one by one. */
   async login(token: string, from: string): Promise<WorkloadLogin> {
     const { store, people, logins, verifier, issuer, clock, log } = this.#options
-    const { workload, sub } = await verifier.verify(token).catch((err: unknown) => {
-      log.info({ err, from }, "a workload's token was refused")
-      throw err
-    })
+    const { workload, sub } = await verifier()
+      .verify(token)
+      .catch((err: unknown) => {
+        log.info({ err, from }, "a workload's token was refused")
+        throw err
+      })
     const { name: subject } = workload
     const via = visible(`workload ${sub} of ${workload.issuer}`).slice(0, via_chars_max)
     const wanted = { subject, sub: null, kind: "cli", via, auth_time: null, acr: null, from } as const

@@ -3,6 +3,7 @@
 import type { ApiClient } from "../api/client.ts"
 import type { TokenAnswer, TokenWanted } from "../api/schema.ts"
 import type { Config } from "../config/config.ts"
+import type { CurrentConfig } from "../config/current_config.ts"
 import type { Identity } from "../core/identity.ts"
 import type { Keys } from "../core/keys.ts"
 import { Secret } from "../core/secret.ts"
@@ -21,7 +22,7 @@ import { until } from "./words.ts"
 import { waysIn } from "../config/ways_in.ts"
 
 export interface VerbsOptions {
-  readonly config: Config
+  readonly current: CurrentConfig
   readonly keys: Keys
   /** With the gateway's key. */
   readonly gatewayApi: ApiClient
@@ -30,9 +31,10 @@ export interface VerbsOptions {
 }
 
 export function createVerbs(options: VerbsOptions): Verbs {
-  const { config, keys, gatewayApi, apiUrl } = options
-  const ways = waysIn(config)
+  const { current, keys, gatewayApi, apiUrl } = options
   return async (identity, words, io) => {
+    const config = current()
+    const ways = waysIn(config)
     const mint = (wanted: Pick<TokenWanted, "use" | "target">): Promise<TokenAnswer> => mintFor(gatewayApi, identity, wanted)
     let api: Promise<ApiClient> | undefined
     const context: Context = {

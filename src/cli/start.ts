@@ -129,9 +129,9 @@ export async function startGateway({ config, role, protocols, log, state, clock,
     clock,
     log,
     ...(siblings ? { siblings } : {}),
-    verbs: (gatewayApi) =>
+    verbs: (gatewayApi, current) =>
       createVerbs({
-        config,
+        current,
         keys: state.keys,
         gatewayApi,
         apiUrl: public_url,

@@ -101,7 +101,7 @@ export interface Gate {
   recognises(key: SshPublicKey): Promise<boolean>
   /** Throws `unauthenticated`. */
   identify(credential: Credential): Promise<Identity>
-  /** Whether `identity` may still open something: nobody was disabled, no login has ended. Only what is known here is looked at. */
+  /** Whether `identity` may still open something: nobody was disabled, no login has ended, no key was taken away. Only what is known here is looked at. */
   stands(identity: Identity): boolean
   /**
    * Who the certificate says it is that the client showed in the TLS handshake; undefined when it showed none. Rejects with
@@ -118,7 +118,10 @@ export interface Gate {
   reaches(identity: Identity, target: string, port: number): Promise<boolean>
   /** The grant check. Throws `no_grant` (also for an unknown target, and for one of another protocol), `stale`, `shutdown`. */
   open(opening: Opening): Promise<Session>
-  /** Whether `open` would lend the grant of this session again, and no better one has come: for what shares one session for long. */
+  /**
+   * For what shares one session for long: whether its target is what `open` would reach, and, where its grant covers only some
+   * actions, whether `open` would lend that one again, because no better one has come.
+   */
   prefers(session: Session): boolean
   /** Server-side TLS over `client`, with the gateway's certificate. Bytes already read must be `unshift`ed first. */
   secure(client: Duplex, options?: { readonly alpn?: readonly string[] }): Promise<Duplex>

@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream"
 import { TLSSocket, type SecureContext } from "node:tls"
 import type { Clock } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
-import { bestGrant, type Grant } from "../core/grant.ts"
+import { bestGrant, type Grant, isLimited } from "../core/grant.ts"
 import { assertMinted, type Identity } from "../core/identity.ts"
 import { type GrantId, newSessionId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
@@ -85,7 +85,8 @@ export class ClientGate implements Gate {
   }
 
   stands(identity: Identity): boolean {
-    return this.#threshold.directory.stands(identity, this.clock.now())
+    const { directory, authenticator } = this.#threshold
+    return directory.stands(identity, this.clock.now()) && authenticator.stands(identity)
   }
 
   certified(): Promise<Identity> | undefined {
@@ -170,6 +171,8 @@ export class ClientGate implements Gate {
   }
 
   prefers({ identity, target, grant }: Session): boolean {
+    if (this.#threshold.targets.get(target.name) !== target) return false // it is gone, or at another address
+    if (!isLimited(grant)) return true
     const grants = this.#threshold.cache.known(identity.subject, target.name)
     if (!grants) return true // forgotten, not changed
     const wanted = { subject: identity.subject, target: target.name, as: undefined }
@@ -227,9 +230,9 @@ export class ClientGate implements Gate {
 
   #grantFor(identity: Identity, name: string, as: string | undefined): { target: Target; grant: Grant } | undefined {
     assertMinted(identity)
-    const { targets, cache, directory, feed } = this.#threshold
+    const { targets, cache, feed } = this.#threshold
     if (!feed.fresh) throw new GatewayError("stale")
-    if (!directory.stands(identity, this.clock.now())) throw new GatewayError("login_over")
+    if (!this.stands(identity)) throw new GatewayError("login_over")
     const target = targets.get(name)
     if (target?.protocol !== this.#protocol || (as !== undefined && !accountsOf(target).includes(as))) return undefined
     const grants = cache.known(identity.subject, name)

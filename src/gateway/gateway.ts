@@ -1,20 +1,19 @@
 // The data plane, whole. Read this first: a client comes to a listener, stands before a gate, is identified, has its grant
 // checked against the cache, and gets a session, which the register keeps until it ends. The feed brings what changes.
+import assert from "node:assert/strict"
 import { createApiClient, type ApiClient, type Credential } from "../api/client.ts"
 import type { Config } from "../config/config.ts"
+import type { CurrentConfig } from "../config/current_config.ts"
 import type { Clock } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import type { Keys } from "../core/keys.ts"
 import { limits } from "../core/limits.ts"
 import type { Address, ProtocolName } from "../core/target.ts"
-import { createAuthenticator } from "../identity/authenticator.ts"
-import { configuredAuthorities } from "../identity/ssh_authorities.ts"
-import { createTokenVerifier, jwksKeys } from "../identity/tokens.ts"
+import { createTokenVerifier, jwksKeys, type TokenVerifier } from "../identity/tokens.ts"
 import type { Log } from "../observe/log.ts"
 import { recoverRecordings } from "../record/recover.ts"
 import { Authorities } from "./authorities.ts"
 import { boundedBy } from "./bounded.ts"
-import { loadCertificates, type Certificates } from "./certificates.ts"
 import type { Host, Protocol, Verbs } from "./contract.ts"
 import { connectTcp } from "./dial.ts"
 import { Directory, type Somebody } from "./directory.ts"
@@ -27,9 +26,11 @@ import { Listener } from "./listener.ts"
 import { Reporter } from "./reporter.ts"
 import { openServiceDoor } from "./service_door.ts"
 import { SessionRegister } from "./session_register.ts"
+import { makeSettings, type Settings } from "./settings.ts"
 import { alone, type Siblings, siblingsFor } from "./siblings.ts"
 
 export interface GatewayOptions {
+  /** As it is at the start; `prepare` takes the next ones. */
   readonly config: Config
   readonly protocols: readonly Protocol[]
   /** Where the approval service is, and what shows it that we are a gateway. */
@@ -39,8 +40,14 @@ export interface GatewayOptions {
   readonly log: Log
   /** The processes that share its ports; left out: it is the only one. */
   readonly siblings?: Siblings
-  /** The verbs that come by ssh; they get the gateway's own client of the approval service. */
-  verbs(api: ApiClient): Verbs
+  /** The verbs that come by ssh; they get the gateway's own client of the approval service, and ask what the config says now. */
+  verbs(api: ApiClient, current: CurrentConfig): Verbs
+}
+
+/** A config that can be used from one moment to the next, or left alone. */
+export interface Prepared {
+  use(): void
+  drop(): void
 }
 
 export class Gateway {
@@ -54,8 +61,10 @@ export class Gateway {
   readonly #directory: Directory
   readonly #feed: Feed
   readonly #authorities: Authorities
+  readonly #verifier: TokenVerifier
   readonly #listeners: Listener[] = []
-  #certificates: Certificates | undefined
+  /** Undefined until it has started. */
+  #settings: Settings | undefined
   #authoritiesAsked: Promise<void> | undefined
 
   constructor(options: GatewayOptions) {
@@ -65,6 +74,7 @@ export class Gateway {
     this.#api = createApiClient(approvals)
     this.#reporter = new Reporter({ gateway: config.gateway.name, siblings, api: this.#api, clock, log })
     this.#door = openServiceDoor({ ...approvals, api: this.#api })
+    this.#verifier = createTokenVerifier({ keys: jwksKeys(approvals.url), clock })
     this.#authorities = new Authorities({ api: this.#api, clock, log })
     this.#sessions = new SessionRegister(clock, this.#reporter)
     this.#cache = new GrantCache({
@@ -103,7 +113,7 @@ export class Gateway {
 
   /** The CA that clients must trust, when it is our own. */
   get ca(): string | undefined {
-    return this.#certificates?.ca
+    return this.#settings?.certificates.ca
   }
 
   /** Settles when the approval service has been heard once. Until then everybody is told to try again. */
@@ -117,17 +127,11 @@ export class Gateway {
     const { ended, unreadable } = await recoverRecordings(config.recordings.dir)
     if (ended.length > 0) log.warn({ sessions: ended }, "recordings of sessions that a crash interrupted were ended")
     for (const { path, error: err } of unreadable) log.error({ path, err }, "a recording cannot be read; it was left as it is")
-    this.#certificates = await loadCertificates({
-      state: config.state,
-      name: config.gateway.name,
-      domain: config.gateway.http?.domain,
-      tls: config.gateway.tls,
-      clock: this.#options.clock,
-    })
+    this.#settings = await this.#make(config)
     this.#feed.start()
     this.#authoritiesAsked = this.#authorities.start()
     this.#reporter.start()
-    const threshold = this.#threshold(this.#certificates)
+    const threshold = this.#threshold()
     const listening: Partial<Record<ProtocolName, Address>> = {}
     for (const protocol of this.#options.protocols) {
       const settings = config.gateway[protocol.name]
@@ -148,6 +152,26 @@ export class Gateway {
     return listening
   }
 
+  /**
+   * Makes ready for another config. Using it puts it in the place of the one before in one step: who comes after that finds the new
+   * one, what is open goes on. Rejects with words for the operator, and then nothing has changed. The listeners, the name and
+   * the state folder are those it began with, whatever the config says.
+   */
+  async prepare(config: Config): Promise<Prepared> {
+    const next = await this.#make(config)
+    const leave = (one: Settings | undefined): void => {
+      if (one?.certificates !== this.#settings?.certificates) one?.certificates.close()
+    }
+    return {
+      use: () => {
+        const before = this.#settings
+        this.#settings = next
+        leave(before)
+      },
+      drop: () => leave(next),
+    }
+  }
+
   /** Takes nobody new, lets live sessions finish within `time_ms_max`, then cuts what is left. */
   async drain(time_ms_max: number = limits.drain_ms): Promise<void> {
     this.#sessions.closing = true
@@ -165,20 +189,26 @@ export class Gateway {
     await this.#reporter.flush()
     this.#feed.close()
     this.#authorities.close()
+    this.#settings?.certificates.close()
     await this.#door.close()
     await this.#api.close()
   }
 
   #host(protocol: ProtocolName): Host {
     const { config, keys, clock, log } = this.#options
+    const current = this.#current
     return {
       name: config.gateway.name,
       domain: config.gateway.http?.domain ?? config.gateway.name,
-      stream_bytes_max: config.recordings.stream_bytes_max,
+      get stream_bytes_max() {
+        return current().recordings.stream_bytes_max
+      },
       keys,
-      ask: (target) => askLine(config, target),
-      token_line: `${config.gateway.ask_with} token`,
-      verbs: this.#options.verbs(this.#api),
+      ask: (target) => askLine(current(), target),
+      get token_line() {
+        return `${current().gateway.ask_with} token`
+      },
+      verbs: this.#options.verbs(this.#api, current),
       siblings: siblingsFor(protocol, this.#siblings),
       service: this.#door,
       clock,
@@ -186,41 +216,53 @@ export class Gateway {
     }
   }
 
-  #threshold(certificates: Certificates): Threshold {
-    const { config, clock, approvals } = this.#options
-    const verifier = createTokenVerifier({ keys: jwksKeys(approvals.url), clock })
-    const { users, ssh_cas } = config.identity
+  get #now(): Settings {
+    assert(this.#settings, "a gateway that has started")
+    return this.#settings
+  }
+
+  readonly #current: CurrentConfig = () => this.#now.config
+
+  #make(config: Config): Promise<Settings> {
+    return makeSettings(config, this.#settings, {
+      verifier: this.#verifier,
+      authorities: this.#authorities,
+      people: (somebody) => this.#person(somebody),
+      clock: this.#options.clock,
+    })
+  }
+
+  /** What depends on the config is asked for when it is needed. */
+  #threshold(): Threshold {
+    const { config, clock } = this.#options
     const authorities = this.#authorities
-    const configured = configuredAuthorities(ssh_cas)
+    const now = (): Settings => this.#now
+    const current = this.#current
     return {
       gateway: config.gateway.name,
       clock,
-      authenticator: createAuthenticator({
-        users,
-        verifier,
-        people: (somebody) => this.#person(somebody),
-        certificates: {
-          ssh: async (blob) => configured(blob) ?? (await authorities.ssh(blob)),
-          client: (certificate) => authorities.client(certificate),
-          from: config.identity.certificate_from,
-          clock,
-        },
-      }),
-      targets: new Map(config.targets.map((target) => [target.name, target])),
+      get authenticator() {
+        return now().authenticator
+      },
+      get targets() {
+        return now().targets
+      },
       cache: this.#cache,
       directory: this.#directory,
       feed: this.#feed,
       leases: new LeaseBook(clock),
       sessions: this.#sessions,
-      recordings: config.recordings,
+      get recordings() {
+        return current().recordings
+      },
       connect: connectTcp,
       service: grantService(config.gateway.name, this.#api, (grant) => {
         this.#cache.apply(grant)
         this.#sessions.update(grant, {})
       }),
-      ask: (target) => askLine(config, target),
-      extend: (grant) => `${config.gateway.ask_with} extend ${grant} --for 30m --reason "..."`,
-      secureContext: () => certificates.context(authorities.clientPems()),
+      ask: (target) => askLine(current(), target),
+      extend: (grant) => `${current().gateway.ask_with} extend ${grant} --for 30m --reason "..."`,
+      secureContext: () => now().certificates.context(authorities.clientPems()),
       asksForCertificates: () => authorities.clientPems().length > 0,
     }
   }

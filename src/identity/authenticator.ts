@@ -8,6 +8,7 @@ import { mintIdentity, type Identity } from "../core/identity.ts"
 import { CertificateIdentities, type CertificateOptions, refusedAs } from "./certificate_identity.ts"
 import type { Credential, SshPublicKey } from "./credential.ts"
 import { isCertificateName } from "./ssh_certificate.ts"
+import { keyBehind, viaKey } from "./proof_key.ts"
 import { fingerprint } from "./ssh_fingerprint.ts"
 import { loginKey, type LoginKey } from "./ssh_signature.ts"
 import type { TokenVerifier } from "./tokens.ts"
@@ -20,6 +21,8 @@ export interface Authenticator {
    * address and port; without it, a certificate that is good from some addresses only is not good.
    */
   identify(credential: Credential, from?: string): Promise<Identity>
+  /** Whether the SSH key that `identity` was proven with, if one was, is still its owner's. */
+  stands(identity: Identity): boolean
   /** Who showed `certificate` in a TLS handshake, from this address and port. Throws `certificate_refused`. */
   identifyClient(certificate: X509Certificate, from: string): Promise<Identity>
 }
@@ -57,7 +60,13 @@ export function createAuthenticator({ users, verifier, people, certificates }: A
     return mintIdentity({ subject: user.name, groups: person.groups, via, until })
   }
   const certified = certificates && new CertificateIdentities(certificates, findNow)
+  const keyOwners = new Map([...byKey.values()].map(({ user, fingerprint: print }) => [print, user.name]))
+  const owns = (subject: string, via: string): boolean => {
+    const key = keyBehind(via)
+    return key === undefined || keyOwners.get(key) === subject
+  }
   return {
+    stands: ({ subject, via }) => owns(subject, via),
     async recognises(key) {
       if (!isCertificateName(key.type)) return byKey.has(nameOf(key))
       return certified !== undefined && certified.recognises(key.blob)
@@ -77,7 +86,7 @@ export function createAuthenticator({ users, verifier, people, certificates }: A
           if (!owned) throw unauthenticated(`nobody has the key ${fingerprint(credential.key.blob)}`)
           const refusal = owned.key.refuses(credential)
           if (refusal !== undefined) throw unauthenticated(`${fingerprint(credential.key.blob)}: ${refusal}`)
-          return configured(owned.user, `ssh-key ${fingerprint(credential.key.blob)}`, Infinity)
+          return configured(owned.user, viaKey(credential.key.blob), Infinity)
         }
         case "token":
         case "cookie": {
@@ -85,6 +94,7 @@ export function createAuthenticator({ users, verifier, people, certificates }: A
             use: credential.kind === "cookie" ? "cookie" : "target",
             target: credential.target,
           })
+          if (!owns(subject, via)) throw unauthenticated(`a token for ${subject}, by a key that is not theirs any more`)
           const person = await find({ subject, login })
           if (!person) throw unauthenticated(`a token for ${subject}, who is not a user here, or whose login has ended`)
           return mintIdentity({ subject, groups: person.groups, via: `${credential.kind} (${via})`, until: expires_at, login })
@@ -97,6 +107,7 @@ export function createAuthenticator({ users, verifier, people, certificates }: A
 interface OwnedKey {
   readonly user: User
   readonly key: LoginKey
+  readonly fingerprint: string
 }
 
 function keysOf(users: readonly User[]): ReadonlyMap<string, OwnedKey> {
@@ -106,7 +117,7 @@ function keysOf(users: readonly User[]): ReadonlyMap<string, OwnedKey> {
       const other = keys.get(nameOf(key))?.user
       if (other && other !== user) throw new Error(`${other.name} and ${user.name} have the same ssh key ${fingerprint(key.blob)}`)
       try {
-        keys.set(nameOf(key), { user, key: loginKey(key) })
+        keys.set(nameOf(key), { user, key: loginKey(key), fingerprint: fingerprint(key.blob) })
       } catch (failure) {
         throw new Error(`${user.name}'s ssh key ${fingerprint(key.blob)}: ${(failure as Error).message}`, { cause: failure })
       }

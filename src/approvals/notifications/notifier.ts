@@ -1,7 +1,8 @@
 // Turns the audit log into deliveries, and sees each of them delivered or given up. It owns the when: what is due, who sends it, how
 // often it is tried. Every channel has its own few sends at once, so one that is slow delays nobody else. Several services may do
 // this on one store: a delivery is claimed for a time, and one that died while sending leaves it to the others.
-import type { Channel, Config } from "../../config/config.ts"
+import type { Channel } from "../../config/config.ts"
+import type { CurrentConfig } from "../../config/current_config.ts"
 import type { Clock, Timer } from "../../core/clock.ts"
 import { newNotificationId } from "../../core/ids.ts"
 import { limits } from "../../core/limits.ts"
@@ -16,7 +17,7 @@ import { hears, recipientsOf } from "./recipients.ts"
 import { Sender } from "./sender.ts"
 
 export interface NotifierOptions {
-  readonly config: Config
+  readonly current: CurrentConfig
   readonly store: Store
   readonly people: Pick<People, "list">
   readonly clock: Clock
@@ -27,7 +28,6 @@ export interface NotifierOptions {
 
 export class Notifier {
   readonly #options: NotifierOptions
-  readonly #channels: readonly Channel[]
   readonly #sender: Sender
   readonly #sending = new Map<string, Set<Promise<void>>>()
   readonly #unsubscribe: () => void
@@ -40,15 +40,9 @@ export class Notifier {
   #through: number | undefined
 
   constructor(options: NotifierOptions) {
-    const { config, store } = options
     this.#options = options
-    this.#channels = config.notify
     this.#sender = new Sender(options)
-    for (const { name } of this.#channels) this.#sending.set(name, new Set())
-    this.#unsubscribe =
-      this.#channels.length === 0
-        ? () => {}
-        : store.onCommit((events) => void (events.some((event) => this.#isHeard(event)) && this.#wake()))
+    this.#unsubscribe = options.store.onCommit((events) => void (events.some((event) => this.#isHeard(event)) && this.#wake()))
     if (this.#channels.length > 0) this.#wake()
     else this.#begun.resolve()
   }
@@ -56,6 +50,15 @@ export class Notifier {
   /** Settles when it is known what is past: whatever happens from then on is told. */
   get begun(): Promise<void> {
     return this.#begun.promise
+  }
+
+  /** The channels may be others now. */
+  reloaded(): void {
+    if (this.#channels.length > 0) this.#wake()
+  }
+
+  get #channels(): readonly Channel[] {
+    return this.#options.current().notify
   }
 
   /** What is being sent is stopped; it stays in the store and is tried again by whoever is next. */
@@ -86,8 +89,9 @@ export class Notifier {
       this.#woken = false // before looking: what comes from here on wakes it again
       try {
         await this.#spread()
-        for (const channel of this.#channels) await this.#start(channel)
-        const free = this.#channels.filter(({ name }) => this.#free(name) > 0).map(({ name }) => name)
+        const channels = this.#channels
+        for (const channel of channels) await this.#start(channel)
+        const free = channels.filter(({ name }) => this.#free(name) > 0).map(({ name }) => name)
         next_at = Math.min(clock.now() + limits.notification_sweep_ms, (await store.nextDelivery(free)) ?? Infinity)
       } catch (err) {
         log.warn({ err }, "notifications have to wait: the store cannot be used")
@@ -135,15 +139,16 @@ export class Notifier {
     const { people, clock, log } = this.#options
     const now = clock.now()
     const everybody = await people.list()
+    const channels = this.#channels
     // Another service may have been quicker.
     const through = Math.max(from, (await change.outboxThrough()) ?? 0)
     const room = new Map<string, number>()
-    for (const { name } of this.#channels) room.set(name, limits.notification_waiting_max - (await change.waitingDeliveries(name)))
+    for (const { name } of channels) room.set(name, limits.notification_waiting_max - (await change.waitingDeliveries(name)))
     for (const event of events) {
       const give_up_at = event.at + limits.notification_ms_max
       if (event.sequence <= through || now >= give_up_at || !this.#isHeard(event)) continue
       const notice = await noticeOf(change, event)
-      for (const channel of this.#channels.filter((one) => hears(one, event.kind))) {
+      for (const channel of channels.filter((one) => hears(one, event.kind))) {
         for (const recipient of recipientsOf(channel, notice, everybody)) {
           const left = room.get(channel.name) ?? 0
           room.set(channel.name, left - 1)
@@ -171,12 +176,14 @@ export class Notifier {
     if (limit === 0 || due === undefined || due > now) return
     const until = now + limits.notification_claim_ms
     const claimed = await store.change((change) => change.claimDeliveries({ channel: channel.name, now, until, limit }))
-    const sends = this.#sending.get(channel.name)
+    const sends = this.#sending.get(channel.name) ?? new Set()
+    this.#sending.set(channel.name, sends)
     for (const delivery of claimed) {
       const send = this.#send(channel, delivery)
-      sends?.add(send)
+      sends.add(send)
       void send.finally(() => {
-        sends?.delete(send)
+        sends.delete(send)
+        if (sends.size === 0 && this.#sending.get(channel.name) === sends) this.#sending.delete(channel.name)
         this.#wake()
       })
     }

@@ -1,5 +1,6 @@
 // One attempt to deliver one notification, whichever way its channel goes. It owns the connections to receivers.
-import type { Channel, Config } from "../../config/config.ts"
+import type { Channel } from "../../config/config.ts"
+import type { CurrentConfig } from "../../config/current_config.ts"
 import type { Clock } from "../../core/clock.ts"
 import { Mailer } from "./mail.ts"
 import type { Notice } from "./notice.ts"
@@ -9,28 +10,25 @@ import { slackPosting } from "./slack_message.ts"
 import { webhookPosting } from "./webhook.ts"
 
 export interface SenderOptions {
-  readonly config: Config
+  readonly current: CurrentConfig
   readonly clock: Clock
 }
 
 export class Sender {
   readonly #options: SenderOptions
   readonly #poster: Poster
-  readonly #mailers = new Map<string, Mailer>()
   readonly #stop = new AbortController()
 
   constructor(options: SenderOptions) {
-    const { config, clock } = options
     this.#options = options
-    this.#poster = new Poster(clock)
-    for (const channel of config.notify) if (channel.way === "email") this.#mailers.set(channel.name, new Mailer(channel, clock))
+    this.#poster = new Poster(options.clock)
   }
 
   /** Never rejects. */
   async send(channel: Channel, { delivery, notice }: { readonly delivery: Delivery; readonly notice: Notice }): Promise<Sent> {
-    const { config, clock } = this.#options
+    const { current, clock } = this.#options
     const { id, recipient } = delivery
-    const { public_url } = config.approvals
+    const { public_url } = current().approvals
     const sending = { id, notice, public_url, now: clock.now() }
     switch (channel.way) {
       case "webhook":
@@ -38,12 +36,7 @@ export class Sender {
       case "slack":
         return this.#poster.post(slackPosting(channel, sending), this.#stop.signal)
       case "email":
-        return (
-          (await this.#mailers.get(channel.name)?.send({ id, recipient, notice, public_url }, this.#stop.signal)) ?? {
-            done: false,
-            why: "no mailer",
-          }
-        )
+        return new Mailer(channel, clock).send({ id, recipient, notice, public_url }, this.#stop.signal)
     }
   }
 

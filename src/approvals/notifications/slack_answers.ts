@@ -6,6 +6,7 @@ import type { IncomingHttpHeaders } from "node:http"
 import { z } from "zod"
 import type { RequestView } from "../../api/schema.ts"
 import type { Config, SlackChannel } from "../../config/config.ts"
+import { type CurrentConfig, derived } from "../../config/current_config.ts"
 import type { Clock } from "../../core/clock.ts"
 import { GatewayError } from "../../core/errors.ts"
 import { limits } from "../../core/limits.ts"
@@ -21,7 +22,7 @@ import { Poster } from "./post.ts"
 import { plain, requestOfButton } from "./slack_message.ts"
 
 export interface SlackAnswersOptions {
-  readonly config: Config
+  readonly current: CurrentConfig
   readonly people: People
   readonly store: Store
   readonly requests: Requests
@@ -52,7 +53,7 @@ const pressed = z.object({
 
 export class SlackAnswers {
   readonly #options: SlackAnswersOptions
-  readonly #channels: ReadonlyMap<string, SignedChannel>
+  readonly #channels: () => ReadonlyMap<string, SignedChannel>
   readonly #poster: Poster
   readonly #updates = new Set<Promise<void>>()
   readonly #stop = new AbortController()
@@ -60,12 +61,12 @@ export class SlackAnswers {
   constructor(options: SlackAnswersOptions) {
     this.#options = options
     this.#poster = new Poster(options.clock)
-    this.#channels = new Map(options.config.notify.filter(isSigned).map((channel) => [channel.name, channel]))
+    this.#channels = derived(options.current, ({ notify }) => new Map(notify.filter(isSigned).map((channel) => [channel.name, channel])))
   }
 
   /** What can be said before the body is read. Throws `not_found`, `unauthenticated`. */
   claim(name: string, headers: IncomingHttpHeaders): Claim {
-    const channel = this.#channels.get(name)
+    const channel = this.#channels().get(name)
     if (!channel) throw new GatewayError("not_found")
     const { "x-slack-signature": signature, "x-slack-request-timestamp": timestamp } = headers
     const [, hex] = /^v0=([0-9a-f]{64})$/.exec(typeof signature === "string" ? signature : "") ?? []
@@ -122,11 +123,12 @@ export class SlackAnswers {
   }
 
   async #callerOf(channel: SignedChannel, user: string, from: string): Promise<Caller | undefined> {
-    const { config, people } = this.#options
+    const { current, people } = this.#options
+    const { policy } = current()
     const subject = channel.people.get(user)
     const known = subject === undefined ? undefined : await people.find(subject)
     // Nothing in an answer says how or when the person logged in to Slack.
-    return known && { person: personOf(known, config.policy), proof: null, login: null, until: this.#options.clock.now(), from }
+    return known && { person: personOf(known, policy), proof: null, login: null, until: this.#options.clock.now(), from }
   }
 
   /** Only where messages are posted anyway: an address in an answer is no reason to call it. */

@@ -44,7 +44,7 @@ before(async () => {
   config = loaded.config
   const apiUrl = `http://127.0.0.1:${sluice.port("approvals")}`
   gatewayApi = createApiClient({ url: apiUrl, credential: () => new Secret(gatewayKey) })
-  verbs = createVerbs({ config, keys: (await openState(config.state)).keys, gatewayApi, apiUrl })
+  verbs = createVerbs({ current: () => config, keys: (await openState(config.state)).keys, gatewayApi, apiUrl })
 })
 
 after(async () => {

@@ -50,11 +50,12 @@ async function outbox(t: TestContext, channels: readonly WebhookChannel[], path 
   const store = await openSqliteStore(path, clock)
   const sink = new LineSink()
   const people = { list: async () => [] }
+  const config = testConfig("/nowhere", { notify: channels })
   const options = {
     store,
     people,
     clock,
-    config: testConfig("/nowhere", { notify: channels }),
+    current: () => config,
     log: createLog("debug", sink),
     jitter: () => 1,
   }
@@ -281,7 +282,8 @@ test("notifications: a service that is killed while it sends leaves it to the ne
     const clock = systemClock()
     const store = await openSqliteStore(${JSON.stringify(path)}, clock)
     const hook = { name: "hook", on: ["request.*"], way: "webhook", url: new URL(${JSON.stringify(`${hook.url}/in`)}), secret: new Secret("${secret}") }
-    new Notifier({ store, clock, people: { list: async () => [] }, config: testConfig("/nowhere", { notify: [hook] }), log: createLog("silent") })
+    const config = testConfig("/nowhere", { notify: [hook] })
+    new Notifier({ store, clock, people: { list: async () => [] }, current: () => config, log: createLog("silent") })
     while ((await store.outboxThrough()) === undefined) await new Promise(setImmediate)
     await store.change((change) => note(change, { at: Date.now(), kind: "request.asked", actor: { actor: "person", by: "alice", from: null }, detail: {} }))
     setInterval(() => {}, 1_000)
