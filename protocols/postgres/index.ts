@@ -2,7 +2,8 @@
 //
 //   downstream.ts  encryption, startup, token          upstream.ts  TLS and login on the target
 //   relay.ts       both directions of what follows: scanner.ts cuts it into messages, frontend.ts and backend.ts read them
-//   cancel_keys.ts Ctrl-C                               refusal.ts   every error in PostgreSQL's own words
+//   session_role.ts  a role for one session
+//   cancel_keys.ts   Ctrl-C                              refusal.ts   every error in PostgreSQL's own words
 //
 // Tokens travel inside TLS, or between two programs on the gateway's own machine (see downstream.ts).
 import type { Duplex } from "node:stream"
@@ -15,8 +16,9 @@ import { authenticationOk, backendKeyData, report, type BackendKey } from "./cod
 import { downstreamOf, greet, readStartup, readToken, type Downstream } from "./downstream.ts"
 import { farewell, fatal } from "./refusal.ts"
 import { Relay } from "./relay.ts"
+import { dropRole, makeRole, type SessionRole, sessionRole } from "./session_role.ts"
 import type { Startup } from "./startup.ts"
-import { abandon, cancelUpstream, connectUpstream, type Upstream } from "./upstream.ts"
+import { abandon, cancelUpstream, connectUpstream, type LoginAs, type Upstream } from "./upstream.ts"
 
 export const postgres: Protocol = {
   name: "postgres",
@@ -103,6 +105,8 @@ class Visit {
   readonly #gate: Gate
   #target: PostgresTarget | undefined
   #upstream: Upstream | undefined
+  /** Made for this session alone, with the database it was made in. */
+  #made: { readonly role: SessionRole; readonly database: string } | undefined
   #relay: Relay | undefined
 
   constructor(side: Downstream, gate: Gate) {
@@ -132,7 +136,8 @@ class Visit {
     const gone = () => session.end()
     client.once("close", gone)
     this.#target = target
-    const upstream = (this.#upstream = await connectUpstream(session, target, startup))
+    const login = { startup, ...(await this.#role(target, startup)) }
+    const upstream = (this.#upstream = await connectUpstream(session, target, login))
     if (session.signal.aborted) return
     const key = keys.mint(startup.version, () => this.#cancel(() => session.dial()))
     try {
@@ -146,10 +151,30 @@ class Visit {
     }
   }
 
+  /** What the gateway logs in as: the role that was asked for, or one of the session's own. */
+  async #role(target: PostgresTarget, { user, database = target.database }: Startup): Promise<Pick<LoginAs, "user" | "role">> {
+    const role = target.roles.get(user)
+    if (!role || role.member_of.length === 0) return { user, role }
+    const { session } = this
+    const made = sessionRole(session, role.member_of)
+    this.#made = { role: made, database }
+    await makeRole({ session, target, database, clock: this.#gate.clock, dial: () => session.dial() }, made)
+    return { user: made.name, role: made.role }
+  }
+
   /** At the end: neither what runs nor what the client has sent ahead may go on. */
-  #stop(dial: () => Promise<Duplex>): Promise<void> {
+  async #stop(dial: () => Promise<Duplex>): Promise<void> {
     if (this.#upstream && this.#relay?.busy) abandon(this.#upstream)
-    return this.#cancel(dial)
+    await this.#cancel(dial)
+    if (!this.#made || !this.#target) return
+    const { role, database } = this.#made
+    const { session } = this
+    await dropRole({ session, target: this.#target, database, clock: this.#gate.clock, dial }, role).catch((err: unknown) =>
+      this.#gate.log.warn(
+        { err, session: session.id, role: role.name },
+        "a session's role is left on the target; the next session drops it",
+      ),
+    )
   }
 
   async #cancel(dial: () => Promise<Duplex>): Promise<void> {

@@ -23,15 +23,21 @@ export interface Upstream {
 
 const key_secret_bytes_max = 256 // protocol 3.2
 
+export interface LoginAs {
+  readonly startup: Startup
+  /** The name on the server. */
+  readonly user: string
+  readonly role: PostgresRole | undefined
+}
+
 /** Throws `target_unreachable`, `target_untrusted`, `target_login_failed`, `target_broke`, or the cut's reason. */
-export async function connectUpstream(session: Session, target: PostgresTarget, startup: Startup): Promise<Upstream> {
+export async function connectUpstream(session: Session, target: PostgresTarget, { startup, user, role }: LoginAs): Promise<Upstream> {
   const socket = await session.dial()
-  const role = target.roles.get(startup.user)
   const stream = await secured(session, target, { stream: socket, role })
   const inlet = new Inlet(stream, limits.postgres_greeting_bytes_max)
   const database = startup.database ?? target.database
-  stream.write(startupMessage(startup.version, [["user", startup.user], ["database", database], ...startup.settings]))
-  await logIn({ stream, inlet, user: startup.user, role })
+  stream.write(startupMessage(startup.version, [["user", user], ["database", database], ...startup.settings]))
+  await logIn({ stream, inlet, user, role })
   const { key, greeting } = await readGreeting(inlet)
   inlet.release()
   return { stream, socket, key, greeting }
@@ -79,7 +85,8 @@ interface Unsecured {
   readonly role: PostgresRole | undefined
 }
 
-async function secured(session: Session, target: PostgresTarget, { stream, role }: Unsecured): Promise<Duplex> {
+/** The target's TLS over a fresh connection, if it has it. Throws `target_untrusted`, `target_broke`. */
+export async function secured(session: Session, target: PostgresTarget, { stream, role }: Unsecured): Promise<Duplex> {
   if (target.tls === "disable") return stream
   const inlet = new Inlet(stream, 1)
   stream.write(sslRequest())

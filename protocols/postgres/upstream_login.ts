@@ -118,4 +118,5 @@ export function refused(body: Buffer): GatewayError {
 }
 
 export const broke = (why: string): GatewayError => new GatewayError("target_broke", {}, new Error(why))
-const failed = (why: string) => new GatewayError("target_login_failed", {}, new Error(why))
+export const failed = (why: unknown): GatewayError =>
+  new GatewayError("target_login_failed", {}, why instanceof Error ? why : new Error(String(why)))

@@ -113,7 +113,7 @@ const certificates = {
   certificate_from: z.array(text).default([]).describe("Networks they are good from, such as 10.0.0.0/8; from anywhere unless told"),
 }
 
-const postgresRole = z.strictObject({
+const postgresLogin = {
   password: reference.optional(),
   login: z
     .enum(postgres_logins)
@@ -121,6 +121,13 @@ const postgresRole = z.strictObject({
     .describe("The weakest way by which the server may ask for the password; md5 and password hand it to whoever answers"),
   cert: text.optional().describe("PEM of a client certificate, the chain with it: file:role.crt"),
   key: reference.optional(),
+}
+const postgresRole = z.strictObject({
+  ...postgresLogin,
+  member_of: z
+    .array(text)
+    .default([])
+    .describe("Instead of a login: each session gets a role of its own, a member of these, which is dropped when it ends"),
 })
 
 const target = z.strictObject({
@@ -148,6 +155,10 @@ const target = z.strictObject({
       tls: z.enum(["disable", "require", "verify-full"]).default("verify-full").describe("As libpq's sslmode"),
       ca: text.optional().describe("PEM of the CA for verify-full; the system's unless told"),
       roles: z.record(z.string(), postgresRole),
+      creator: z
+        .strictObject({ user: text, ...postgresLogin })
+        .optional()
+        .describe("The role that makes and drops the roles of sessions: CREATEROLE, and ADMIN on those they are members of"),
       startup: z
         .array(z.enum(["options", "replication"]))
         .default([])

@@ -109,7 +109,7 @@ function readPostgres(reading: Reading, path: Path, file: Written<"postgres">): 
     databases: file.databases,
     tls: file.tls,
     ca: readCa(reading, [...path, "ca"], file.ca),
-    roles: readPostgresRoles(reading, path, file),
+    ...readPostgresRoles(reading, path, file),
     startup: { options: file.startup.includes("options"), replication: file.startup.includes("replication") },
   }
 }

@@ -35,6 +35,8 @@ export interface PostgresRole {
   readonly login: PostgresLogin
   /** PEM; shown in the TLS handshake. */
   readonly certificate: { readonly cert: string; readonly key: Secret } | undefined
+  /** A role of its own is made for each session, a member of these; empty for one that is there already. */
+  readonly member_of: readonly string[]
 }
 
 export interface PostgresTarget extends Reachable {
@@ -47,6 +49,8 @@ export interface PostgresTarget extends Reachable {
   /** PEM of the CA for `verify-full`; undefined: the system's. */
   readonly ca: string | undefined
   readonly roles: ReadonlyMap<string, PostgresRole>
+  /** Who makes and drops the roles of sessions. */
+  readonly creator: (PostgresRole & { readonly user: string }) | undefined
   /** Startup parameters that are refused unless the target says so. */
   readonly startup: { readonly options: boolean; readonly replication: boolean }
 }

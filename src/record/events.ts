@@ -83,6 +83,8 @@ export type Event =
   | { readonly kind: "env"; readonly channel: number; readonly name: string }
   /** PostgreSQL: the database, and the settings that a client sent with its login. */
   | { readonly kind: "startup"; readonly database: string; readonly settings: Readonly<Record<string, string>> }
+  /** PostgreSQL: a role of this session's own, on the target. */
+  | { readonly kind: "role"; readonly what: "made" | "dropped"; readonly name: string; readonly member_of: readonly string[] }
   /** Something asked for that is not offered, in our words. */
   | { readonly kind: "refused"; readonly what: string }
   /** SSH, at a cut: a command of the gateway's own, run on the target to end what its sshd would not signal. */

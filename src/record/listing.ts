@@ -44,6 +44,8 @@ function words(line: Line): string[] {
       return [`${line.channel} environment variable ${visible(line.name)}`]
     case "startup":
       return [startup(line)]
+    case "role":
+      return [`role ${visible(line.name)} ${line.what}, a member of ${line.member_of.map(visible).join(", ")}`]
     case "refused":
       return [`REFUSED ${visible(line.what)}`]
     case "swept":

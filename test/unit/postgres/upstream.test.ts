@@ -49,10 +49,13 @@ async function logIn(
     databases: ["reports"],
     tls,
     ca: undefined,
-    roles: new Map([["readonly", { password: password === undefined ? undefined : new Secret(password), login, certificate: undefined }]]),
+    roles: new Map([
+      ["readonly", { password: password === undefined ? undefined : new Secret(password), login, certificate: undefined, member_of: [] }],
+    ]),
+    creator: undefined,
     startup: { options: false, replication: false },
   } satisfies PostgresTarget
-  const upstream = await connectUpstream(session, target, startup)
+  const upstream = await connectUpstream(session, target, { startup, user: startup.user, role: target.roles.get(startup.user) })
   return { upstream, heard: Buffer.concat(heard).toString("latin1") }
 }
 
