@@ -44,6 +44,8 @@ export class Channel extends Duplex {
   readonly stderrIn: Readable
   /** Answers one channel request: true succeeds, false fails. Unset, every request fails. */
   onRequest: RequestHandler | undefined
+  /** Sees what is sent, to either stream, at the moment it is: what is written may never be. */
+  onSent: ((data: Buffer) => void) | undefined
   /** The other side has closed it, or the connection is gone; what it had sent can still be read. */
   readonly gone: Promise<void>
 
@@ -101,6 +103,15 @@ export class Channel extends Duplex {
     if (this.#state !== "open" || !this.#remote || this.#outgoing < data.length) return
     this.#outgoing -= data.length
     this.#carrier.transport.sendData(this.#remote.id, data, stderr_type)
+  }
+
+  /**
+   * The other side has dealt with all that was sent before, or is gone. Some do nothing with it when they read a disconnect in the
+   * same breath: OpenSSH's client leaves at once, with the last words still in its buffer. An answer to a question that nobody
+   * knows comes after they were written (RFC 4254, section 5.4).
+   */
+  async heard(): Promise<void> {
+    await this.request("keepalive@openssh.com", Buffer.alloc(0))
   }
 
   /** Everything written so far, to both streams, has been sent; or it never will be. */
@@ -213,7 +224,9 @@ export class Channel extends Duplex {
     let at = 0
     while (at < data.length && this.#outgoing > 0) {
       const size = Math.min(data.length - at, this.#outgoing, packet)
-      this.#carrier.transport.sendData(remote.id, size === data.length ? data : data.subarray(at, at + size), extended)
+      const part = size === data.length ? data : data.subarray(at, at + size)
+      this.#carrier.transport.sendData(remote.id, part, extended)
+      this.onSent?.(part)
       this.#outgoing -= size
       at += size
     }

@@ -16,6 +16,7 @@ import { mayPass, recordable } from "./environment.ts"
 import { RecordedStream } from "./recorded_stream.ts"
 import { sftpBroken } from "./sftp_packet.ts"
 import { SftpRelay } from "./sftp_relay.ts"
+import { TerminalModes } from "./terminal_modes.ts"
 
 const status_failed = 255 // what ssh itself exits with when the connection failed
 /** Of a command that was not allowed to run. */
@@ -43,6 +44,7 @@ export class ChannelRelay {
   readonly #env: [name: string, value: string][] = []
   readonly #notices: string[] = []
   #terminal: Terminal | undefined
+  readonly #modes = new TerminalModes()
   #requests = 0
   #started = false
   #up: Channel | undefined
@@ -67,9 +69,13 @@ export class ChannelRelay {
     if (this.#started && this.#terminal) this.#channel.stderr.write(`\r\n${words}\r\n`)
   }
 
-  /** The last line the client sees. */
-  farewell(words: string): void {
-    this.#channel.lastWords(this.#terminal ? `\r\n${words}\r\n` : `${words}\n`)
+  /** The last line the client sees. Settles when it has been seen, or should have been. */
+  async farewell(words: string): Promise<void> {
+    this.#channel.lastWords(this.#terminal ? onLineOfItsOwn(words, this.#modes.reset) : `${words}\n`)
+    const bound = Promise.withResolvers<void>()
+    const timer = this.#options.clock.after(limits.ssh_heard_ms_max, bound.resolve)
+    await Promise.race([this.#channel.heard(), bound.promise])
+    timer.cancel()
   }
 
   /**
@@ -132,6 +138,7 @@ export class ChannelRelay {
     const term = recordable(terminal.term)
     if (!this.#write({ kind: "pty", channel: this.#channel.id, term, columns: terminal.columns, rows: terminal.rows })) return false
     this.#terminal = { ...terminal, term }
+    this.#channel.onSent = (data) => this.#modes.follow(data)
     return true
   }
 
@@ -192,7 +199,7 @@ export class ChannelRelay {
 
   async #leave(error: GatewayError): Promise<void> {
     if (this.#options.session.signal.aborted) return // those who cut say why, and close
-    this.farewell(error.say)
+    void this.farewell(error.say) // nothing comes behind it that would make the client leave without reading it
     await this.#close({ status: status_denied })
     this.#channel.destroy()
     this.#done.resolve()
@@ -225,6 +232,7 @@ export class ChannelRelay {
     const streams = this.#streams(sftp)
     let exit: Exit | undefined
     let status: Outcome["status"] = "ok"
+    let said: Promise<void> | undefined
     try {
       exit = await this.#pass(program, streams)
       if (session.signal.aborted) status = "cut"
@@ -234,7 +242,7 @@ export class ChannelRelay {
       else if (!("status" in exit) || exit.status !== 0) status = "error"
     } catch (failure) {
       status = session.signal.aborted ? "cut" : "lost"
-      if (status === "lost") this.#lost(GatewayError.from(failure, "target_broke"))
+      if (status === "lost") said = this.#lost(GatewayError.from(failure, "target_broke"))
     }
     for (const stream of Object.values(streams)) stream?.end()
     sftp?.end()
@@ -249,6 +257,7 @@ export class ChannelRelay {
       bytes_down: streams.stdout.bytes + streams.stderr.bytes,
     })
     if (status === "cut") return // the farewell is said and the channel closed by those who cut
+    await said
     await this.#close(exit ?? { status: status_failed })
     this.#up?.destroy()
     this.#channel.destroy()
@@ -256,9 +265,9 @@ export class ChannelRelay {
   }
 
   /** One of both sides failed: said to the client, and put on record when it broke its protocol. */
-  #lost(error: GatewayError): void {
+  async #lost(error: GatewayError): Promise<void> {
     if (error.facts.what !== undefined) this.#write({ kind: "refused", what: error.facts.what })
-    this.farewell(error.with({ session: this.#options.session.id }).say)
+    await this.farewell(error.with({ session: this.#options.session.id }).say)
   }
 
   /** Runs the program upstream and relays until it is over; how it ended, or undefined when nobody will ever know. */
@@ -349,6 +358,9 @@ export class ChannelRelay {
     return this.#options.session.recorder.write(event)
   }
 }
+
+/** On a terminal that is set back first, and cleared below them where programs have drawn: they are not read among what is left. */
+const onLineOfItsOwn = (words: string, reset: string): string => `${reset}\r\n${reset && "\u001b[J"}${words}\r\n`
 
 type Passing = Pick<RecordedStream, "bytes" | "end"> & { pass(chunk: Buffer): Buffer | readonly Buffer[] | null }
 

@@ -154,7 +154,7 @@ export class TargetSession implements ConnectionOwner {
   async #farewell(reason: GatewayError): Promise<void> {
     const client = this.#client
     if (!client) return
-    for (const relay of this.#relays) relay.farewell(reason.say)
+    await Promise.race([Promise.all([...this.#relays].map((relay) => relay.farewell(reason.say))), client.closed])
     disconnect(client.transport, reason)
     await client.closed
   }

@@ -225,6 +225,7 @@ export const limits = {
   ssh_line_bytes_max: 16 * KiB, // of a verb's line
   ssh_line_words_max: 256, // words of a verb's line
   ssh_keepalive_ms: 30 * second, // a target that answers none of three in a row is gone
+  ssh_heard_ms_max: 100, // of a client, at a cut: to show the last words, before the disconnect that would make it forget them
   ssh_leave_ms: second, // for a client to leave by itself after its last program, before it is told to
   ssh_stop_ms: 600, // at a cut: between asking a process on the target to end and killing it
 
@@ -255,6 +256,7 @@ export const limits = {
 assert(limits.heartbeat_ms * 2 < limits.freshness_ms, "one lost heartbeat must not stop a gateway")
 assert(limits.tick_ms_max <= limits.timer_delay_ms_max)
 assert(limits.farewell_ms_max < limits.cancel_ms_max)
+assert(limits.ssh_heard_ms_max < limits.farewell_ms_max, "a disconnect must still fit in")
 assert(limits.ssh_stop_ms < limits.cancel_ms_max, "killing must still fit in")
 assert(limits.api_token_ms <= limits.token_ms)
 assert(limits.notification_send_ms_max < limits.notification_claim_ms, "nobody else takes what is still being sent")
