@@ -1,12 +1,13 @@
 // The access rules: who may ask for what, who decides about it, who sees it. Pure: the config, a person and a value in, an answer
 // out. Nothing here knows how a request is kept or how it came.
-import type { AccessRule, Approve, BreakGlass, FreshLogin, Policy, TargetMatch, User } from "../config/config.ts"
+import type { AccessRule, Approve, BreakGlass, FreshLogin, Policy, User } from "../config/config.ts"
 import { namedIn } from "../core/approval_plan.ts"
 import type { Millis } from "../core/clock.ts"
 import { type ActionScope, narrowScope, parseScope } from "../core/action_scope.ts"
 import { formatDuration } from "../core/duration.ts"
 import { GatewayError } from "../core/errors.ts"
 import { accountsOf, type Target } from "../core/target.ts"
+import { matchesTarget } from "../core/target_match.ts"
 import { inForce } from "../core/schedule.ts"
 import type { Proof } from "./journal.ts"
 import type { Seen } from "./store.ts"
@@ -73,7 +74,9 @@ export function rulingFor(
   person: Pick<Person, "name" | "groups">,
   { target, ...circumstances }: Circumstances & { readonly target: Target },
 ): Ruling | undefined {
-  const index = policy.access.findIndex((rule) => isOneOf(person, rule.who) && matches(rule.targets, target) && holds(rule, circumstances))
+  const index = policy.access.findIndex(
+    (rule) => isOneOf(person, rule.who) && matchesTarget(rule.targets, target) && holds(rule, circumstances),
+  )
   const rule = policy.access[index]
   return rule && { rule, name: `policy.access[${index}]`, index }
 }
@@ -116,11 +119,6 @@ function holds({ approve, schedule, when }: AccessRule, { now, starts_at, asked,
   if (schedule && !inForce(schedule, Math.max(now, starts_at ?? now))) return false
   if (!when) return true
   return asked !== undefined && asked.duration_ms <= (when.for_ms ?? Infinity) && (when.reason?.isIn(asked.reason) ?? true)
-}
-
-function matches(match: TargetMatch, target: Target): boolean {
-  if ("names" in match) return match.names.includes(target.name)
-  return Object.entries(match.labels).every(([label, value]) => Object.hasOwn(target.labels, label) && target.labels[label] === value)
 }
 
 /** The accounts on `target` that `rule` lets one ask for; empty where the protocol has none. */

@@ -2,9 +2,11 @@
 import type { ApprovalPlan } from "../core/approval_plan.ts"
 import type { Pattern } from "../core/pattern.ts"
 import type { Window } from "../core/schedule.ts"
+import type { ActionRule } from "../core/action_rules.ts"
 import type { ActionScope } from "../core/action_scope.ts"
 import type { Secret } from "../core/secret.ts"
 import type { Address, Target } from "../core/target.ts"
+import type { TargetMatch } from "../core/target_match.ts"
 import type { SshPublicKey } from "../identity/credential.ts"
 
 export interface Config {
@@ -142,6 +144,8 @@ export interface User {
 
 export interface Policy {
   readonly access: readonly AccessRule[]
+  /** Within what a grant covers; none: it alone decides. */
+  readonly actions: readonly ActionRule[]
   /** Groups or users who see everything and may revoke and kill; it does not make them approvers. */
   readonly admins: readonly string[]
   /** Groups or users who see everything, the audit log too, and change nothing. */
@@ -194,8 +198,6 @@ export interface FreshLogin {
   readonly max_age_ms?: number
   readonly acr?: readonly string[]
 }
-
-export type TargetMatch = { readonly names: readonly string[] } | { readonly labels: Readonly<Record<string, string>> }
 
 export interface RecordingsConfig {
   readonly dir: string

@@ -4,13 +4,14 @@ import { type ActionScope, parseScope } from "../core/action_scope.ts"
 import { formatDuration, parseDuration } from "../core/duration.ts"
 import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
-import { accountsOf } from "../core/target.ts"
 import type { ProtocolName, Target } from "../core/target.ts"
-import type { AccessRule, Policy, TargetMatch } from "./config.ts"
+import { readActionRules } from "./action_rules.ts"
+import type { AccessRule, Policy } from "./config.ts"
 import { readApprove } from "./rule_approvals.ts"
 import { readConditions } from "./rule_conditions.ts"
 import type { Reading } from "./reading.ts"
 import { type Context, each, type Known, people } from "./rule_people.ts"
+import { matched, readAccounts, readTargets } from "./rule_targets.ts"
 import { part } from "./schema.ts"
 import type { RuleFile } from "./schema.ts"
 import type { Path } from "./source.ts"
@@ -20,8 +21,10 @@ export function readPolicy(reading: Reading, known: Known): Policy {
   const frame = reading.section(part.policy, ["policy"])
   const list: Path = ["policy", "access"]
   const access = Array.from({ length: reading.countAt(list) }, (_, index) => readRule(context, [...list, index]))
+  const rules = access.filter((rule) => rule !== undefined)
+  const actions = readActionRules(context, rules)
   const named = (key: "admins" | "auditors"): string[] => (frame?.[key] === undefined ? [] : people(context, ["policy", key], frame[key]))
-  return { access: access.filter((rule) => rule !== undefined), admins: named("admins"), auditors: named("auditors") }
+  return { access: rules, actions, admins: named("admins"), auditors: named("auditors") }
 }
 
 function readRule(context: Context, path: Path): AccessRule | undefined {
@@ -43,40 +46,6 @@ function readRule(context: Context, path: Path): AccessRule | undefined {
     actions: readActions(context, { path, file, targets: matched(targets, context) }),
     first_use_ms_max: readFirstUse(reading, [...path, "first_use"], file),
   }
-}
-
-function readTargets({ reading, names }: Context, path: Path, written: RuleFile["targets"]): TargetMatch {
-  if (typeof written !== "string" && !Array.isArray(written)) {
-    const labels = written as Readonly<Record<string, string>>
-    if (Object.keys(labels).length === 0) reading.problem(path, "at least one label is needed")
-    return { labels }
-  }
-  return {
-    names: each(path, written, (at, name) => {
-      if (!names.includes(name)) reading.unknown(at, "a target", names)
-    }),
-  }
-}
-
-/** The targets a rule is about; none when some target could not be read, because it might be that one. */
-function matched(match: TargetMatch, { targets, names }: Known): Target[] {
-  if (targets.length !== names.length) return []
-  if ("names" in match) return targets.filter(({ name }) => match.names.includes(name))
-  return targets.filter(({ labels }) => Object.entries(match.labels).every(([key, value]) => labels[key] === value))
-}
-
-interface Accounts {
-  readonly written: string | readonly string[]
-  /** Those that the rule is about. */
-  readonly targets: readonly Target[]
-}
-
-/** Accounts that at least one of the rule's targets offers; any, when there is no such target. */
-function readAccounts({ reading }: Context, path: Path, { written, targets }: Accounts): string[] {
-  const offered = [...new Set(targets.flatMap(accountsOf))]
-  return each(path, written, (at, account) => {
-    if (targets.length > 0 && !offered.includes(account)) reading.unknown(at, "a login or role of the rule's targets", offered)
-  })
 }
 
 function readMax(reading: Reading, path: Path, written: string): number {

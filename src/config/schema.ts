@@ -3,6 +3,7 @@
 import { z } from "zod"
 import { limits } from "../core/limits.ts"
 import { postgres_logins } from "../core/target.ts"
+import { actionRule } from "./action_rule_schema.ts"
 import { channel } from "./notification_schema.ts"
 
 const text = z.string().min(1)
@@ -286,6 +287,11 @@ export const configFile = z.strictObject({
   policy: z
     .strictObject({
       access: z.array(accessRule).default([]).describe("The first rule that matches decides; no match: it cannot be asked for"),
+      actions: z
+        .array(actionRule)
+        .max(limits.action_rules_max)
+        .default([])
+        .describe("For single actions: the first that matches decides; no match: allowed as far as the grant goes"),
       admins,
       auditors,
     })
@@ -324,8 +330,11 @@ export const part = {
   workload,
   targets: list.default([]),
   target,
-  policy: z.strictObject({ access: list.default([]), admins, auditors }).prefault({}),
+  policy: z
+    .strictObject({ access: list.default([]), actions: list.max(limits.action_rules_max).default([]), admins, auditors })
+    .prefault({}),
   rule: accessRule,
+  action_rule: actionRule,
   policyCases: z.strictObject({ tests: list.min(1) }),
   policyCase,
   recordings: configFile.shape.recordings,
@@ -340,7 +349,6 @@ export type RuleFile = z.output<typeof accessRule>
 
 // What the design has and this version does not.
 const later: Readonly<Record<string, string>> = {
-  "policy.actions": "rules for single actions are not supported yet",
   "recordings.keep": "removing old recordings is not supported yet",
   "targets.tcp": "tcp targets are not supported yet",
   "targets.ssh.auth=certificate": "logging in to a target by certificate is not supported yet; write { key: file:… }",

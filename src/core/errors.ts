@@ -61,6 +61,7 @@ const table = {
     kind: "access",
     say: ({ what, ask }) => `your grant does not cover this action${what ? `: ${what}` : ""}${ask ? `. Ask for it: ${ask}` : ""}`,
   },
+  rule_denied: { kind: "access", say: (facts) => facts.what ?? "a rule does not allow this action" },
   forbidden: { kind: "access", say: constant("you may not do that") },
   own_request: { kind: "access", say: constant("nobody approves their own request") },
   login_needed: { kind: "access", say: (facts) => facts.what ?? "this needs a fresh company login" },

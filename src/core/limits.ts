@@ -187,6 +187,14 @@ export const limits = {
   rsa_bits_max: 16_384, // OpenSSH's own; a larger one only costs time
   gateway_key_chars_min: 32,
 
+  // Rules for actions.
+  action_rules_max: 256, // of one policy; each action is held against those of its target
+  statement_parts_max: 256, // operations in one SQL text; one with more is not looked into
+  statement_inline_chars_max: 4 * KiB, // of SQL that is parsed where it passes: well below a millisecond
+  statement_parse_ms_max: 2 * second, // of a longer one, in its own thread
+  statement_parses_waiting_max: 1_000,
+  statement_cache_bytes_max: 16 * MiB, // of texts that were parsed before
+
   // Recording.
   recorded_sql_bytes_max: MiB, // of one statement; its size and digest are kept beside it
   recorded_value_bytes_max: 64 * KiB, // of one bound value

@@ -2,6 +2,7 @@
 import type { X509Certificate } from "node:crypto"
 import type { Duplex } from "node:stream"
 import { TLSSocket, type SecureContext } from "node:tls"
+import type { Acting } from "../core/action_rules.ts"
 import type { Clock } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import { bestGrant, type Grant, isLimited } from "../core/grant.ts"
@@ -24,6 +25,7 @@ import type { GrantService } from "./grant_service.ts"
 import type { LeaseBook } from "./lease_book.ts"
 import { asSession, LiveSession } from "./session.ts"
 import type { SessionRegister } from "./session_register.ts"
+import type { SessionRules } from "./session_rules.ts"
 
 /** Where a client expects the protocol when it names no port. */
 const usual_port: Readonly<Record<ProtocolName, number>> = { ssh: 22, postgres: 5432, http: 443 }
@@ -42,6 +44,8 @@ export interface Threshold {
   readonly recordings: { readonly dir: string; readonly on_failure: "cut" | "allow" }
   readonly connect: Connect
   readonly service: GrantService
+  /** The rules for single actions of somebody on a target. */
+  rules(acting: Acting): () => SessionRules
   ask(target: string): string
   /** A line that would extend a grant. */
   extend(grant: GrantId): string
@@ -160,6 +164,7 @@ export class ClientGate implements Gate {
       log,
       connect: threshold.connect,
       service: threshold.service,
+      rules: threshold.rules({ person: { name: identity.subject, groups: identity.groups }, target, as }),
       ask: threshold.ask,
       extend: threshold.extend,
       onEnded: (ended, why) => threshold.sessions.remove(ended, why),

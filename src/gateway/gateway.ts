@@ -2,8 +2,10 @@
 // checked against the cache, and gets a session, which the register keeps until it ends. The feed brings what changes.
 import assert from "node:assert/strict"
 import { createApiClient, type ApiClient, type Credential } from "../api/client.ts"
+import { StatementReader } from "../classify/statement_reader.ts"
 import type { Config } from "../config/config.ts"
 import type { CurrentConfig } from "../config/current_config.ts"
+import { readsStatements } from "../core/action_rules.ts"
 import type { Clock } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import type { Keys } from "../core/keys.ts"
@@ -15,6 +17,7 @@ import { recoverRecordings } from "../record/recover.ts"
 import { Authorities } from "./authorities.ts"
 import { boundedBy } from "./bounded.ts"
 import type { Host, Protocol, Verbs } from "./contract.ts"
+import { sessionRules } from "./session_rules.ts"
 import { connectTcp } from "./dial.ts"
 import { Directory, type Somebody } from "./directory.ts"
 import { Feed } from "./feed.ts"
@@ -62,6 +65,7 @@ export class Gateway {
   readonly #feed: Feed
   readonly #authorities: Authorities
   readonly #verifier: TokenVerifier
+  readonly #statements = new StatementReader()
   readonly #listeners: Listener[] = []
   /** Undefined until it has started. */
   #settings: Settings | undefined
@@ -128,6 +132,7 @@ export class Gateway {
     if (ended.length > 0) log.warn({ sessions: ended }, "recordings of sessions that a crash interrupted were ended")
     for (const { path, error: err } of unreadable) log.error({ path, err }, "a recording cannot be read; it was left as it is")
     this.#settings = await this.#make(config)
+    if (readsStatements(config.policy.actions)) await this.#statements.load()
     this.#feed.start()
     this.#authoritiesAsked = this.#authorities.start()
     this.#reporter.start()
@@ -192,6 +197,7 @@ export class Gateway {
     this.#settings?.certificates.close()
     await this.#door.close()
     await this.#api.close()
+    await this.#statements.close()
   }
 
   #host(protocol: ProtocolName): Host {
@@ -260,6 +266,7 @@ export class Gateway {
         this.#cache.apply(grant)
         this.#sessions.update(grant, {})
       }),
+      rules: (acting) => sessionRules(() => current().policy.actions, acting, this.#statements),
       ask: (target) => askLine(current(), target),
       extend: (grant) => `${current().gateway.ask_with} extend ${grant} --for 30m --reason "..."`,
       secureContext: () => now().certificates.context(authorities.clientPems()),

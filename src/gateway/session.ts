@@ -11,7 +11,6 @@ import type { Duplex } from "node:stream"
 import { setImmediate as nextTurn } from "node:timers/promises"
 import { trace, type Span } from "@opentelemetry/api"
 import type { Action } from "../core/action.ts"
-import { canonicalText, digestOf, scopeMatcher } from "../core/action_scope.ts"
 import type { Clock } from "../core/clock.ts"
 import { GatewayError, type CutCode, type ErrorCode } from "../core/errors.ts"
 import { formatDuration } from "../core/duration.ts"
@@ -26,10 +25,12 @@ import type { DiskRecorder } from "../record/disk_recorder.ts"
 import type { Outcome } from "../record/events.ts"
 import type { Recorder } from "../record/recorder.ts"
 import { boundedBy } from "./bounded.ts"
-import type { Decided, Decision, Opening, Session, UpstreamTls } from "./contract.ts"
+import type { Decision, Opening, Session, UpstreamTls } from "./contract.ts"
+import { Decisions } from "./decisions.ts"
 import { Dialer, type Connect } from "./dial.ts"
 import type { GrantService } from "./grant_service.ts"
 import type { Lease, LeaseBook } from "./lease_book.ts"
+import type { SessionRules } from "./session_rules.ts"
 
 /** Who ended it and in what words: for the record and the log, never for the client. */
 export interface CutDetail {
@@ -57,6 +58,7 @@ export interface SessionOptions {
   readonly log: Log
   readonly connect: Connect
   readonly service: Pick<GrantService, "use">
+  readonly rules: () => SessionRules
   ask(target: string): string
   extend(grant: GrantId): string
   onEnded(session: LiveSession, why: ErrorCode | "closed"): void
@@ -78,10 +80,7 @@ export class LiveSession implements Omit<Session, symbol> {
   #bytes = { up: 0, down: 0 }
   /** Dialled after the end, to cancel: they may still be secured. */
   readonly #cancelling = new WeakSet<Duplex>()
-  /** Undefined: the grant names no actions, so it covers all. */
-  readonly #named: ((action: Action) => boolean) | undefined
-  /** Claims of a use that were not answered yet. */
-  readonly #claims = new Set<Promise<Decided>>()
+  readonly #decisions: Decisions
   /** No action may begin any more; those that have may finish. */
   #spent = false
   #over = false
@@ -97,7 +96,17 @@ export class LiveSession implements Omit<Session, symbol> {
     this.#dialer = new Dialer(options.target.address, options.connect)
     this.ended = new Promise((resolve) => (this.#settle = resolve))
     const { id, grant, target, opening } = options
-    this.#named = grant.actions === null ? undefined : scopeMatcher(target.protocol, grant.actions)
+    this.#decisions = new Decisions({
+      session: id,
+      protocol: target.protocol,
+      recorder: options.recorder,
+      service: options.service,
+      rules: options.rules,
+      grant: () => this.#grant,
+      ending: () => this.#checkEnd(),
+      reason: (code) => this.#reason(code),
+      ask: options.ask(target.name),
+    })
     this.#span = trace.getTracer("sluice").startSpan("sluice.session", {
       attributes: { "sluice.session": id, "sluice.grant": grant.id, "sluice.target": target.name, "enduser.id": opening.identity.subject },
     })
@@ -125,57 +134,17 @@ export class LiveSession implements Omit<Session, symbol> {
   }
 
   decide(action: Action): Decision {
-    this.#checkEnd()
-    if (this.#over) return { verdict: "deny", error: this.#ending }
-    if (!this.covers(action)) return this.#deny(action, this.#uncovered(action))
-    if (this.#spent) return this.#deny(action, this.#reason("spent"))
-    if (this.#grant.uses_left !== null) return { verdict: "hold", decided: this.#claim(action) }
-    return this.#allow(action)
+    return this.#decisions.decide(action)
   }
 
   covers(action: Action): boolean {
-    return this.#named === undefined || this.#named(action)
+    return this.#decisions.covers(action)
   }
 
   /** The timer may be late: the process was busy, or the clock has jumped. */
-  #checkEnd(): void {
+  #checkEnd(): GatewayError | undefined {
     if (this.#options.clock.now() >= this.#grant.ends_at) this.cut("expired")
-  }
-
-  #allow(action: Action): Decided {
-    const number = this.#recorder.next
-    if (!this.#recorder.write({ kind: "action", verdict: "allow", action })) {
-      return { verdict: "deny", error: this.#reason("recorder_failed") }
-    }
-    metrics.decided("allow")
-    return { verdict: "allow", action: number }
-  }
-
-  #deny(action: Action, error: GatewayError): Decided {
-    if (!this.#recorder.write({ kind: "action", verdict: "deny", action }))
-      return { verdict: "deny", error: this.#reason("recorder_failed") }
-    metrics.decided("deny")
-    return { verdict: "deny", error }
-  }
-
-  /** Takes one of the grant's uses before the action may happen. Without an answer it does not happen, and the use may be lost. */
-  #claim(action: Action): Promise<Decided> {
-    const text = canonicalText(action)
-    const claim = this.#options.service
-      .use(this.#grant.id, { session: this.id, action: text === undefined ? undefined : digestOf(text) })
-      .then(
-        () => undefined,
-        (failure: unknown) => GatewayError.from(failure, "stale"),
-      )
-      .then((refused): Decided => {
-        this.#claims.delete(claim)
-        this.#checkEnd()
-        if (this.#over) return { verdict: "deny", error: this.#ending }
-        if (refused === undefined) return this.#allow(action)
-        return this.#deny(action, refused.code === "over" ? this.#reason("spent") : refused.with({ session: this.id }))
-      })
-    this.#claims.add(claim)
-    return claim
+    return this.#over ? this.#ending : undefined
   }
 
   outcome(outcome: Outcome): void {
@@ -221,7 +190,7 @@ export class LiveSession implements Omit<Session, symbol> {
     if (this.#spent) return
     this.#spent = true
     const { opening, log } = this.#options
-    await Promise.all(this.#claims)
+    await this.#decisions.spend()
     await opening.finished?.().catch((err: unknown) => log.warn({ err }, "could not wait for the last action"))
     this.cut("spent")
   }
@@ -258,12 +227,6 @@ export class LiveSession implements Omit<Session, symbol> {
       at: this.#options.clock.now(),
       ask: this.#options.ask(this.target.name),
     })
-  }
-
-  /** A shell is more than one action, so no scope names it: said to the one who wonders. */
-  #uncovered({ kind }: Action): GatewayError {
-    const shell = kind === "ssh.shell" ? { what: "it is for single commands, and a shell cannot be held to them" } : {}
-    return new GatewayError("action_denied", { session: this.id, ask: this.#options.ask(this.target.name), ...shell })
   }
 
   #fail(failure: unknown): never {

@@ -58,7 +58,14 @@ export type Outcome = {
 
 export type Event =
   | SessionHeader
-  | { readonly kind: "action"; readonly verdict: "allow" | "deny"; readonly action: Action }
+  /** `rule`: of `policy.actions`, where one decided, as "policy.actions[0]"; `flagged`: it says that such actions are to be looked at. */
+  | {
+      readonly kind: "action"
+      readonly verdict: "allow" | "deny"
+      readonly action: Action
+      readonly rule?: string
+      readonly flagged?: true
+    }
   | ({ readonly kind: "outcome" } & Outcome)
   | ({ readonly kind: "data"; readonly channel: number; readonly stream: Stream } & Bytes)
   /** Past `recordings.stream_bytes_max` a stream's content is kept as its size and SHA-256 alone. */

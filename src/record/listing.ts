@@ -25,7 +25,7 @@ function words(line: Line): string[] {
     case "session":
       return header(line, line.t)
     case "action":
-      return action(line.n, line.verdict, line.action)
+      return action(line, line.action)
     case "outcome":
       return [outcome(line)]
     case "data":
@@ -82,8 +82,9 @@ export function header(session: SessionHeader, began_at: Millis): string[] {
 
 const utc = (at: Millis): string => `${new Date(at).toISOString().slice(0, 19).replace("T", " ")} UTC`
 
-function action(n: number, verdict: "allow" | "deny", one: Action): string[] {
-  const mark = verdict === "deny" ? `#${n} DENIED ` : `#${n} `
+function action({ n, verdict, rule, flagged }: Extract<Line, { kind: "action" }>, one: Action): string[] {
+  const by = rule === undefined ? "" : `by ${visible(rule)} `
+  const mark = verdict === "deny" ? `#${n} DENIED ${by}` : flagged ? `#${n} FLAGGED ${by}` : `#${n} `
   switch (one.kind) {
     case "postgres.statement": {
       const cut = one.sql_bytes === undefined ? "" : ` … (${one.sql_bytes} bytes in all)`

@@ -7,6 +7,8 @@ import type { Duplex } from "node:stream"
 import { createLocalJWKSet } from "jose"
 import { generateKeyPairSync } from "node:crypto"
 import { createSecureContext } from "node:tls"
+import { StatementReader } from "../../src/classify/statement_reader.ts"
+import type { ActionRule } from "../../src/core/action_rules.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import type { Grant } from "../../src/core/grant.ts"
 import { type GrantId, newGrantId, type RequestId, type SessionId } from "../../src/core/ids.ts"
@@ -21,6 +23,7 @@ import { GrantCache } from "../../src/gateway/grant_cache.ts"
 import { LeaseBook } from "../../src/gateway/lease_book.ts"
 import { createApiClient } from "../../src/api/client.ts"
 import { openServiceDoor } from "../../src/gateway/service_door.ts"
+import { sessionRules } from "../../src/gateway/session_rules.ts"
 import { SessionRegister } from "../../src/gateway/session_register.ts"
 import { alone } from "../../src/gateway/siblings.ts"
 import { createAuthenticator } from "../../src/identity/authenticator.ts"
@@ -69,6 +72,8 @@ export async function createHarness({ protocol, targets, serveTarget }: HarnessO
   const sessions = new SessionRegister(clock, { gateway: "gateway", push: (report) => void reports.push(report) })
   const clients: Duplex[] = []
   const dialled: Duplex[] = []
+  const policy: { actions: readonly ActionRule[] } = { actions: [] }
+  const reader = new StatementReader()
   const ask = (target: string): string => `ssh gateway request ${target}`
   const threshold: Threshold = {
     gateway: "gateway",
@@ -105,6 +110,7 @@ export async function createHarness({ protocol, targets, serveTarget }: HarnessO
           return { uses_left: (uses_left ?? 0) - 1, status: uses_left === 1 ? "spent" : "active" }
         }),
     },
+    rules: (acting) => sessionRules(() => policy.actions, acting, reader),
     ask,
     extend: (grant) => `ssh gateway extend ${grant}`,
     secureContext: () => createSecureContext(),

@@ -5,6 +5,7 @@ import { sources } from "./source.ts"
 // The lower a folder, the less it may know. Folders of one height may know each other's types; cycles are the linter's.
 const heights: Readonly<Record<string, number>> = {
   core: 0,
+  classify: 1,
   config: 1,
   api: 1,
   observe: 1,

@@ -44,7 +44,7 @@ test("policy: every label of a rule must be on the target, and names of Object a
     first_use_ms_max: 0,
     pending_ms: hour,
   }
-  const alone = (targets: AccessRule["targets"]): Policy => ({ access: [{ ...rule, targets }], admins: [], auditors: [] })
+  const alone = (targets: AccessRule["targets"]): Policy => ({ access: [{ ...rule, targets }], actions: [], admins: [], auditors: [] })
   const about = { target: target("prod-host"), now: 0, asked: undefined }
   assert.equal(rulingFor(alone(rule.targets), user("alice"), about), undefined)
   assert.equal(rulingFor(alone({ labels: { constructor: "x" } }), user("alice"), about), undefined)

@@ -58,7 +58,7 @@ test("requests: nobody approves their own request, on call or administrator", as
     who: [...rule.who, "admins"],
     ...(rule.approve === "auto" ? {} : { approve: by(["admins"]) }),
   }))
-  await service.restart({ policy: { access, admins: ["admins"], auditors: [] } })
+  await service.restart({ policy: { actions: [], access, admins: ["admins"], auditors: [] } })
   await service.ask({}, "dana")
   assert.deepEqual(codeOf(await service.call("dana", "POST /v1/requests/2/approve", {})), [403, "own_request"])
 })
@@ -205,7 +205,7 @@ test("requests: a rule that was tightened since binds what is pending", async (t
   await service.ask({ duration_ms: 2 * hour })
   const { access, admins, auditors } = service.config.policy
   const changed = (change: object) => ({
-    policy: { admins, auditors, access: access.map((rule) => ({ ...rule, ...(rule.approve === "auto" ? {} : change) })) },
+    policy: { actions: [], admins, auditors, access: access.map((rule) => ({ ...rule, ...(rule.approve === "auto" ? {} : change) })) },
   })
   const approve = () => service.call("bob", "POST /v1/requests/1/approve", {})
   await service.restart(changed({ max_ms: hour }))
@@ -214,7 +214,7 @@ test("requests: a rule that was tightened since binds what is pending", async (t
   assert.deepEqual(codeOf(await approve()), [409, "over"])
   await service.restart(changed({ approve: by(["erin@example.com"]) }))
   assert.deepEqual(codeOf(await approve()), [403, "forbidden"])
-  await service.restart({ policy: { access: [], admins, auditors } })
+  await service.restart({ policy: { actions: [], access: [], admins, auditors } })
   assert.deepEqual(codeOf(await approve()), [409, "over"])
   await service.restart(changed({ approve: by(["oncall"], 2) }))
   assert.equal((await approve()).body.status, "pending")

@@ -87,7 +87,7 @@ export function testConfig(folder: string, change: Partial<Config> = {}): Config
       certificate_from: [],
     },
     targets,
-    policy: { access, admins: ["admins"], auditors: ["auditors"] },
+    policy: { access, actions: [], admins: ["admins"], auditors: ["auditors"] },
     recordings: { dir: join(folder, "recordings"), on_failure: "cut", stream_bytes_max: 1 },
     notify: [],
     ...change,

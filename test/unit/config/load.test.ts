@@ -141,7 +141,7 @@ test("config: every problem is told at once, in the order of the file", async ()
 })
 
 for (const [what, from, to, words] of [
-  ["rules for actions", "policy:\n", "policy:\n  actions: []\n", /single actions are not supported yet/],
+  ["holding an action", "policy:\n", "policy:\n  actions: [{ then: hold }]\n", /holding an action is not supported yet/],
   ["a tcp target", "policy:\n", "  - { name: redis, tcp: { address: 10.0.0.9:6379 } }\npolicy:\n", /tcp targets are not supported yet/],
   ["an s3 store", "identity:\n", "recordings: { store: s3://bucket }\nidentity:\n", /s3:\/\/ store is not supported yet/],
   ["keep", "identity:\n", "recordings: { keep: 400d }\nidentity:\n", /removing old recordings is not supported yet/],

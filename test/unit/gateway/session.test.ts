@@ -73,6 +73,7 @@ function setUp(opening: Partial<Opening> = {}) {
       clock,
       log,
       connect,
+      rules: () => ({ rules: [], reader: undefined }),
       service: { use: () => new Promise((resolve) => claims.push(resolve)) },
       ask: () => "",
       extend: () => "",

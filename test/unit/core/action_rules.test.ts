@@ -1,0 +1,202 @@
+import assert from "node:assert/strict"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { before, describe, test } from "node:test"
+import { loadModule } from "libpg-query"
+import { stringify } from "yaml"
+import { readStatement } from "../../../src/classify/statement_reader.ts"
+import { loadConfig } from "../../../src/config/load.ts"
+import type { Action } from "../../../src/core/action.ts"
+import { type ActionRule, decideAction, rulesFor } from "../../../src/core/action_rules.ts"
+import { people } from "../../support/people.ts"
+import { scratch } from "../../support/scratch.ts"
+
+const folder = scratch("action_rules")
+const { alice, bob } = people()
+const targets = [
+  {
+    name: "host",
+    labels: { env: "prod" },
+    ssh: { address: "127.0.0.1:22", logins: ["root", "deploy"], auth: { password: "env:HOME" }, host_key: alice.publicKey },
+  },
+  { name: "db", labels: { env: "prod" }, postgres: { address: "127.0.0.1:5432", database: "db", tls: "disable", roles: { app: {} } } },
+  { name: "web", labels: { env: "test" }, http: { url: "http://127.0.0.1:1" } },
+]
+const access = [{ who: ["engineers"], targets: ["host", "db", "web"], max: "8h", approve: { by: ["oncall"] } }]
+
+/** As the file would say it, read by what reads the file. */
+async function load(actions: readonly object[]): Promise<{ rules: readonly ActionRule[]; problems: string[] }> {
+  const file = join(folder, "sluice.yaml")
+  const users = [alice, bob].map(({ name, groups, publicKey }) => ({ name, groups, ssh_keys: [publicKey] }))
+  writeFileSync(file, stringify({ gateway: { name: "gw.test" }, identity: { users }, targets, policy: { access, actions } }))
+  const loaded = await loadConfig(file)
+  if (loaded.ok) return { rules: loaded.config.policy.actions, problems: [] }
+  return { rules: [], problems: loaded.problems.map(({ line, column, message }) => `${line > 1 && column > 1}: ${message}`) }
+}
+
+async function rules(actions: readonly object[]): Promise<readonly ActionRule[]> {
+  const { rules: read, problems } = await load(actions)
+  assert.deepEqual(problems, [])
+  return read
+}
+
+const on = { host: "ssh", db: "postgres", web: "http" } as const
+function decided(all: readonly ActionRule[], where: keyof typeof on, action: Action, as?: string): string {
+  const target = { name: where, labels: { env: where === "web" ? "test" : "prod" }, protocol: on[where] }
+  const mine = rulesFor(all, { person: { name: alice.name, groups: alice.groups }, target, as })
+  const { verdict, rule } = decideAction(mine, action, action.kind === "postgres.statement" ? readStatement(action.sql) : undefined)
+  return rule === undefined ? verdict : `${verdict} ${rule.index}`
+}
+
+const sql = (text: string): Action => ({ kind: "postgres.statement", how: "simple", sql: text })
+const exec = (command: string): Action => ({ kind: "ssh.exec", channel: 0, command })
+const http = (method: string, path: string): Action => ({ kind: "http.request", method, path, query: [] })
+
+describe("rules for single actions", () => {
+  before(() => loadModule())
+
+  test("the first that matches decides; none: the grant alone", async () => {
+    const all = await rules([
+      { targets: "web", http: { methods: "DELETE", path: "/api/tmp/*" }, then: "allow" },
+      { targets: { env: "test" }, http: { methods: ["DELETE", "PUT"], path: "/api/*" }, then: "deny", say: "not here" },
+      { http: { path: "/admin" }, then: "flag" },
+    ])
+    assert.equal(decided(all, "web", http("DELETE", "/api/tmp/1")), "allow 0")
+    assert.equal(decided(all, "web", http("DELETE", "/api/users/1")), "deny 1")
+    assert.equal(decided(all, "web", http("GET", "/api/users/1")), "allow")
+    assert.equal(decided(all, "web", http("GET", "/admin")), "flag 2")
+    assert.equal(decided(all, "host", exec("ls")), "allow")
+  })
+
+  test("who, which account and which target they are about", async () => {
+    const all = await rules([
+      { who: "oncall", then: "deny" },
+      { who: "engineers", as: "root", ssh: { exec: true, shell: true }, then: "deny" },
+      { targets: { env: "test" }, then: "flag" },
+    ])
+    assert.equal(decided(all, "host", exec("id"), "root"), "deny 1")
+    assert.equal(decided(all, "host", { kind: "ssh.shell", channel: 0 }, "root"), "deny 1")
+    assert.equal(decided(all, "host", exec("id"), "deploy"), "allow")
+    assert.equal(decided(all, "web", http("GET", "/")), "flag 2")
+  })
+
+  test("SQL: each operation in a text is as it would be alone, and the strictest counts", async () => {
+    const all = await rules([
+      { postgres: { kinds: "read", tables: "public.secrets" }, then: "deny" },
+      { postgres: { kinds: ["delete", "update"], without: "where" }, then: "deny" },
+      { postgres: { kinds: ["ddl"] }, then: "flag" },
+      { postgres: { kinds: ["unknown", "do", "call"] }, then: "flag" },
+    ])
+    const is = (text: string): string => decided(all, "db", sql(text))
+    assert.equal(is("SELECT * FROM orders"), "allow")
+    assert.equal(is("SELECT * FROM secrets"), "deny 0", "a name without a schema may be that one")
+    assert.equal(is("SELECT * FROM other.secrets"), "allow")
+    assert.equal(is("INSERT INTO copy SELECT * FROM secrets"), "deny 0")
+    assert.equal(is("COPY secrets TO STDOUT"), "deny 0")
+    assert.equal(is("DELETE FROM orders"), "deny 1")
+    assert.equal(is("DELETE FROM orders WHERE id = 1"), "allow")
+    assert.equal(is("TRUNCATE orders"), "deny 1")
+    assert.equal(is("DROP TABLE x; DELETE FROM orders"), "deny 1")
+    assert.equal(is("SELECT 1; DROP TABLE x"), "flag 2")
+    assert.equal(is("DO $$ BEGIN DELETE FROM orders; END $$"), "flag 3")
+  })
+
+  test("SQL that cannot be seen into is what a rule forbids, as long as no rule says otherwise", async () => {
+    const forbids = [{ postgres: { kinds: ["ddl", "grant"] }, then: "deny" }]
+    const hidden = ["DO $$ BEGIN DROP TABLE t; END $$", "CALL p()", "SELECT f()", "not sql at all", "EXECUTE p"]
+    const strict = await rules(forbids)
+    for (const text of hidden) assert.equal(decided(strict, "db", sql(text)), "deny 0", text)
+    assert.equal(decided(strict, "db", sql("SELECT now()")), "allow")
+    const lenient = await rules([...forbids, { postgres: { kinds: ["do", "call", "unknown"] }, then: "allow" }])
+    for (const text of hidden) assert.match(decided(lenient, "db", sql(text)), /^allow/, text)
+    const reads = await rules([{ postgres: { kinds: "read", tables: "t" }, then: "flag" }])
+    assert.equal(decided(reads, "db", sql("SELECT f()")), "allow", "a rule about reading alone is about no more")
+  })
+
+  test("a rule that allows is for what is certain alone", async () => {
+    const all = await rules([
+      { postgres: { kinds: ["read"], tables: ["app.orders", "audit.*"] }, then: "allow" },
+      { postgres: {}, then: "deny" },
+    ])
+    assert.equal(decided(all, "db", sql("INSERT INTO app.orders VALUES (1)")), "deny 1")
+    assert.equal(decided(all, "db", sql("SELECT * FROM app.orders, secrets")), "deny 1")
+    assert.equal(decided(all, "db", sql("TABLE orders")), "deny 1", "search_path may lead elsewhere")
+  })
+
+  test("commands: a pattern, however it is put after others or behind a program that runs it", async () => {
+    const all = await rules([{ ssh: { exec: ["systemctl restart *", "reboot"] }, then: "deny" }])
+    const is = (command: string): string => decided(all, "host", exec(command))
+    for (const command of [
+      "systemctl restart nginx",
+      "/usr/bin/systemctl restart nginx",
+      "sudo -n systemctl restart nginx",
+      "A=1 systemctl restart nginx",
+      "true; systemctl restart nginx",
+      "true && systemctl  restart 'nginx'",
+      "true\nreboot",
+      "sh -c 'systemctl restart nginx'",
+      "$(echo systemctl) restart; systemctl $X",
+      "for i in 1; do reboot; done",
+      "echo `reboot`",
+    ])
+      assert.equal(is(command), "deny 0", command)
+    for (const command of ["systemctl status nginx", "echo rebooted", "ls -l; uptime", "sh -c 'uptime'"])
+      assert.equal(is(command), "allow", command)
+  })
+
+  test("commands: what is allowed by name is that alone, and the rest is forbidden", async () => {
+    const all = await rules([
+      { ssh: { exec: ["uptime", "systemctl status *"] }, then: "allow" },
+      { ssh: { argv: ["journalctl", "-u"] }, then: "allow" },
+      { ssh: { exec: true, shell: true, sftp: true }, then: "deny" },
+    ])
+    const is = (command: string): string => decided(all, "host", exec(command))
+    assert.equal(is("uptime"), "allow 0")
+    assert.equal(is("uptime; systemctl status nginx"), "allow 0")
+    assert.equal(is("journalctl -u nginx"), "allow 1")
+    for (const command of [
+      "uptime; reboot",
+      "uptime | sh",
+      "systemctl status $(reboot)",
+      "journalctl -u x > /etc/passwd",
+      "journalctl",
+      "",
+      "uptime 'x",
+    ])
+      assert.equal(is(command), "deny 2", command)
+    assert.equal(decided(all, "host", { ...exec("uptime"), inexact: true } as Action), "deny 2")
+  })
+
+  test("files: by what is done and to which path; a path that only the target knows may be any", async () => {
+    const all = await rules([
+      { ssh: { sftp: { ops: ["read", "list"], path: "/etc/motd" } }, then: "allow" },
+      { ssh: { sftp: { ops: ["write", "remove", "rename"], path: "/etc/*" } }, then: "deny" },
+    ])
+    const is = (operation: object): string => decided(all, "host", { kind: "ssh.file", channel: 0, ...operation } as Action)
+    assert.equal(is({ op: "open", path: "/etc/motd", flags: ["read"] }), "allow 0")
+    assert.equal(is({ op: "open", path: "/etc/motd", flags: ["read", "write"] }), "deny 1")
+    assert.equal(is({ op: "remove", path: "/etc/passwd" }), "deny 1")
+    assert.equal(is({ op: "remove", path: "/tmp/x" }), "allow")
+    for (const path of ["passwd", "/tmp/../etc/passwd", "/tmp//x", { base64: "/w==" }]) assert.equal(is({ op: "remove", path }), "deny 1")
+    assert.equal(is({ op: "rename", path: "/tmp/x", to: "/etc/x" }), "deny 1")
+    assert.equal(decided(all, "host", { kind: "ssh.sftp", channel: 0, access: "all" }), "allow")
+  })
+
+  test("the file is told where it is wrong", async () => {
+    const wrong = async (rule: object): Promise<string[]> => (await load([rule])).problems
+    assert.match((await wrong({ postgres: { kinds: ["drop"] }, then: "deny" })).join(), /^true: expected read or insert or .* or unknown$/)
+    assert.match((await wrong({ targets: "nowhere", then: "deny" })).join(), /true: .*nowhere.*target/)
+    assert.match((await wrong({ who: "nobody", then: "deny" })).join(), /nobody/)
+    assert.match((await wrong({ targets: "web", postgres: {}, then: "deny" })).join(), /about no target of that kind/)
+    assert.match((await wrong({ postgres: {}, ssh: { exec: true }, then: "deny" })).join(), /rule of its own/)
+    assert.match((await wrong({ ssh: {}, then: "deny" })).join(), /exec, argv, shell or sftp/)
+    assert.match((await wrong({ postgres: { tables: "a.b.c" }, then: "deny" })).join(), /expected a table/)
+    assert.match((await wrong({ postgres: { kinds: "read", without: "where" }, then: "deny" })).join(), /update or a delete/)
+    assert.match((await wrong({ http: { path: "api" }, then: "deny" })).join(), /begins with \//)
+    assert.match((await wrong({ http: { methods: "delete" }, then: "deny" })).join(), /capital/)
+    assert.match((await wrong({ then: "flag", say: "x" })).join(), /only who is denied/)
+    assert.match((await wrong({ then: "deny", say: "a\nb" })).join(), /one line/)
+    assert.match((await wrong({ then: "allow", approve: { by: "oncall" } })).join(), /only what is held/)
+    assert.match((await wrong({ then: "deny", widthin: "1h" })).join(), /did you mean "within"/)
+  })
+})
