@@ -19,12 +19,35 @@ export const onPostgres = process.env["SLUICE_TEST_STORE"] === "postgres"
 let server: Promise<Postgres> | undefined
 let folder: string | undefined
 let count = 0
+/** Schemas that a test is done with: emptied in a tenth of the time that a new one takes. */
+const used: PostgresStoreConfig[] = []
 
-/** Where a store can be made; nothing is there yet. */
+/** Where a store can be made; nothing is in it yet. */
 export async function newStore(): Promise<StoreConfig> {
-  if (onPostgres) return newPostgresStore(await (server ??= startPostgres()))
+  if (onPostgres) return used.pop() ?? newEmptySchema()
   folder ??= scratch("stores")
   return { kind: "sqlite", path: join(mkdtempSync(join(folder, "store-")), "sluice.db") }
+}
+
+/** Without a table, on the server that this process starts once. */
+export async function newEmptySchema(): Promise<PostgresStoreConfig> {
+  return newPostgresStore(await (server ??= startPostgres()))
+}
+
+/** Nobody uses it any more, and the next test may have it, empty. It must be of this program's version. */
+export async function giveBack(store: StoreConfig): Promise<void> {
+  if (store.kind === "sqlite") return
+  const schema = /search_path=(\w+)/.exec(store.options ?? "")?.[1]
+  await query(
+    store,
+    `do $$ declare one text; begin
+       perform set_config('session_replication_role', 'replica', true); -- in any order, whatever refers to whatever
+       for one in select tablename from pg_tables where schemaname = '${schema}' and tablename not in ('schema_version', 'history')
+         loop execute format('delete from %I', one); end loop;
+       update history set id = md5(random()::text);
+     end $$`,
+  )
+  used.push(store)
 }
 
 /** Ends the server that this process started, if any. */

@@ -1,7 +1,6 @@
 // The door: every endpoint and every role, and what a stranger or a clumsy client may send.
 import assert from "node:assert/strict"
 import { writeFileSync } from "node:fs"
-import { connect } from "node:net"
 import test from "node:test"
 import { generateOpensshKey } from "../../../src/config/openssh_key.ts"
 import { type Route, type RouteName, routes } from "../../../src/api/routes.ts"
@@ -291,28 +290,6 @@ test("access: no such path, method or form of URL is answered as missing or not 
   }
   const bad = await fetch(`${service.url}/v1/%zz`)
   assert.deepEqual([bad.status, await bad.json()], [400, { code: "invalid", message: "the request is not well-formed" }])
-})
-
-test("access: garbage, and a client that never finishes its request, cost only their own connection", async (t) => {
-  const service = await startService(t)
-  const { port, hostname } = new URL(service.url)
-  const raw = async (text: string) => {
-    const socket = connect(Number(port), hostname)
-    t.after(() => socket.destroy())
-    let answer = ""
-    socket.on("data", (chunk) => (answer += chunk.toString())).on("error", () => {})
-    socket.write(text)
-    return { socket, answer: () => answer }
-  }
-  const slow = await raw("POST /v1/requests HTTP/1.1\r\nHost: x\r\n")
-  const garbage = await raw("PROXY TCP4 203.0.113.7 203.0.113.8 1 2\r\n\r\n")
-  await eventually("garbage is refused", () => garbage.answer().startsWith("HTTP/1.1 400"))
-  await eventually("and closed", () => garbage.socket.closed)
-  const stranger = await raw("POST /v1/requests HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n{")
-  await eventually("a stranger is answered before the body", () => stranger.answer().startsWith("HTTP/1.1 401"))
-  assert.equal((await service.call("alice", "GET /v1/whoami")).status, 200)
-  await eventually("the slow one is let go", () => slow.socket.closed)
-  assert.match(slow.answer(), /^HTTP\/1\.1 408/)
 })
 
 test("access: what a header claims about the address is not believed", async (t) => {

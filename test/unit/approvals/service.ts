@@ -15,7 +15,7 @@ import type { Target } from "../../../src/core/target.ts"
 import { createTokenIssuer } from "../../../src/identity/tokens.ts"
 import { createLog } from "../../../src/observe/log.ts"
 import { FakeClock } from "../../support/fake_clock.ts"
-import { newStore, query } from "../../support/store.ts"
+import { giveBack, newStore, query } from "../../support/store.ts"
 
 export const hour = 3_600_000
 export const gatewayKey = "a-gateway-key-of-the-tests"
@@ -163,13 +163,15 @@ export async function startService(t: TestContext, change: Partial<Config> = {},
   }
   const issuer = await createTokenIssuer({ privateKey: new Secret(pem), clock })
   const plain = testConfig(folder)
-  let config = testConfig(folder, { approvals: { ...plain.approvals, store: await newStore() }, ...change })
+  const store = change.approvals?.store ?? (await newStore())
+  let config = testConfig(folder, { ...change, approvals: { ...plain.approvals, ...change.approvals, store } })
   let running: Approvals | undefined
   const start = async (): Promise<void> => {
     running = await startApprovals({ config, keys, gatewayKey: new Secret(gatewayKey), clock, log })
   }
   t.after(async () => {
     await running?.close()
+    await giveBack(store)
     rmSync(folder, { recursive: true, force: true })
   })
   await start()

@@ -1,0 +1,92 @@
+// What only a store that is a server can do: lose the line in the middle of a commit, or the words about what others commit. Run by
+// `on_postgres.test.ts`, on its server.
+import assert from "node:assert/strict"
+import test, { type TestContext } from "node:test"
+import type { PostgresStoreConfig } from "../../../src/config/config.ts"
+import { GatewayError } from "../../../src/core/errors.ts"
+import { note } from "../../../src/approvals/journal.ts"
+import type { Store } from "../../../src/approvals/store.ts"
+import { openStore } from "../../../src/approvals/store/open_store.ts"
+import { createLog } from "../../../src/observe/log.ts"
+import { FakeClock } from "../../support/fake_clock.ts"
+import { LineSink } from "../../support/line_sink.ts"
+import { lossyLine } from "../../support/lossy_line.ts"
+import { newStore, query } from "../../support/store.ts"
+import { eventually } from "../../support/wait.ts"
+
+const actor = { actor: "person", by: "alice", from: null } as const
+
+async function newPlace(): Promise<PostgresStoreConfig> {
+  const config = await newStore()
+  assert(config.kind === "postgres")
+  return config
+}
+
+async function open(t: TestContext, config: PostgresStoreConfig) {
+  const [clock, sink] = [new FakeClock(), new LineSink()]
+  const store = await openStore(config, { clock, log: createLog("debug", sink) })
+  t.after(() => store.close())
+  const told: number[] = []
+  store.onCommit((events) => told.push(...events.map(({ sequence }) => sequence)))
+  return { store, clock, told, log: () => sink.text }
+}
+
+/** Adds one event. */
+const write = (store: Store): Promise<number> => store.change((change) => note(change, { at: 1, kind: "request.asked", actor, detail: {} }))
+const upTo = (last: number): number[] => Array.from({ length: last }, (_, index) => index + 1)
+
+test("postgres store: a commit whose answer got lost is in force once, and is answered and told as if nothing had been", async (t) => {
+  const place = await newPlace()
+  const line = await lossyLine({ host: "127.0.0.1", port: place.port })
+  const { store, told } = await open(t, { ...place, ...line.address })
+  t.after(() => line.close())
+  assert.equal(await write(store), 1)
+  line.breakAt("commit\0", "answered")
+  assert.equal(await write(store), 2)
+  assert.deepEqual(await query(place, "select sequence from events order by sequence"), [{ sequence: 1 }, { sequence: 2 }])
+  assert.equal(await write(store), 3)
+  await eventually("all to be told", () => told.length >= 3)
+  assert.deepEqual(told, [1, 2, 3])
+})
+
+test("postgres store: a commit that never arrived is `stale`, leaves nothing, is told to nobody, and the next one is not held up", async (t) => {
+  const place = await newPlace()
+  const line = await lossyLine({ host: "127.0.0.1", port: place.port })
+  const { store, told } = await open(t, { ...place, ...line.address })
+  t.after(() => line.close())
+  line.breakAt("commit\0", "before")
+  await assert.rejects(write(store), (failure) => failure instanceof GatewayError && failure.code === "stale")
+  assert.deepEqual([await query(place, "select sequence from events"), told], [[], []])
+  assert.equal(await write(store), 1)
+  await eventually("it to be told", () => told.length > 0)
+  assert.deepEqual(told, [1])
+})
+
+test("postgres store: a line that breaks before the work is done leaves nothing of it", async (t) => {
+  const place = await newPlace()
+  const line = await lossyLine({ host: "127.0.0.1", port: place.port })
+  const { store } = await open(t, { ...place, ...line.address })
+  t.after(() => line.close())
+  line.breakAt("pg_notify", "before")
+  await assert.rejects(write(store), (failure) => failure instanceof GatewayError && failure.code === "stale")
+  assert.equal(await write(store), 1)
+})
+
+test("postgres store: what others commit while nobody listens is told when the line is back, each once and in order", async (t) => {
+  const place = await newPlace()
+  const [here, there] = [await open(t, place), await open(t, place)]
+  await write(there.store)
+  await eventually("the first to be heard of", () => here.told.length === 1)
+  const listening = `application_name = 'sluice' and query like 'listen %' and pid <> pg_backend_pid()`
+  const schema = /search_path=(\w+)/.exec(place.options ?? "")?.[1] ?? ""
+  await query(place, `select pg_terminate_backend(pid) from pg_stat_activity where ${listening}`)
+  for (const at of [here, there]) await eventually("it to be noticed", () => at.log().includes("lost the store's notifications"))
+  for (let count = 0; count < 300; count++) await write(there.store)
+  assert.deepEqual(here.told, [1], `nothing reaches ${schema} by itself`)
+  here.clock.advance(100)
+  await eventually("all to be told", () => here.told.length >= 301)
+  assert.deepEqual(here.told, upTo(301))
+  await write(there.store)
+  await eventually("what comes after it, by its word", () => here.told.length >= 302)
+  assert.deepEqual([here.told, there.told], [upTo(302), upTo(302)])
+})
