@@ -19,10 +19,23 @@ export interface ChannelOpening {
   refuse(reason: number, words: string): void
 }
 
+export type GlobalAnswer = boolean | Buffer
+
+/** Why the other side opened no channel: the cause of a `target_broke`. */
+export class ChannelRefused extends Error {
+  /** One of `openFailure`, or another number. */
+  readonly reason: number
+
+  constructor(reason: number) {
+    super(`the other side refused a channel (${reason})`)
+    this.reason = reason
+  }
+}
+
 export interface ConnectionOwner {
   onOpen(opening: ChannelOpening): void
-  /** Answers a global request: true succeeds. */
-  onGlobal(name: string): boolean
+  /** Answers a global request: true succeeds, and a buffer does with what it says. Answers go out in the order of the requests. */
+  onGlobal(name: string, data: Buffer): GlobalAnswer | Promise<GlobalAnswer>
   /** The peer broke the protocol; the connection is being closed. */
   onBroken(why: GatewayError): void
 }
@@ -38,6 +51,9 @@ export class Connection implements Carrier {
   #ended = false
   #next = 0
   #drains: (() => void)[] = []
+  /** Answers to global requests that wait for the one before them. */
+  #answers: Promise<void> | undefined
+  #globals = 0
 
   constructor(transport: Transport, owner: ConnectionOwner) {
     this.transport = transport
@@ -52,16 +68,26 @@ export class Connection implements Carrier {
     return this.#channels.values()
   }
 
-  /** Asks for a channel. Throws `target_broke` when it is refused. */
   openSession(): Promise<Channel> {
+    return this.open("session")
+  }
+
+  /** Asks for a channel; `data` is what its type adds. Throws `target_broke` when it is refused. */
+  open(type: string, data: Buffer = Buffer.alloc(0)): Promise<Channel> {
+    if (this.#ended) return Promise.reject(new GatewayError("target_broke"))
     const channel = new Channel(this, this.#next++)
     this.#channels.set(channel.id, channel)
     return new Promise((resolve, reject) => {
       this.#pending.set(channel.id, (opened) => (opened instanceof GatewayError ? reject(opened) : resolve(opened)))
       this.transport.send(
-        Buffer.concat([Buffer.of(message.channel_open), pack("session", channel.id, limits.ssh_window_bytes, accepted_packet_bytes_max)]),
+        Buffer.concat([Buffer.of(message.channel_open), pack(type, channel.id, limits.ssh_window_bytes, accepted_packet_bytes_max), data]),
       )
     })
+  }
+
+  /** Sends a global request; what the answer says, undefined when it failed or the connection ended. */
+  request(name: string, data: Buffer): Promise<Buffer | undefined> {
+    return Promise.race([this.transport.request(name, data), this.closed.then(() => undefined)])
   }
 
   whenDrained(task: () => void): void {
@@ -205,15 +231,26 @@ export class Connection implements Carrier {
       return settle(channel)
     }
     this.#channels.delete(id)
-    const reason = reader.uint32()
-    settle(new GatewayError("target_broke", {}, new Error(`the target refused a channel (${reason})`)))
+    settle(new GatewayError("target_broke", {}, new ChannelRefused(reader.uint32())))
   }
 
   #global(reader: Reader): void {
     const name = reader.text()
     const wantReply = reader.bool()
-    const succeeded = this.#owner.onGlobal(name)
-    if (wantReply) this.transport.send(Buffer.of(succeeded ? message.request_success : message.request_failure))
+    const answer = this.#owner.onGlobal(name, Buffer.from(reader.rest()))
+    const send = (given: GlobalAnswer): void => {
+      if (!wantReply) return
+      const said = Buffer.isBuffer(given) ? given : Buffer.alloc(0)
+      this.transport.send(Buffer.concat([Buffer.of(given === false ? message.request_failure : message.request_success), said]))
+    }
+    if (!(answer instanceof Promise) && !this.#answers) return send(answer)
+    if (++this.#globals > limits.ssh_globals_max) throw broken("more global requests than anybody waits for")
+    const answers = Promise.all([answer, this.#answers]).then(([given]) => {
+      this.#globals--
+      if (this.#answers === answers) this.#answers = undefined
+      send(given)
+    })
+    this.#answers = answers
   }
 }
 

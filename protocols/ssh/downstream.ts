@@ -6,7 +6,7 @@ import { GatewayError } from "../../src/core/errors.ts"
 import type { Identity } from "../../src/core/identity.ts"
 import type { Gate, Host } from "../../src/gateway/contract.ts"
 import { Reader } from "./codec.ts"
-import type { ChannelOpening, Connection, ConnectionOwner } from "./connection.ts"
+import type { ChannelOpening, Connection, ConnectionOwner, GlobalAnswer } from "./connection.ts"
 import { recordable } from "./environment.ts"
 import { serveHandshake } from "./handshake.ts"
 import type { HostKeys } from "./host_keys.ts"
@@ -70,8 +70,8 @@ export class Downstream implements ConnectionOwner {
     opening.refuse(...refusalOf(new GatewayError("unsupported", { what: "this kind of channel" })))
   }
 
-  onGlobal(name: string): boolean {
-    if (this.#target) return this.#target.onGlobal(name)
+  onGlobal(name: string, data: Buffer): GlobalAnswer | Promise<GlobalAnswer> {
+    if (this.#target) return this.#target.onGlobal(name, data)
     if (name === "no-more-sessions@openssh.com") return true
     if (/forward/.test(name)) this.#options.gate.log.info({ refused: recordable(name) }, "remote forwarding is not offered")
     return false

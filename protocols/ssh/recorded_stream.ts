@@ -14,6 +14,9 @@ export interface RecordedStreamOptions {
   readonly keep: "all" | "nothing" | number
 }
 
+/** What a stream passes through on its way: what is recorded of it, and what of it goes on. */
+export type Passing = Pick<RecordedStream, "bytes" | "end"> & { pass(chunk: Buffer): Buffer | readonly Buffer[] | null }
+
 export class RecordedStream {
   readonly #options: RecordedStreamOptions
   readonly #hash: Hash | undefined
@@ -51,3 +54,16 @@ export class RecordedStream {
 }
 
 const encode = (bytes: Buffer): Bytes => (isUtf8(bytes) ? { text: bytes.toString("utf8") } : { base64: bytes.toString("base64") })
+
+/** A stream that is on record by what is in it. */
+export function counted(pass: (chunk: Buffer) => readonly Buffer[]): Passing {
+  const stream = {
+    bytes: 0,
+    pass: (chunk: Buffer) => {
+      stream.bytes += chunk.length
+      return pass(chunk)
+    },
+    end: () => {},
+  }
+  return stream
+}

@@ -1,11 +1,9 @@
 // One session channel between a client and a target: the requests that prepare a program, the decision, the program's streams
 // with what must be on record, and how it ended. The connections on both sides are somebody else's.
-import { isUtf8 } from "node:buffer"
 import type { Clock } from "../../src/core/clock.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
-import type { Action } from "../../src/core/action.ts"
-import type { SshTarget } from "../../src/core/target.ts"
+import type { SshAllowed, SshTarget } from "../../src/core/target.ts"
 import type { Decided, Session } from "../../src/gateway/contract.ts"
 import { pump } from "../../src/gateway/pump.ts"
 import type { Event, Outcome, Stream } from "../../src/record/events.ts"
@@ -13,7 +11,9 @@ import type { Channel } from "./channel.ts"
 import { type Exit, pack, packExit, packSize, packTerminal, Reader, readExit, readSize, readTerminal, type Terminal } from "./codec.ts"
 import type { Connection } from "./connection.ts"
 import { mayPass, recordable } from "./environment.ts"
-import { RecordedStream } from "./recorded_stream.ts"
+import type { Forwards } from "./forwards.ts"
+import { actionOf, type Program } from "./program.ts"
+import { counted, type Passing, RecordedStream } from "./recorded_stream.ts"
 import { sftpBroken } from "./sftp_packet.ts"
 import { SftpRelay } from "./sftp_relay.ts"
 import { TerminalModes } from "./terminal_modes.ts"
@@ -29,20 +29,19 @@ export interface RelayOptions {
   readonly stream_bytes_max: number
   /** What of the target's files may be done by SFTP. */
   readonly sftp: SshTarget["sftp"]
+  readonly allow: Pick<SshAllowed, "shell" | "exec">
+  /** Those of the whole connection. */
+  readonly forwards: Forwards
   readonly clock: Clock
 }
-
-/** What a client started: a shell, a command as the bytes it sent, or the file transfer subsystem. */
-type Program =
-  | { readonly kind: "shell" }
-  | { readonly kind: "exec"; readonly command: Buffer }
-  | { readonly kind: "sftp"; readonly access: "all" | "read" }
 
 export class ChannelRelay {
   readonly #channel: Channel
   readonly #options: RelayOptions
   readonly #env: [name: string, value: string][] = []
   readonly #notices: string[] = []
+  /** Whether the program may use the client's agent, once that was asked. */
+  #agent: Promise<Decided> | undefined
   #terminal: Terminal | undefined
   readonly #modes = new TerminalModes()
   #requests = 0
@@ -119,15 +118,17 @@ export class ChannelRelay {
       case "signal":
         return this.#signal(new Reader(data).text())
       case "shell":
-        return this.#start({ kind: "shell" })
+        return this.#options.allow.shell ? this.#start({ kind: "shell" }) : this.#refuse("a shell", "last")
       case "exec":
-        return this.#start({ kind: "exec", command: new Reader(data).bytes() })
+        return this.#options.allow.exec
+          ? this.#start({ kind: "exec", command: new Reader(data).bytes() })
+          : this.#refuse("a command", "last")
       case "subsystem":
         return this.#subsystem(new Reader(data).text())
       case "auth-agent-req@openssh.com":
-        return this.#refuse("agent forwarding", "note")
+        return this.#askAgent()
       case "x11-req":
-        return this.#refuse("X11 forwarding", "note")
+        return this.#refuse("X11 forwarding", this.#options.forwards.firstDisplay() ? "say" : "silent")
       default:
         return false // also what only asks whether we are alive
     }
@@ -174,16 +175,29 @@ export class ChannelRelay {
   #subsystem(name: string): boolean {
     const { sftp } = this.#options
     if (name !== "sftp" || this.#terminal) return this.#refuse(`the ${recordable(name)} subsystem`, "last")
-    if (sftp === "off") return this.#refuse("sftp on this target", "last")
+    if (sftp === "off") return this.#refuse("sftp", "last")
     return this.#start({ kind: "sftp", access: sftp })
   }
 
-  /** `last`: nothing else can come on this channel, so it is said and the channel closed. */
-  #refuse(what: string, how: "note" | "last"): boolean {
-    const error = new GatewayError("unsupported", { what, session: this.#options.session.id })
+  #askAgent(): boolean {
+    if (this.#started || this.#agent) return false
+    const decision = this.#options.forwards.decideAgent(this.#channel.id)
+    if (!decision) return this.#refuse("agent forwarding", "note")
+    this.#agent = decision.verdict === "hold" ? decision.decided : Promise.resolve(decision)
+    return decision.verdict !== "deny"
+  }
+
+  /**
+   * `last`: nothing else can come on this channel, so it is said and the channel closed. `note`: said where somebody sits at a
+   * terminal; `say`: also to a program, ahead of its own words.
+   */
+  #refuse(what: string, how: "note" | "say" | "silent" | "last"): boolean {
+    const { session } = this.#options
+    const error = new GatewayError(what === "X11 forwarding" ? "unsupported" : "not_allowed", { what, session: session.id })
     this.#write({ kind: "refused", what })
     if (how === "last") return this.#deny(error)
-    this.#notices.push(error.say)
+    if (how === "note") this.#notices.push(error.say)
+    else if (how === "say") this.#channel.stderr.write(`${error.say}${this.#terminal ? "\r\n" : "\n"}`)
     return false
   }
 
@@ -274,6 +288,8 @@ export class ChannelRelay {
   async #pass(program: Program, { stdin, stdout, stderr }: Streams): Promise<Exit | undefined> {
     const { session, upstream } = this.#options
     const down = this.#channel
+    const agent = await this.#agent
+    if (agent?.verdict === "deny") this.#notices.push(agent.error.say)
     const up = await (await upstream).openSession()
     this.#up = up
     if (session.signal.aborted || !down.open) {
@@ -285,13 +301,18 @@ export class ChannelRelay {
       exit ??= readExit(type, data)
       return false
     }
+    if (agent?.verdict === "allow") {
+      this.#options.forwards.lendAgent(agent.action)
+      void up.request("auth-agent-req@openssh.com", Buffer.alloc(0), false)
+    }
     const accepted = this.#prepare(up, program)
     void down.gone.then(() => {
       if (session.signal.aborted) return // `stop` has more to say to the program than this
       signal(up, "HUP")
       up.closeNow()
     })
-    if (this.#terminal) for (const notice of this.#notices) down.stderr.write(`${notice}\r\n`)
+    if (this.#terminal)
+      for (const notice of [...this.#notices, ...this.#options.forwards.notices.splice(0)]) down.stderr.write(`${notice}\r\n`)
     const toTarget = pump({ from: down, to: up, session, direction: "up", pass: stdin.pass })
     const toClient = [
       pump({ from: up, to: down, session, direction: "down", pass: stdout.pass, end: false }),
@@ -362,37 +383,10 @@ export class ChannelRelay {
 /** On a terminal that is set back first, and cleared below them where programs have drawn: they are not read among what is left. */
 const onLineOfItsOwn = (words: string, reset: string): string => `${reset}\r\n${reset && "\u001b[J"}${words}\r\n`
 
-type Passing = Pick<RecordedStream, "bytes" | "end"> & { pass(chunk: Buffer): Buffer | readonly Buffer[] | null }
-
 interface Streams {
   readonly stdin: Passing
   readonly stdout: Passing
   readonly stderr: Passing
 }
-
-/** A stream that is on record by what is in it. */
-function counted(pass: (chunk: Buffer) => readonly Buffer[]): Passing {
-  const stream = {
-    bytes: 0,
-    pass: (chunk: Buffer) => {
-      stream.bytes += chunk.length
-      return pass(chunk)
-    },
-    end: () => {},
-  }
-  return stream
-}
-
-function actionOf(channel: number, program: Program): Action {
-  if (program.kind === "exec") return execOf(channel, program.command)
-  return program.kind === "sftp" ? { kind: "ssh.sftp", channel, access: program.access } : { kind: "ssh.shell", channel }
-}
-
-const execOf = (channel: number, command: Buffer): Action => ({
-  kind: "ssh.exec",
-  channel,
-  command: command.toString("utf8"),
-  ...(isUtf8(command) ? {} : { inexact: true }),
-})
 
 const signal = (up: Channel, name: string): void => void up.request("signal", pack(name), false)

@@ -1,12 +1,12 @@
 // One client's connection to one target, from the grant to the end: it opens the session, connects upstream while the client
-// is still busy with its own handshake, relays session channels, and refuses, on record, what is not offered yet.
+// is still busy with its own handshake, and gives each channel to what relays it: programs to `relay.ts`, forwards to `forwards.ts`.
 import { GatewayError } from "../../src/core/errors.ts"
 import type { Identity } from "../../src/core/identity.ts"
 import { limits } from "../../src/core/limits.ts"
 import type { Gate, Host, Session, Warning } from "../../src/gateway/contract.ts"
-import { Reader } from "./codec.ts"
-import type { ChannelOpening, Connection, ConnectionOwner } from "./connection.ts"
+import type { ChannelOpening, Connection, ConnectionOwner, GlobalAnswer } from "./connection.ts"
 import { recordable } from "./environment.ts"
+import { Forwards } from "./forwards.ts"
 import { disconnect, refusalOf } from "./refusal.ts"
 import { ChannelRelay } from "./relay.ts"
 import { sweep } from "./sweep.ts"
@@ -25,6 +25,9 @@ export class TargetSession implements ConnectionOwner {
   #client: Connection | undefined
   #session: Session | undefined
   #upstream: Promise<Connection> | undefined
+  #forwards: Forwards | undefined
+  /** The client has said that it starts no more programs. */
+  #complete = false
 
   constructor(host: Host, gate: Gate) {
     this.#host = host
@@ -52,6 +55,11 @@ export class TargetSession implements ConnectionOwner {
     this.#session = session
     if (this.#client?.transport.over) return session.end() // it left while the grant was looked up
     this.#upstream = this.#connect(session, login)
+    const { target: reached } = session
+    if (this.#client && reached.protocol === "ssh") {
+      const { clock } = this.#host
+      this.#forwards = new Forwards({ session, allow: reached.allow, client: this.#client, upstream: this.#upstream, clock })
+    }
     this.#upstream.then(
       (upstream) => upstream.closed.then(() => this.#lost(new GatewayError("target_broke", { session: session.id }))),
       (failure: unknown) => this.#lost(GatewayError.from(failure, "target_broke").with({ session: session.id })),
@@ -66,13 +74,21 @@ export class TargetSession implements ConnectionOwner {
   onOpen(opening: ChannelOpening): void {
     const { type } = opening
     const session = this.#session
-    if (!session || session.signal.aborted || !this.#upstream) return opening.refuse(...refusalOf(new GatewayError("no_grant")))
-    if (type !== "session") return this.#refuse(opening, session)
+    const forwards = this.#forwards
+    const upstream = this.#upstream
+    const target = session?.target
+    if (!session || session.signal.aborted || target?.protocol !== "ssh" || !upstream || !forwards) {
+      return opening.refuse(...refusalOf(new GatewayError("no_grant")))
+    }
+    if (type === "direct-tcpip" || type === "direct-streamlocal@openssh.com") return forwards.onClientOpen(opening)
+    if (type !== "session" || this.#complete) return this.#refuse(opening, session)
     const relay = new ChannelRelay({
       channel: opening.accept(),
       session,
-      upstream: this.#upstream,
-      sftp: session.target.protocol === "ssh" ? session.target.sftp : "off",
+      upstream,
+      forwards,
+      allow: target.allow,
+      sftp: target.sftp,
       stream_bytes_max: this.#host.stream_bytes_max,
       clock: this.#host.clock,
     })
@@ -80,10 +96,9 @@ export class TargetSession implements ConnectionOwner {
     void relay.ended.then(() => this.#relays.delete(relay))
   }
 
-  onGlobal(name: string): boolean {
-    if (name === "no-more-sessions@openssh.com") return true
-    if (/forward/.test(name)) this.#session?.recorder.write({ kind: "refused", what: `remote forwarding (${recordable(name)})` })
-    return false // a keepalive is answered by any answer
+  onGlobal(name: string, data: Buffer): GlobalAnswer | Promise<GlobalAnswer> {
+    if (name === "no-more-sessions@openssh.com") return (this.#complete = true)
+    return this.#forwards?.onGlobal(name, data) ?? false
   }
 
   onBroken(why: GatewayError): void {
@@ -94,17 +109,24 @@ export class TargetSession implements ConnectionOwner {
     const { target } = session
     if (target.protocol !== "ssh") throw new GatewayError("no_grant")
     const socket = await session.dial()
-    return connectUpstream({ socket, target, login, software: "Sluice" }).catch((failure: unknown) => {
-      const error = GatewayError.from(failure, "target_unreachable").with({ session: session.id })
-      if (!session.signal.aborted) this.#gate.log.warn({ err: error, code: error.code, session: session.id }, "the target failed")
-      throw error
-    })
+    return connectUpstream({ socket, target, login, software: "Sluice", onOpen: (opening) => this.#onTargetOpen(opening) }).catch(
+      (failure: unknown) => {
+        const error = GatewayError.from(failure, "target_unreachable").with({ session: session.id })
+        if (!session.signal.aborted) this.#gate.log.warn({ err: error, code: error.code, session: session.id }, "the target failed")
+        throw error
+      },
+    )
+  }
+
+  #onTargetOpen(opening: ChannelOpening): void {
+    if (this.#forwards) this.#forwards.onTargetOpen(opening)
+    else opening.refuse(...refusalOf(new GatewayError("unsupported", { what: "this channel" })))
   }
 
   #refuse(opening: ChannelOpening, session: Session): void {
-    const what = describe(opening)
-    session.recorder.write({ kind: "refused", what: what.recorded })
-    opening.refuse(...refusalOf(new GatewayError("unsupported", { what: what.said, session: session.id })))
+    const what = opening.type === "session" ? "a program after the last" : `the channel ${recordable(opening.type, /[^\w.@-]/g)}`
+    session.recorder.write({ kind: "refused", what })
+    opening.refuse(...refusalOf(new GatewayError("unsupported", { what: "this kind of channel", session: session.id })))
   }
 
   /** The target's side is gone: those who have a channel read why on it, everybody else in the disconnect. */
@@ -144,6 +166,7 @@ export class TargetSession implements ConnectionOwner {
     const client = this.#client
     if (!client) return
     while (this.#relays.size > 0) await Promise.all([...this.#relays].map((relay) => relay.ended))
+    await this.#forwards?.finished()
     const bound = Promise.withResolvers<void>()
     const timer = this.#host.clock.after(limits.ssh_leave_ms, bound.resolve)
     await Promise.race([client.closed, bound.promise])
@@ -162,10 +185,4 @@ export class TargetSession implements ConnectionOwner {
   #warn({ say }: Warning): void {
     for (const relay of this.#relays) relay.warn(say)
   }
-}
-
-function describe({ type, data }: ChannelOpening): { readonly recorded: string; readonly said: string } {
-  if (type !== "direct-tcpip") return { recorded: `the channel ${recordable(type)}`, said: "this kind of channel" }
-  const reader = new Reader(data)
-  return { recorded: `forwarding to ${recordable(reader.text())}:${reader.uint32()}`, said: "forwarding through a target" }
 }

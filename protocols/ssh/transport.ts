@@ -55,6 +55,8 @@ export interface KeyExchange {
 /** What ssh2's server connection and its client have in common. */
 export interface Ssh2Connection {
   readonly _protocol?: Ssh2Protocol
+  /** Who waits for the answer to a global request, in order; ssh2's own keepalives are among them. */
+  readonly _callbacks?: ((failed: boolean | Error, said?: Buffer | null) => void)[]
   readonly _sock?: Duplex
 }
 
@@ -80,12 +82,14 @@ const signatureAlgorithms = [
 export class Transport {
   readonly socket: Duplex
   readonly #protocol: Ssh2Protocol
+  readonly #connection: Ssh2Connection
   #over = false
 
   constructor(connection: Ssh2Connection) {
     const { _protocol: protocol, _sock: socket } = connection
     if (!protocol || !socket) throw new TypeError("not a connection of ssh2")
     this.#protocol = protocol
+    this.#connection = connection
     this.socket = socket
     socket.once("close", () => (this.#over = true))
   }
@@ -143,6 +147,14 @@ export class Transport {
     const final = write.finalize(packet)
     if (protocol._kexinit === undefined) protocol._cipher.encrypt(final)
     else (protocol._queue ??= []).push(final)
+  }
+
+  /** A global request (RFC 4254, section 4); what the answer says, undefined when it failed. It waits behind ssh2's own. */
+  request(name: string, data: Buffer): Promise<Buffer | undefined> {
+    return new Promise((resolve) => {
+      this.#connection._callbacks?.push((failed, said) => resolve(failed === false ? (said ?? Buffer.alloc(0)) : undefined))
+      this.send(Buffer.concat([Buffer.of(message.global_request), pack(name, true), data]))
+    })
   }
 
   /** Channel data by ssh2's own shorter way. */

@@ -8,7 +8,7 @@ import { limits } from "../../src/core/limits.ts"
 import type { SshTarget } from "../../src/core/target.ts"
 import { upstreamAlgorithms } from "./algorithms.ts"
 import { Reader } from "./codec.ts"
-import { Connection } from "./connection.ts"
+import { type ChannelOpening, Connection } from "./connection.ts"
 import { type Ssh2Connection, Transport } from "./transport.ts"
 
 export interface UpstreamOptions {
@@ -17,10 +17,12 @@ export interface UpstreamOptions {
   readonly login: string
   /** Named in the identification string. */
   readonly software: string
+  /** The target wants a channel: a forwarded connection, or the client's agent. */
+  onOpen(opening: ChannelOpening): void
 }
 
 /** Logs in. Throws `target_untrusted`, `target_login_failed`, `target_unreachable`; the cause says more, for the log. */
-export function connectUpstream({ socket, target, login, software }: UpstreamOptions): Promise<Connection> {
+export function connectUpstream({ socket, target, login, software, onOpen }: UpstreamOptions): Promise<Connection> {
   const pinned = target.hostKeys.map((line) => Buffer.from(line.split(" ")[1] ?? "", "base64"))
   const client = new ssh2.Client()
   return new Promise((resolve, reject) => {
@@ -56,7 +58,7 @@ export function connectUpstream({ socket, target, login, software }: UpstreamOpt
       keepaliveInterval: limits.ssh_keepalive_ms,
     })
     connection = new Connection(new Transport(client as Ssh2Connection), {
-      onOpen: (opening) => opening.refuse(1, ""), // forwarded ports, agents and displays were never asked for
+      onOpen,
       onGlobal: () => false,
       onBroken: fail,
     })

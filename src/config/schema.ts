@@ -145,6 +145,20 @@ const target = z.strictObject({
         .enum(["all", "read", "off"])
         .default("all")
         .describe("What may be done by SFTP, and so by scp; a shell or command is not held to it"),
+      allow: z
+        .strictObject({
+          shell: z.boolean().default(true),
+          exec: z.boolean().default(true).describe("Commands, and with them scp -O, rsync and git"),
+          local_forward: several
+            .optional()
+            .describe(
+              "ssh -L, -D, -W: where the target may connect to, such as 10.0.0.9:6379, *.internal:443, 10.0.0.0/8:* or /run/app.sock",
+            ),
+          remote_forward: several.optional().describe("ssh -R: where the target may listen, such as localhost:8000-8999; * is any address"),
+          agent: z.boolean().default(false).describe("ssh -A: programs there may use one's SSH agent"),
+        })
+        .prefault({})
+        .describe("What may be done there; forwards only when they are named"),
       host_key: several.describe("The host's public key or keys, pinned: ssh-keyscan -t ed25519 <host>"),
     })
     .optional(),

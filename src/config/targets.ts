@@ -1,5 +1,6 @@
 // The section `targets`: what can be reached, and the credentials the gateway uses there.
 import { X509Certificate } from "node:crypto"
+import { destinationPattern, type DestinationPattern } from "../core/destination.ts"
 import { Secret } from "../core/secret.ts"
 import type { Address, HttpTarget, PostgresTarget, SshTarget, Target } from "../core/target.ts"
 import { isLabel, parseAddress, parseHttpUrl } from "./address.ts"
@@ -81,8 +82,21 @@ function readSsh(reading: Reading, path: Path, file: Written<"ssh">): Rest<SshTa
     logins: [...new Set(file.logins)],
     auth: readAuth(reading, [...path, "auth"], file.auth),
     sftp: file.sftp,
+    allow: readAllowed(reading, [...path, "allow"], file.allow),
     hostKeys: hostKeys.map((line) => line.trim()),
   }
+}
+
+function readAllowed(reading: Reading, path: Path, file: Written<"ssh">["allow"]): SshTarget["allow"] {
+  const patterns = (key: "local_forward" | "remote_forward"): DestinationPattern[] => {
+    const written = file[key] ?? []
+    return [written].flat().flatMap((text, index) => {
+      const at = typeof written === "string" ? [...path, key] : [...path, key, index]
+      return attempt(reading, at, () => destinationPattern(text)) ?? []
+    })
+  }
+  const { shell, exec, agent } = file
+  return { shell, exec, agent, local_forward: patterns("local_forward"), remote_forward: patterns("remote_forward") }
 }
 
 function readAuth(reading: Reading, path: Path, auth: Written<"ssh">["auth"]): SshTarget["auth"] {

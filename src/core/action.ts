@@ -1,4 +1,5 @@
 // One thing done on a target, as it is recorded and decided about.
+import type { Destination } from "./destination.ts"
 
 /** A bound value of a prepared statement. */
 export interface BoundValue {
@@ -64,6 +65,10 @@ export type Action =
   /** The file transfer subsystem; what is done in it are `ssh.file` actions of the same channel. */
   | { readonly kind: "ssh.sftp"; readonly channel: number; readonly access: "all" | "read" }
   | ({ readonly kind: "ssh.file"; readonly channel: number } & FileOperation)
+  /** The target is to connect somewhere for the client (local), or to listen for it (remote). */
+  | ({ readonly kind: "ssh.forward"; readonly direction: "local" | "remote" } & Destination)
+  /** Programs of a channel may use the client's SSH agent. */
+  | { readonly kind: "ssh.agent"; readonly channel: number }
   | {
       readonly kind: "http.request"
       readonly method: string

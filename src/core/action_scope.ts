@@ -6,12 +6,16 @@
 //            pattern:DELETE FROM orders WHERE id = *   each * that stands by itself is one number, plain string, parameter or *
 //   command  systemctl restart nginx              exactly this command line
 //            systemctl restart *                  each * is within one word and has no meaning to a shell
+//   forward  forward 10.0.0.9:6379                a connection that the target makes; patterns as in `destination.ts`
+//            forward remote localhost:8080        the target listens there
+//            forward agent                        programs there may use one's SSH agent
 //   HTTP     GET,HEAD /api/*                      a * at the end is the rest of the path, elsewhere a part of one segment;
 //            WEBSOCKET /live                      `*` for the method is any but this one; query and body are not looked at
 //   any      exact:…  sha256:<hex>                exactly this text; the SHA-256 of an action's canonical text
 import { createHash } from "node:crypto"
 import type { Action } from "./action.ts"
 import { commandPattern, type Pattern, pathPattern, sqlPattern } from "./action_pattern.ts"
+import { destinationPattern, destinationText, readDestination } from "./destination.ts"
 import { GatewayError } from "./errors.ts"
 import { limits } from "./limits.ts"
 import type { ProtocolName } from "./target.ts"
@@ -37,7 +41,8 @@ export function scopeMatcher(protocol: ProtocolName, scope: ActionScope): (actio
   })
   return (action) => {
     const text = canonicalText(action)
-    return text !== undefined && forms.some((form) => form.covers(text))
+    const forward = action.kind === "ssh.forward" || action.kind === "ssh.agent" // a command may have the same text
+    return text !== undefined && forms.some((form) => (form.forward ?? false) === forward && form.covers(text))
   }
 }
 
@@ -49,8 +54,8 @@ export function narrowScope(protocol: ProtocolName, ruled: ActionScope | null, a
   if (ruled === null || asked === null) return asked ?? ruled
   const forms = ruled.map((text) => read(protocol, text))
   const given = asked.every((text) => {
-    const { exact } = read(protocol, text)
-    return ruled.includes(text) || (exact !== undefined && forms.some((form) => form.covers(exact)))
+    const { exact, forward } = read(protocol, text)
+    return ruled.includes(text) || (exact !== undefined && forms.some((form) => form.forward === forward && form.covers(exact)))
   })
   return given ? asked : undefined
 }
@@ -70,6 +75,10 @@ export function canonicalText(action: Action): string | undefined {
     case "ssh.sftp":
     case "ssh.file":
       return undefined
+    case "ssh.forward":
+      return `forward ${action.direction === "remote" ? "remote " : ""}${destinationText(action)}`
+    case "ssh.agent":
+      return forward_agent
     case "http.request":
       return `${action.upgrade === "websocket" ? websocket : action.method} ${action.path}`
   }
@@ -83,9 +92,12 @@ interface Form {
   readonly text: string
   /** The one action it covers, where it is one. */
   readonly exact: string | undefined
+  /** It is about forwards, and what it covers is no command. */
+  readonly forward?: true
   covers(canonical: string): boolean
 }
 
+const forward_agent = "forward agent"
 const websocket = "WEBSOCKET"
 const prefixed = /^(?:exact|pattern|sha256):/
 
@@ -101,7 +113,10 @@ function read(protocol: ProtocolName, written: string): Form {
     case "http":
       return httpForm(body, prefix)
     case "ssh":
-      return prefix === "pattern:" || (prefix === "" && body.includes("*")) ? commandForm(body) : exactForm(body, body.includes("*"))
+      if (prefix === "" && isForward(body)) return forwardForm(body)
+      return prefix === "pattern:" || (prefix === "" && body.includes("*"))
+        ? commandForm(body)
+        : exactForm(body, body.includes("*") || isForward(body))
     case "postgres": {
       const sql = canonicalSql(body)
       if (sql === "") throw invalid("an action is not empty")
@@ -127,9 +142,30 @@ function patternForm(text: string, literal: string, pattern: Pattern): Form {
   return { text, exact: undefined, covers: (canonical) => canonical === literal || pattern(canonical) }
 }
 
+const isForward = (body: string): boolean => body.startsWith("forward ")
+
 function commandForm(body: string): Form {
-  if (!body.includes("*")) return exactForm(body)
-  return patternForm(prefixed.test(body) ? `pattern:${body}` : body, body, commandPattern(body))
+  if (!body.includes("*")) return exactForm(body, isForward(body))
+  return patternForm(prefixed.test(body) || isForward(body) ? `pattern:${body}` : body, body, commandPattern(body))
+}
+
+function forwardForm(body: string): Form {
+  const [, remote = "", rest = ""] = /^forward +(remote +)?(.*)$/s.exec(body) ?? []
+  const where = rest.trim()
+  const before = remote === "" ? "forward " : "forward remote "
+  if (`${before}${where}` === forward_agent) {
+    return { text: forward_agent, exact: forward_agent, forward: true, covers: (canonical) => canonical === forward_agent }
+  }
+  try {
+    const pattern = destinationPattern(where)
+    const covers = (canonical: string): boolean => {
+      const named = canonical.startsWith(before) ? readDestination(canonical.slice(before.length)) : undefined
+      return named !== undefined && pattern.covers(named)
+    }
+    return { text: before + pattern.text, exact: pattern.exact && before + pattern.exact, forward: true, covers }
+  } catch (failure) {
+    throw invalid(`after "forward", or "forward remote": ${(failure as Error).message}; a command of that name is written exact:forward …`)
+  }
 }
 
 function httpForm(body: string, prefix: string): Form {

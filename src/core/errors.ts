@@ -62,6 +62,7 @@ const table = {
     say: ({ what, ask }) => `your grant does not cover this action${what ? `: ${what}` : ""}${ask ? `. Ask for it: ${ask}` : ""}`,
   },
   rule_denied: { kind: "access", say: (facts) => facts.what ?? "a rule does not allow this action" },
+  not_allowed: { kind: "access", say: (facts) => `${facts.what ?? "this"} is not allowed on this target` },
   forbidden: { kind: "access", say: constant("you may not do that") },
   own_request: { kind: "access", say: constant("nobody approves their own request") },
   login_needed: { kind: "access", say: (facts) => facts.what ?? "this needs a fresh company login" },
@@ -87,6 +88,7 @@ const table = {
   target_login_failed: { kind: "upstream", say: constant("the target did not accept the gateway's credentials") },
   target_untrusted: { kind: "upstream", say: constant("the target could not prove that it is the one it should be") },
   target_broke: { kind: "upstream", say: constant("the target closed or broke the connection") },
+  forward_failed: { kind: "upstream", say: (facts) => facts.what ?? "the target could not connect there" },
   // the client's side
   protocol_broken: { kind: "protocol", say: (facts) => facts.what ?? "the connection did not follow its protocol" },
   too_large: { kind: "protocol", say: constant("the message is larger than allowed") },

@@ -235,6 +235,10 @@ export const limits = {
   ssh_keepalive_ms: 30 * second, // a target that answers none of three in a row is gone
   ssh_heard_ms_max: 100, // of a client, at a cut: to show the last words, before the disconnect that would make it forget them
   ssh_leave_ms: second, // for a client to leave by itself after its last program, before it is told to
+  ssh_forwards_per_second_max: 100, // connections that one client asks for; a browser behind -D asks for dozens at once
+  ssh_listens_max: 32, // remote forwards of one session
+  ssh_globals_max: 64, // global requests that wait for their answer; OpenSSH sends all its -R at once
+  socket_path_bytes_max: 107, // Linux's own bound (sun_path)
   ssh_stop_ms: 600, // at a cut: between asking a process on the target to end and killing it
 
   sftp_packet_bytes_max: 256 * KiB, // OpenSSH's own bound, both ways

@@ -1,4 +1,5 @@
 // What can be reached, as the rest of the code sees it: parsed, defaulted, with secrets already resolved.
+import type { DestinationPattern } from "./destination.ts"
 import type { Secret } from "./secret.ts"
 
 export interface Address {
@@ -19,8 +20,21 @@ export interface SshTarget extends Reachable {
   readonly auth: { readonly key: Secret } | { readonly password: Secret }
   /** What of its files may be done by SFTP. */
   readonly sftp: "all" | "read" | "off"
+  readonly allow: SshAllowed
   /** Pinned public keys, OpenSSH one-line form; never empty. */
   readonly hostKeys: readonly string[]
+}
+
+/** What a grant for a target may be used for, beside SFTP; what is not here is refused. */
+export interface SshAllowed {
+  readonly shell: boolean
+  readonly exec: boolean
+  /** Where the target may be asked to connect to (`ssh -L`, `-D`, `-W`). */
+  readonly local_forward: readonly DestinationPattern[]
+  /** Where it may be asked to listen (`ssh -R`). */
+  readonly remote_forward: readonly DestinationPattern[]
+  /** Whether programs on it may use the client's SSH agent (`ssh -A`). */
+  readonly agent: boolean
 }
 
 /** As libpq's sslmode, without the modes that fall back silently. */

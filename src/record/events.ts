@@ -84,6 +84,10 @@ export type Event =
       readonly sha256_up?: string
       readonly sha256_down?: string
     }
+  /** SSH: the target opened a connection to the client that `action` allows: to a port it listens on, or to the client's agent. */
+  | { readonly kind: "opened"; readonly action: number; readonly from?: string }
+  /** ... and it is over; `opened` is the number of that event. */
+  | ({ readonly kind: "closed"; readonly opened: number } & Pick<Outcome, "status" | "bytes_up" | "bytes_down" | "duration_ms">)
   | { readonly kind: "pty"; readonly channel: number; readonly term: string; readonly columns: number; readonly rows: number }
   | { readonly kind: "resize"; readonly channel: number; readonly columns: number; readonly rows: number }
   | { readonly kind: "signal"; readonly channel: number; readonly name: string }

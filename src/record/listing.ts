@@ -2,6 +2,7 @@
 // outside escaped, so that a statement cannot look like the line after it.
 import type { Action, BoundValue, FileName } from "../core/action.ts"
 import type { Millis } from "../core/clock.ts"
+import { destinationText } from "../core/destination.ts"
 import { formatDuration } from "../core/duration.ts"
 import { visible } from "../core/visible.ts"
 import { bytesOf, type Event, type Line, type Outcome, type SessionHeader } from "./events.ts"
@@ -34,6 +35,10 @@ function words(line: Line): string[] {
       return [`${line.channel} ${visible(line.stream)}: ${line.bytes} bytes in all, SHA-256 ${visible(line.sha256)}`]
     case "transfer":
       return [transfer(line)]
+    case "opened":
+      return [`#${line.n} the target connects by #${line.action}${line.from === undefined ? "" : ` for ${visible(line.from)}`}`]
+    case "closed":
+      return [outcome({ ...line, action: line.opened })]
     case "pty":
       return [`${line.channel} a terminal, ${visible(line.term)}, ${line.columns}×${line.rows}`]
     case "resize":
@@ -99,6 +104,12 @@ function action({ n, verdict, rule, flagged }: Extract<Line, { kind: "action" }>
       return [`${mark}${one.channel} sftp${one.access === "read" ? ", to read only" : ""}`]
     case "ssh.file":
       return [`${mark}${one.channel} ${file(one)}`]
+    case "ssh.forward": {
+      const where = visible(destinationText(one))
+      return [`${mark}${one.direction === "remote" ? `the target listens at ${where}` : `forward to ${where}`}`]
+    }
+    case "ssh.agent":
+      return [`${mark}${one.channel} may use the agent of the client`]
     case "http.request": {
       const query = one.query.length === 0 ? "" : `?${one.query.map((name) => `${visible(name)}=…`).join("&")}`
       return [`${mark}${visible(one.method)} ${visible(one.path)}${query}${one.upgrade === undefined ? "" : ` (${one.upgrade})`}`]

@@ -127,8 +127,8 @@ suite("sftp", { skip: needs("ssh", "scp", "sftp", "sshd", "ssh-keygen", "rsync",
 
   test("where it is off, it is refused with words, and commands go on", async () => {
     const ran = await sftp(ways("closed-host")[0]!, "ls\n")
-    assert.match(ran.stderr, /sluice: sftp on this target is not supported/)
-    assert.ok(recorded().some((line) => line.kind === "refused" && line.what === "sftp on this target"))
+    assert.match(ran.stderr, /sluice: sftp is not allowed on this target/)
+    assert.ok(recorded().some((line) => line.kind === "refused" && line.what === "sftp"))
     assert.equal(await must("ssh", [...sluice.ssh(alice), ...ways("closed-host")[0]!, "echo in"]), "in\n")
   })
 

@@ -76,13 +76,14 @@ export const targetWith = (changes: Partial<SshTarget> = {}): SshTarget => ({
   logins: ["deploy"],
   auth: { key: new Secret(userKey.privateKey) },
   sftp: "all",
+  allow: { shell: true, exec: true, local_forward: [], remote_forward: [], agent: false },
   hostKeys: [hostKey.publicKey],
   ...changes,
 })
 
 /** Our own client on the other end. */
 export const connect = (socket: Duplex, target = targetWith()): Promise<Connection> =>
-  connectUpstream({ socket, target, login: "deploy", software: "Sluice" })
+  connectUpstream({ socket, target, login: "deploy", software: "Sluice", onOpen: (opening) => opening.refuse(1, "") })
 
 /** ssh2's client, which shows what a library's user would see. */
 export async function ssh2Client(socket: Duplex, config: ssh2.ConnectConfig = {}): Promise<{ client: ssh2.Client; said: string[] }> {
