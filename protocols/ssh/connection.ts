@@ -85,9 +85,13 @@ export class Connection implements Carrier {
     })
   }
 
-  /** Sends a global request; what the answer says, undefined when it failed or the connection ended. */
-  request(name: string, data: Buffer): Promise<Buffer | undefined> {
-    return Promise.race([this.transport.request(name, data), this.closed.then(() => undefined)])
+  /**
+   * Sends a global request. `read` makes something of the answer (undefined: it failed, or the connection ended) before the next
+   * message is looked at; what it made is the answer here.
+   */
+  request<T>(name: string, data: Buffer, read: (said: Buffer | undefined) => T): Promise<T> {
+    if (this.#ended) return Promise.resolve(read(undefined))
+    return new Promise((resolve) => this.transport.request(name, data, (said) => resolve(read(said))))
   }
 
   whenDrained(task: () => void): void {

@@ -1,6 +1,7 @@
 // What passes beside programs on one connection to a target: connections that the client has the target make (-L, -D, -W), ports and
 // sockets on which the target listens for the client (-R), and the client's SSH agent (-A). Each is off unless the target's config
 // names it, decided about and on record before the target hears of it, and dies with the session. The bytes are `forward_relay.ts`'s.
+import { setImmediate as nextTurn } from "node:timers/promises"
 import { type Destination, destinationText, parseDestination, parseSocketPath } from "../../src/core/destination.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
@@ -40,11 +41,7 @@ export class Forwards {
   /** The client wants a connection from the target to somewhere. */
   onClientOpen(opening: ChannelOpening): void {
     const { session } = this.#options
-    const rate = this.#rate.take()
-    if (rate !== "taken") {
-      if (rate === "first") session.recorder.write({ kind: "refused", what: "more forwards in one second than are taken" })
-      return opening.refuse(...refusalOf(new GatewayError("too_many", { session: session.id })))
-    }
+    if (!this.#inTime()) return opening.refuse(...refusalOf(new GatewayError("too_many", { session: session.id })))
     const asked = askedFor(opening)
     if (!asked.destination || !this.#options.allow.local_forward.some((pattern) => pattern.covers(asked.destination!))) {
       session.recorder.write({ kind: "refused", what: asked.what })
@@ -58,7 +55,8 @@ export class Forwards {
   }
 
   onGlobal(name: string, data: Buffer): GlobalAnswer | Promise<GlobalAnswer> {
-    return this.#remote.onGlobal(name, data)
+    if (!RemoteForwards.takes(name)) return false // a keepalive is answered by any answer
+    return this.#inTime() && this.#remote.onGlobal(name, data)
   }
 
   /** The target wants a channel: one that this session has asked for, or it is refused, and on record. */
@@ -90,6 +88,12 @@ export class Forwards {
     this.#agent = action
   }
 
+  #inTime(): boolean {
+    const rate = this.#rate.take()
+    if (rate === "first") this.#options.session.recorder.write({ kind: "refused", what: "more forwards in one second than are taken" })
+    return rate === "taken"
+  }
+
   async #local(opening: ChannelOpening, destination: Destination, decided: Decided): Promise<void> {
     const { session, upstream } = this.#options
     if (decided.verdict === "deny") return opening.refuse(...refusalOf(decided.error))
@@ -107,7 +111,10 @@ export class Forwards {
     const opened = session.recorder.next
     const recorded = session.recorder.write({ kind: "opened", action, ...(from === undefined ? {} : { from }) })
     if (!recorded) return opening.refuse(...refusalOf(new GatewayError("recorder_failed")))
-    const open = () => client.open(opening.type, data)
+    const open = async () => {
+      await nextTurn() // the answer that lets the client know of this forward goes first
+      return client.open(opening.type, data)
+    }
     const passed = await relayForward({ session, opening, direction: "down", open })
     session.recorder.note({ kind: "closed", opened, ...passed })
   }

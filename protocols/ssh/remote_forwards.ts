@@ -33,6 +33,8 @@ export interface Wanted {
   readonly data: Buffer
 }
 
+const request = /^(cancel-)?(tcpip-forward|streamlocal-forward@openssh\.com)$/
+
 interface Listen {
   readonly action: number
   readonly began: number
@@ -72,9 +74,13 @@ export class RemoteForwards {
     return this.#stopped.promise
   }
 
-  onGlobal(name: string, data: Buffer): GlobalAnswer | Promise<GlobalAnswer> {
-    const [, cancel, kind] = /^(cancel-)?(tcpip-forward|streamlocal-forward@openssh\.com)$/.exec(name) ?? []
-    if (kind === undefined) return false // a keepalive is answered by any answer
+  static takes(name: string): boolean {
+    return request.test(name)
+  }
+
+  /** One that it takes. */
+  onGlobal(name: string, data: Buffer): Promise<GlobalAnswer> {
+    const [, cancel, kind = ""] = request.exec(name) ?? []
     const asked = readAsked(kind, data)
     return this.#inTurn(() => (cancel === undefined ? this.#listen(name, asked) : this.#cancel(name, asked)))
   }
@@ -118,23 +124,28 @@ export class RemoteForwards {
     }
     const { action } = decided
     const began = performance.now()
-    const answer = await (await upstream).request(name, packAsked(asked))
+    const said = (await upstream).request(name, packAsked(asked), (answer) => this.#answered(answer, { action, began, asked }))
+    const listens = await said
+    if (!listens) {
+      session.outcome({ action, status: session.signal.aborted ? "cut" : "error", duration_ms: Math.round(performance.now() - began) })
+      return false
+    }
+    return path === undefined && asked.port === 0 ? pack(listens.port) : true
+  }
+
+  /** At once, because the first connection may be the target's next message. */
+  #answered(answer: Buffer | undefined, { action, began, asked }: Pick<Listen, "action" | "began"> & { asked: Asked }): Listen | undefined {
+    const { host, path } = asked
     const port = answer && asked.port === 0 && path === undefined ? portIn(answer) : asked.port
-    if (session.signal.aborted) {
-      session.outcome({ action, status: "cut" })
-      return false
-    }
-    if (!answer || port === undefined) {
-      session.outcome({ action, status: "error", duration_ms: Math.round(performance.now() - began) })
-      return false
-    }
-    this.#listens.push({ action, began, host: asked.host, port, path })
-    return path === undefined && asked.port === 0 ? pack(port) : true
+    if (!answer || port === undefined || this.#options.session.signal.aborted) return undefined
+    const listen = { action, began, host, port, path }
+    this.#listens.push(listen)
+    return listen
   }
 
   async #cancel(name: string, asked: Asked): Promise<boolean> {
     const listen = this.#listens.find(({ host, port, path }) => host === asked.host && port === asked.port && path === asked.path)
-    if (!listen || !(await (await this.#options.upstream).request(name, packAsked(asked)))) return false
+    if (!listen || !(await (await this.#options.upstream).request(name, packAsked(asked), (said) => said !== undefined))) return false
     const at = this.#listens.indexOf(listen)
     if (at < 0) return false // the session ended meanwhile
     this.#listens.splice(at, 1)

@@ -149,12 +149,13 @@ export class Transport {
     else (protocol._queue ??= []).push(final)
   }
 
-  /** A global request (RFC 4254, section 4); what the answer says, undefined when it failed. It waits behind ssh2's own. */
-  request(name: string, data: Buffer): Promise<Buffer | undefined> {
-    return new Promise((resolve) => {
-      this.#connection._callbacks?.push((failed, said) => resolve(failed === false ? (said ?? Buffer.alloc(0)) : undefined))
-      this.send(Buffer.concat([Buffer.of(message.global_request), pack(name, true), data]))
-    })
+  /**
+   * A global request (RFC 4254, section 4), behind ssh2's own. `onAnswer` gets what the answer says, or undefined when it failed or the
+   * connection ended; it is called before the message after the answer is read.
+   */
+  request(name: string, data: Buffer, onAnswer: (said: Buffer | undefined) => void): void {
+    this.#connection._callbacks?.push((failed, said) => onAnswer(failed === false ? (said ?? Buffer.alloc(0)) : undefined))
+    this.send(Buffer.concat([Buffer.of(message.global_request), pack(name, true), data]))
   }
 
   /** Channel data by ssh2's own shorter way. */

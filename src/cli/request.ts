@@ -23,6 +23,7 @@ const help = `
 An action is, by the target's kind:
   PostgreSQL  the exact SQL; "pattern:DELETE FROM t WHERE id = *" (* is one number, plain string or parameter)
   SSH         the exact command; "systemctl restart *" (* is part of one word; "exact:ls *" means the character)
+              a forward: "forward 10.0.0.9:6379", "forward remote localhost:8080", "forward agent"
   HTTP        a method and path: "GET /api/orders", "GET,HEAD /api/*", "WEBSOCKET /live"
   any         "sha256:…", the digest of its text
 `

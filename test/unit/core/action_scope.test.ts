@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process"
 import { describe, test } from "node:test"
 import type { Action } from "../../../src/core/action.ts"
 import { canonicalText, digestOf, narrowScope, parseScope, scopeMatcher } from "../../../src/core/action_scope.ts"
+import { readDestination } from "../../../src/core/destination.ts"
 import { GatewayError } from "../../../src/core/errors.ts"
 import { limits } from "../../../src/core/limits.ts"
 import type { ProtocolName } from "../../../src/core/target.ts"
@@ -24,7 +25,49 @@ function cases(protocol: ProtocolName, act: (text: string) => Action, rows: Reco
   }
 }
 
+const forward = (text: string, direction: "local" | "remote" = "local"): Action => ({
+  kind: "ssh.forward",
+  direction,
+  ...(readDestination(text) ?? assert.fail(text)),
+})
+
 describe("an action scope", () => {
+  test("a forward is covered by its place or a pattern of places, each direction for itself", () => {
+    cases("ssh", forward, {
+      "forward 10.0.0.9:6379": { yes: ["10.0.0.9:6379"], no: ["10.0.0.9:6380", "10.0.0.8:6379"] },
+      "forward  *.internal:443": { yes: ["db.internal:443"], no: ["internal:443", "db.internal:444"] },
+      "forward /run/app.sock": { yes: ["/run/app.sock"], no: ["/run/app.sock2"] },
+      "forward remote localhost:8080": { yes: [], no: ["localhost:8080"] },
+      "forward agent": { yes: [], no: ["agent:22"] },
+    })
+    assert(covers("ssh", "forward remote localhost:8000-8999", forward("localhost:8080", "remote")))
+    assert(!covers("ssh", "forward localhost:8080", forward("localhost:8080", "remote")))
+    assert(covers("ssh", "forward agent", { kind: "ssh.agent", channel: 0 }))
+    assert(!covers("ssh", ["forward *:*", "forward remote *:*"], { kind: "ssh.agent", channel: 0 }))
+  })
+
+  test("a command is no forward, and a forward no command, though their texts be the same", () => {
+    const text = "forward 10.0.0.9:6379"
+    assert(!covers("ssh", text, exec(text)))
+    assert(covers("ssh", `exact:${text}`, exec(text)))
+    assert(covers("ssh", "pattern:forward *", exec("forward home")))
+    assert(!covers("ssh", [`exact:${text}`, "pattern:forward *", digestOf(text)], forward("10.0.0.9:6379")))
+    for (const written of [`exact:${text}`, "pattern:forward *", text, "forward agent"]) {
+      assert.deepEqual(parseScope("ssh", parseScope("ssh", [written])), parseScope("ssh", [written]), "its canonical form means the same")
+    }
+    for (const wrong of ["forward home", "forward 127.1:22", "forward remote", "forward "]) {
+      assert.throws(() => parseScope("ssh", [wrong]), /a command of that name is written exact:forward/)
+    }
+  })
+
+  test("what a rule gives of forwards may be asked for in parts", () => {
+    const ruled = parseScope("ssh", ["forward 10.0.0.0/8:*", "uptime"])
+    const asked = (text: string) => narrowScope("ssh", ruled, parseScope("ssh", [text]))
+    assert.deepEqual(asked("forward 10.0.0.9:6379"), ["forward 10.0.0.9:6379"])
+    assert.equal(asked("forward 11.0.0.9:6379"), undefined)
+    assert.equal(asked("exact:forward 10.0.0.9:6379"), undefined)
+  })
+
   test("SQL is covered as its exact text, whatever white space and semicolons stand around it", () => {
     cases("postgres", sql, {
       "SELECT * FROM orders": {
