@@ -117,6 +117,8 @@ function itemsOf(action: Action, statement: StatementFacts | undefined): readonl
     case "ssh.shell":
     case "ssh.sftp":
     case "ssh.file":
+    case "ssh.forward":
+    case "ssh.agent":
       return [{ protocol: "ssh", action }]
     case "http.request": {
       const text = canonicalText(action) ?? ""
@@ -144,6 +146,8 @@ function matches(about: ActionMatch, item: Item, wide: boolean): boolean {
       return about.sftp !== undefined && !isWhole(about.sftp) && fileMatches(about.sftp, action, wide)
     case "ssh.exec":
       return matchesCommand(about, { line, command, inexact: action.inexact === true, wide })
+    case "ssh.forward": // a target's own list is about them
+    case "ssh.agent":
     case "http.request":
     case "postgres.statement":
       return false

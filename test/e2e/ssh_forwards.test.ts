@@ -249,7 +249,11 @@ suite("ssh: forwards", { skip: needs("ssh", "sshd", "ssh-keygen", "ssh-agent", "
       const agent = launch("ssh-agent", ["-D", "-a", socket], { background: true })
       const env = { SSH_AUTH_SOCK: socket }
       await eventually("the agent", async () => (await run("ssh-add", ["-q", keyPair("in the agent").file], { env })).status === 0)
-      await use(env).finally(() => agent.stop())
+      try {
+        await use(env)
+      } finally {
+        await agent.stop()
+      }
     }
     const agent = ["-o", "IdentityAgent=SSH_AUTH_SOCK", "-A"]
 
@@ -324,7 +328,14 @@ suite("ssh: forwards", { skip: needs("ssh", "sshd", "ssh-keygen", "ssh-agent", "
       const port = await freePort()
       const tunnel = launch("ssh", [
         ...sluice.ssh(carol),
-        ...["-J", "gateway", "-N", "-L", `${port}:${greeter.at}`, "-R", `0:${other.at}`, `${sshd.login}@tunnel-host`],
+        "-J",
+        "gateway",
+        "-N",
+        "-L",
+        `${port}:${greeter.at}`,
+        "-R",
+        `0:${other.at}`,
+        `${sshd.login}@tunnel-host`,
       ])
       const [, remote] = await tunnel.says(/Allocated port (\d+)/)
       const [there, back] = [new Caller(port), new Caller(Number(remote))]

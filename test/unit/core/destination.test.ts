@@ -34,9 +34,38 @@ suite("destinations", () => {
 
   test("what resolvers read in ways of their own is no place", () => {
     for (const host of [
-      ...["", "*", "127.1", "2130706433", "0x7f000001", "0x7f.0.0.1", "010.0.0.1", "10.0.0.256", "1.2.3.4.5", "10.0.0.1.", "0X7F.1"],
-      ...["localhost.", ".localhost", "a..b", "-a", "a-", "a b", "a\0b", "a\nb", "a%lo", "ä.example", "a/b", "[::1]", "x".repeat(64)],
-      ...["fe80::1%eth0", "::ffff:10.0.0.1", "::ffff:a00:1", "::10.0.0.1", "64:ff9b::a00:1", "::g", "1::2::3", `${"a.".repeat(127)}ab`],
+      "",
+      "*",
+      "127.1",
+      "2130706433",
+      "0x7f000001",
+      "0x7f.0.0.1",
+      "010.0.0.1",
+      "10.0.0.256",
+      "1.2.3.4.5",
+      "10.0.0.1.",
+      "0X7F.1",
+      "localhost.",
+      ".localhost",
+      "a..b",
+      "-a",
+      "a-",
+      "a b",
+      "a\0b",
+      "a\nb",
+      "a%lo",
+      "ä.example",
+      "a/b",
+      "[::1]",
+      "x".repeat(64),
+      "fe80::1%eth0",
+      "::ffff:10.0.0.1",
+      "::ffff:a00:1",
+      "::10.0.0.1",
+      "64:ff9b::a00:1",
+      "::g",
+      "1::2::3",
+      `${"a.".repeat(127)}ab`,
     ]) {
       assert.equal(parseDestination(host, 80), undefined, JSON.stringify(host))
     }
@@ -54,7 +83,17 @@ suite("destinations", () => {
   test("a socket's path leads where it says", () => {
     assert.deepEqual(parseSocketPath("/run/app.sock"), { path: "/run/app.sock" })
     for (const path of [
-      ...["", "/", "run/app", "/run/../etc/x", "/run/./x", "/run//x", "/run/x/", "/a\0b", "/a\nb", "/a\u202eb", "/\ufffd"],
+      "",
+      "/",
+      "run/app",
+      "/run/../etc/x",
+      "/run/./x",
+      "/run//x",
+      "/run/x/",
+      "/a\0b",
+      "/a\nb",
+      "/a\u202eb",
+      "/\ufffd",
       `/${"x".repeat(107)}`,
     ]) {
       assert.equal(parseSocketPath(path), undefined, JSON.stringify(path))
@@ -96,8 +135,26 @@ suite("destinations", () => {
 
   test("what is no pattern is refused with words", () => {
     for (const written of [
-      ...["", "host", "host:", ":22", "host:65536", "host:2-1", "host:a", "127.1:22", "10.0.0.0/33:22", "10.0/8:22", "name/8:22"],
-      ...["a*b:22", "*.:22", "*.1:22", "[::1:22", "::1:22", "[fd00::/129]:1", "[host]:22", "host :22", "http://host:22"],
+      "",
+      "host",
+      "host:",
+      ":22",
+      "host:65536",
+      "host:2-1",
+      "host:a",
+      "127.1:22",
+      "10.0.0.0/33:22",
+      "10.0/8:22",
+      "name/8:22",
+      "a*b:22",
+      "*.:22",
+      "*.1:22",
+      "[::1:22",
+      "::1:22",
+      "[fd00::/129]:1",
+      "[host]:22",
+      "host :22",
+      "http://host:22",
     ]) {
       assert.throws(() => destinationPattern(written), /expected host:port/, written)
     }
