@@ -83,7 +83,7 @@ suite("PostgreSQL: a role for one session", { skip: needs("psql", "openssl"), co
     await grant("orders")
     const [program, args, options] = await psql({ sluice, person: alice, target: "orders" }, "reader", ["-c", "SELECT pg_sleep(60)"])
     const sleeping = launch(program, args, options)
-    await eventually("the query to run", async () => (await postgres.active()).length > 0)
+    await eventually("the query to run", async () => (await postgres.active()).some(({ query }) => query.includes("pg_sleep(60)")))
     const [{ rolname: left }] = (await roles()) as [{ rolname: string }]
     await sluice.program!.stop("SIGKILL")
     await sleeping.ended
