@@ -59,11 +59,15 @@ export function greet(side: Downstream, { negotiate, version }: Startup): void {
   if (negotiate) side.client.write(negotiateProtocolVersion(version, negotiate.unknown))
 }
 
+/** Before anything that must not be read by others is asked for. Throws `unsupported`. */
+export function mustBePrivate(side: Downstream, gate: Gate): void {
+  if (side.encrypted || isLoopback(gate.address)) return
+  throw new GatewayError("unsupported", { what: "a login without TLS (connect with sslmode=require)" })
+}
+
 /** Asks for the token; undefined when the client left, as psql does to ask its user for it. */
 export async function readToken(side: Downstream, gate: Gate, startup: Startup): Promise<Secret | undefined> {
-  if (!side.encrypted && !isLoopback(gate.address)) {
-    throw new GatewayError("unsupported", { what: "a login without TLS (connect with sslmode=require)" })
-  }
+  mustBePrivate(side, gate)
   greet(side, startup)
   side.client.write(authenticationCleartextPassword())
   const answer = await side.inlet.message(limits.auth_token_bytes_max)

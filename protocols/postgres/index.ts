@@ -2,6 +2,7 @@
 //
 //   downstream.ts  encryption, startup, token          upstream.ts  TLS and login on the target
 //   relay.ts       both directions of what follows: scanner.ts cuts it into messages, frontend.ts and backend.ts read them
+//   oauth_bearer.ts  psql 18's own login                client_options.ts  what a client tells the gateway in its options
 //   session_role.ts  a role for one session
 //   cancel_keys.ts   Ctrl-C                              refusal.ts   every error in PostgreSQL's own words
 //
@@ -13,7 +14,8 @@ import type { PostgresTarget } from "../../src/core/target.ts"
 import type { Gate, Host, Opening, Protocol, Session } from "../../src/gateway/contract.ts"
 import { CancelKeys } from "./cancel_keys.ts"
 import { authenticationOk, backendKeyData, report, type BackendKey } from "./codec.ts"
-import { downstreamOf, greet, readStartup, readToken, type Downstream } from "./downstream.ts"
+import { downstreamOf, greet, mustBePrivate, readStartup, readToken, type Downstream } from "./downstream.ts"
+import { readBearer, sendElsewhere } from "./oauth_bearer.ts"
 import { farewell, fatal } from "./refusal.ts"
 import { Relay } from "./relay.ts"
 import { dropRole, makeRole, type SessionRole, sessionRole } from "./session_role.ts"
@@ -27,6 +29,11 @@ export const postgres: Protocol = {
     const keys = new CancelKeys(host)
     return (client, gate) => serve(client, gate, { host, keys })
   },
+}
+
+interface Asking {
+  readonly startup: Startup
+  readonly host: Host
 }
 
 interface Shared {
@@ -55,7 +62,7 @@ async function serve(client: Duplex, gate: Gate, shared: Shared): Promise<void> 
 /** Who, whether, and then the session. */
 async function admit(side: Downstream, gate: Gate, shared: Shared & { startup: Startup }): Promise<void> {
   const { startup, host } = shared
-  const identity = await identityOf(side, gate, startup)
+  const identity = await identityOf(side, gate, { startup, host })
   if (!identity) return
   const visit = new Visit(side, gate)
   const session = await gate.open({ identity, target: startup.target, as: startup.user, ...visit.opening() })
@@ -88,14 +95,35 @@ async function admit(side: Downstream, gate: Gate, shared: Shared & { startup: S
 }
 
 /** By the client's certificate, if it showed one, and nothing is asked then; else by a token. Undefined when the client left. */
-async function identityOf(side: Downstream, gate: Gate, startup: Startup): Promise<Identity | undefined> {
+async function identityOf(side: Downstream, gate: Gate, { startup, host }: Asking): Promise<Identity | undefined> {
   const certified = gate.certified()
   if (certified) {
     greet(side, startup)
     return certified
   }
+  if (startup.login === "oauth") return bearerOf(side, gate, { startup, host })
   const token = await readToken(side, gate, startup)
   return token && gate.identify({ kind: "token", token, target: startup.target })
+}
+
+/** By a token that the client's own library gets, once it has been told where. */
+async function bearerOf(side: Downstream, gate: Gate, { startup, host }: Asking): Promise<Identity | undefined> {
+  mustBePrivate(side, gate)
+  const issuer = host.service.url
+  // libpq talks to no other authorization server, and by no other way.
+  if (!issuer.startsWith("https://"))
+    throw new GatewayError("unsupported", { what: "a login by OAuth while the approval service is not reached by HTTPS" })
+  greet(side, startup)
+  const token = await readBearer(side)
+  if (token === undefined) return undefined
+  try {
+    if (token === "none")
+      throw new GatewayError("unauthenticated", {}, new Error("the client has no token yet and was told where to get one"))
+    return await gate.identify({ kind: "token", token, target: startup.target })
+  } catch (failure) {
+    if (failure instanceof GatewayError && failure.code === "unauthenticated") await sendElsewhere(side, issuer)
+    throw failure
+  }
 }
 
 /** One client on one target, and what the core asks of it at the end. */

@@ -3,6 +3,7 @@
 // do more than that, unless the target takes them, which nobody knows yet.
 // Source: "Message Formats" (StartupMessage, SSLRequest, GSSENCRequest, CancelRequest) and "Protocol Flow".
 import { GatewayError } from "../../src/core/errors.ts"
+import { readOptions } from "./client_options.ts"
 import { code_cancel, code_gss, code_ssl, endOfString, protocol_3_0, protocol_3_2, text, type BackendKey } from "./codec.ts"
 
 export interface Startup {
@@ -20,6 +21,8 @@ export interface Startup {
   readonly settings: ReadonlyMap<string, string>
   /** Of those, the ones that the target must take. */
   readonly wants: readonly ("options" | "replication")[]
+  /** How the client says who it is; by a token as the password unless it asks for a login of its own. */
+  readonly login: "token" | "oauth"
 }
 
 export type Opening = Startup | { readonly kind: "ssl" } | { readonly kind: "gss" } | { readonly kind: "cancel"; readonly key: BackendKey }
@@ -70,15 +73,17 @@ function parseStartup(version: number, given: ReadonlyMap<string, string>): Star
   const settings = new Map<string, string>()
   const unknown: string[] = []
   const wants: ("options" | "replication")[] = []
+  const { ours, rest } = readOptions(given.get("options") ?? "", ["login"])
   for (const [name, value] of given) {
     if (name === "user" || name === "database") continue
     if (name.startsWith("_pq_.")) unknown.push(name)
     else if (harmless.has(name.toLowerCase())) settings.set(name, value)
     else if (name === "replication" && /^(false|off|no|0)$/i.test(value)) continue
     else if (name === "options" || name === "replication") {
-      if (value === "") continue
+      const passes = name === "options" ? rest : value
+      if (passes === "") continue
       wants.push(name)
-      settings.set(name, value)
+      settings.set(name, passes)
     } else throw new GatewayError("unsupported", { what: `the startup parameter ${/^[\w.]{1,63}$/.test(name) ? `"${name}"` : "sent"}` })
   }
   const { user, target, database } = place(given, wants.includes("replication"))
@@ -86,7 +91,13 @@ function parseStartup(version: number, given: ReadonlyMap<string, string>): Star
   if (target === "") throw new GatewayError("unsupported", { what: "a connection without dbname=<target>" })
   const spoken = version >= protocol_3_2 ? protocol_3_2 : protocol_3_0 // 3.1 was never released, and is reserved
   const negotiate = spoken === version && unknown.length === 0 ? undefined : { unknown }
-  return { kind: "startup", version: spoken, negotiate, user, target, database, settings, wants }
+  return { kind: "startup", version: spoken, negotiate, user, target, database, settings, wants, login: loginOf(ours) }
+}
+
+function loginOf(ours: ReadonlyMap<string, string>): Startup["login"] {
+  const login = ours.get("login") ?? "token"
+  if (login !== "token" && login !== "oauth") throw new GatewayError("unsupported", { what: "a sluice.login that is not token or oauth" })
+  return login
 }
 
 interface Place {

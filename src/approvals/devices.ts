@@ -8,7 +8,7 @@ import { isLoginId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
 import type { CodeKind, Codes } from "./codes.ts"
 import { digestOf, type HeldLogin, type Logins, proofOf } from "./logins.ts"
-import { clientCalled } from "./oauth_clients.ts"
+import { clientOf } from "./oauth_clients.ts"
 import { OAuthError } from "./oauth_error.ts"
 import type { FormPage, PageAnswer, PageCall } from "./page_calls.ts"
 import type { PublicPlace } from "./public_place.ts"
@@ -65,7 +65,7 @@ export class Devices {
   async begin(form: URLSearchParams, from: string): Promise<DeviceAnswer> {
     const { store, codes, place, clock } = this.#options
     const client_id = form.get("client_id") ?? ""
-    if (clientCalled(client_id) === undefined) throw new OAuthError("invalid_client")
+    if (!clientOf(client_id)) throw new OAuthError("invalid_client")
     const host = from.slice(0, from.lastIndexOf(":"))
     this.#begun.check(host)
     this.#begun.count(host)
@@ -102,7 +102,10 @@ export class Devices {
       if (found.state === "denied") return new OAuthError("access_denied")
       const web = isLoginId(found.login) ? await logins.live(found.login, change) : undefined
       if (!web) return new OAuthError("access_denied", "the one who said yes has signed out since")
-      return logins.begin(change, { ...proofOf(web), kind: "device", from: found.from })
+      const proof = proofOf(web)
+      // What is for the targets is one token and nothing after it, so its login lasts no longer.
+      const expires_at = clientOf(client_id)?.use === "targets" ? Math.min(proof.expires_at, now + limits.token_ms) : proof.expires_at
+      return logins.begin(change, { ...proof, expires_at, kind: "device", from: found.from })
     })
     // Thrown out here, so that what was noted stays.
     if (answer instanceof OAuthError) throw answer
@@ -141,7 +144,7 @@ export class Devices {
     const found = await codes.lookCalled(store, device, normal(typed))
     if (found?.detail.state !== "pending") return this.#unknown(visitor, typed)
     const { client_id, from, asked_at } = found.detail
-    const client = clientCalled(client_id) ?? "a program"
+    const client = clientOf(client_id)?.called ?? "a program"
     return { page: deviceQuestionPage({ visit: this.#visit(visitor), user_code: shown(normal(typed)), client, from, asked_at }) }
   }
 

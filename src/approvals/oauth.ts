@@ -12,7 +12,7 @@ import type { TokenIssuer } from "../identity/tokens.ts"
 import type { CodeKind, Codes } from "./codes.ts"
 import type { Devices } from "./devices.ts"
 import { type HeldLogin, type Logins, proofOf } from "./logins.ts"
-import { clientCalled } from "./oauth_clients.ts"
+import { clientOf, type OAuthClient } from "./oauth_clients.ts"
 import { OAuthError } from "./oauth_error.ts"
 import type { FormPage, PageAnswer, PageCall } from "./page_calls.ts"
 import type { PublicPlace } from "./public_place.ts"
@@ -41,7 +41,8 @@ export interface TokenAnswer {
   readonly access_token: string
   readonly token_type: "Bearer"
   readonly expires_in: number
-  readonly refresh_token: string
+  /** Not of one that is for the targets. */
+  readonly refresh_token?: string
   /** Ours: the end of the login, in milliseconds since the Unix epoch. */
   readonly login_expires_at: number
 }
@@ -107,20 +108,23 @@ export class OAuth {
   /** Throws an OAuthError (RFC 6749, section 5.2). */
   async token(form: URLSearchParams, from: string): Promise<TokenAnswer> {
     const client_id = form.get("client_id") ?? ""
-    if (clientCalled(client_id) === undefined) throw new OAuthError("invalid_client")
-    switch (form.get("grant_type") ?? "") {
+    const client = clientOf(client_id)
+    if (!client) throw new OAuthError("invalid_client")
+    const grant_type = form.get("grant_type") ?? ""
+    if (client.use === "targets" && grant_type !== device_grant) throw new OAuthError("unauthorized_client")
+    switch (grant_type) {
       case "authorization_code":
-        return this.#answer(await this.#redeem(form, client_id, from))
+        return this.#answer(await this.#redeem(form, client_id, from), client)
       case "refresh_token":
         try {
-          return await this.#answer(await this.#options.logins.refresh(form.get("refresh_token") ?? "", from))
+          return await this.#answer(await this.#options.logins.refresh(form.get("refresh_token") ?? "", from), client)
         } catch (failure) {
           throw failure instanceof GatewayError && failure.code === "login_failed"
             ? new OAuthError("invalid_grant", failure.message)
             : failure
         }
       case device_grant:
-        return this.#answer(await this.#options.devices.poll(form.get("device_code") ?? "", client_id))
+        return this.#answer(await this.#options.devices.poll(form.get("device_code") ?? "", client_id), client)
       default:
         throw new OAuthError("unsupported_grant_type")
     }
@@ -162,14 +166,14 @@ export class OAuth {
     return held
   }
 
-  async #answer({ login, secret }: HeldLogin): Promise<TokenAnswer> {
+  async #answer({ login, secret }: HeldLogin, { use }: OAuthClient): Promise<TokenAnswer> {
     const { issuer, clock } = this.#options
-    const { token, expires_at } = await issuer.issue({ subject: login.subject, via: login.via, use: "api", login })
+    const { token, expires_at } = await issuer.issue({ subject: login.subject, via: login.via, use, login })
     return {
       access_token: token,
       token_type: "Bearer",
       expires_in: Math.max(0, Math.floor((expires_at - clock.now()) / 1000)),
-      refresh_token: secret.reveal(),
+      ...(use === "api" ? { refresh_token: secret.reveal() } : {}),
       login_expires_at: login.expires_at,
     }
   }
@@ -198,15 +202,15 @@ interface Asked {
 /** Throws `invalid` for a program or an address that the answer must not go to. */
 function readAsked(params: URLSearchParams): Asked {
   const client_id = params.get("client_id") ?? ""
-  const client = clientCalled(client_id)
-  if (client === undefined) throw new GatewayError("invalid", { what: "no program is known by this client_id" })
+  const client = clientOf(client_id)
+  if (client?.use !== "api") throw new GatewayError("invalid", { what: "no program is known by this client_id" })
   const redirect_uri = params.get("redirect_uri") ?? ""
   // RFC 8252, section 7.3: the loopback interface by its address, at any port; "localhost" may be resolved to somebody else.
   if (!/^http:\/\/(127\.0\.0\.1|\[::1\]):\d{1,5}(\/[A-Za-z0-9/_-]{0,64})?$/.test(redirect_uri) || !URL.canParse(redirect_uri))
     throw new GatewayError("invalid", { what: "the redirect_uri is not one of this machine's own, such as http://127.0.0.1:52000/" })
   const names = ["client_id", "redirect_uri", "response_type", "code_challenge", "code_challenge_method", "state"]
   const kept = Object.fromEntries(names.flatMap((name) => (params.get(name) === null ? [] : [[name, params.get(name) ?? ""]])))
-  return { client_id, client, redirect_uri, state: params.get("state"), challenge: params.get("code_challenge") ?? "", kept }
+  return { client_id, client: client.called, redirect_uri, state: params.get("state"), challenge: params.get("code_challenge") ?? "", kept }
 }
 
 /** What is wrong with the rest, in words for the program. */

@@ -3,6 +3,7 @@ export type OAuthCode =
   | "invalid_request"
   | "invalid_client"
   | "invalid_grant"
+  | "unauthorized_client"
   | "unsupported_grant_type"
   | "authorization_pending"
   | "slow_down"

@@ -225,6 +225,32 @@ test("oauth: a device gets its login when its person has typed the code and said
   assert.equal((await poll()).body.error, "expired_token", "once")
 })
 
+test("oauth: a PostgreSQL client gets one token for the targets, which nothing renews, and only by a device code", async (t) => {
+  const company = await startCompany(t)
+  const { service, clock } = company
+  const client_id = "psql"
+  const begun = (await oauth(service, "/oauth/device_authorization", { client_id })).body
+  const browser = company.browser()
+  await company.signIn(browser, olga)
+  const page = await browser.get(`${service.url}/device?user_code=${begun.user_code}`)
+  assert.match(page.text, /a PostgreSQL client/)
+  await browser.submit(page, { decision: "allow" })
+  clock.advance(limits.device_poll_ms)
+  const asked = { grant_type: "urn:ietf:params:oauth:grant-type:device_code", device_code: begun.device_code }
+  assert.equal((await oauth(service, "/oauth/token", asked)).body.error, "expired_token", "it is another program's code")
+  const got = (await oauth(service, "/oauth/token", { ...asked, client_id })).body
+  assert.equal(got.refresh_token, undefined)
+  assert(got.login_expires_at <= clock.now() + limits.token_ms)
+  const claims = JSON.parse(Buffer.from(got.access_token.split(".")[1] ?? "", "base64url").toString()) as { aud: string; sub: string }
+  assert.deepEqual([claims.aud, claims.sub], ["sluice:targets", "olga@corp.example"])
+  const me = await fetch(`${service.url}/v1/whoami`, { headers: { authorization: `Bearer ${got.access_token}` } })
+  assert.equal(me.status, 401, "it is no good for the API")
+  for (const grant_type of ["authorization_code", "refresh_token"])
+    assert.equal((await oauth(service, "/oauth/token", { client_id, grant_type })).body.error, "unauthorized_client")
+  const { challenge } = pkce()
+  assert.equal((await browser.get(authorizeUrl(service, challenge, { client_id }))).status, 400)
+})
+
 test("oauth: a device that is refused, asks too fast, too late or with a guess gets nothing", async (t) => {
   const company = await startCompany(t)
   const { service, clock } = company

@@ -48,6 +48,25 @@ test("startup: options and replication are for the target to take; empty, or off
   assert.deepEqual(opening(protocol_3_0, [...who, ["options", ""], ["replication", "off"]]).wants, [])
 })
 
+test("startup: what a client tells the gateway in its options is taken out of them, and the rest passes byte for byte", () => {
+  const options = (value: string) => opening(protocol_3_0, [...who, ["options", value]])
+  for (const value of ["-c sluice.login=oauth", "-csluice.login=oauth", "--sluice.login=oauth", "-c  SLUICE.Login=oauth"]) {
+    const { login, wants, settings } = options(value)
+    assert.deepEqual([login, wants, settings.size], ["oauth", [], 0], value)
+  }
+  const mixed = options("-c work_mem=1MB -c sluice.login=oauth -c search_path=a\\ b")
+  assert.deepEqual(
+    [mixed.login, mixed.wants, mixed.settings.get("options")],
+    ["oauth", ["options"], "-c work_mem=1MB -c search_path=a\\ b"],
+  )
+  assert.equal(options("-c work_mem=1MB  -B 3").settings.get("options"), "-c work_mem=1MB  -B 3")
+  // What only looks like ours is the target's to take or to refuse: it is never left out.
+  for (const value of ["-c x=sluice.login=oauth", "-B sluice.login=oauth", "-c 'sluice.login=oauth'", "-c sluice\\", "-c"])
+    assert.deepEqual([options(value).login, options(value).settings.get("options")], ["token", value], value)
+  for (const value of ["-c sluice.login=none", "-c sluice.logins=oauth", "-c sluice.login=oauth --sluice.login=token", "-c sluice.=1"])
+    refused(() => options(value), "unsupported", /sluice\.login|option sluice/)
+})
+
 test("startup: a client of the replication protocol that can say no database says its target behind the role", () => {
   const physical = (user: string, database?: string) =>
     opening(protocol_3_0, [["user", user], ["replication", "true"], ...(database ? [["database", database] as const] : [])])

@@ -20,6 +20,7 @@ const startup: Startup = {
   database: undefined,
   settings: new Map([["application_name", "psql"]]),
   wants: [],
+  login: "token",
 }
 
 /** Logs in on a server that says `lines`, one after each thing it hears. */
