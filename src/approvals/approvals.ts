@@ -34,6 +34,7 @@ import { openApi } from "./openapi.ts"
 import { People } from "./people.ts"
 import { personRoutes } from "./person_routes.ts"
 import { PublicPlace } from "./public_place.ts"
+import { type AboutConfig, Reloading } from "./reloading.ts"
 import { Requests } from "./requests.ts"
 import { createServer } from "./server.ts"
 import { Sessions } from "./sessions.ts"
@@ -56,6 +57,13 @@ export interface ApprovalsOptions {
 export interface Approvals {
   /** Where it listens, with the real port where the config said 0. */
   readonly address: Address
+  /**
+   * Puts another config in the place of the one in use, with all that follows for people, and on record. Where it listens, its store and
+   * its names stay. Rejects when it cannot be put on record, and then nothing has changed.
+   */
+  reload(config: Config, about: AboutConfig): Promise<void>
+  /** Puts on record that a config could not be used. */
+  refused(about: AboutConfig): Promise<void>
   /** Answers what waits, ends the feeds, closes the store. */
   close(): Promise<void>
 }
@@ -98,7 +106,7 @@ export async function startApprovals({ config: first, keys, gatewayKey, clock, l
   const callers = new Callers({ current, people, logins, verifier, gateways: credentials })
   const place = new PublicPlace(config.approvals.public_url)
   const parts = loginParts({ current, store, people, logins, callers, issuer, gatewayKey, place, clock, log })
-  const disabling = new Disabling({ store, people, grants, clock })
+  const disabling = new Disabling({ store, people, clock })
   const login = { people, logins, disabling, issuer, parts }
   const ways = derived(current, waysIn)
   const server = createServer({
@@ -166,7 +174,16 @@ export async function startApprovals({ config: first, keys, gatewayKey, clock, l
   const bound = server.server.address()
   const address = { host, port: typeof bound === "object" && bound ? bound.port : port }
   place.settle(address)
-  return { address, close }
+  const reloading = new Reloading({ store, current, replace: (next) => void (config = next), clock, log })
+  return {
+    address,
+    reload: async (next, about) => {
+      await reloading.take(next, about)
+      notifier.reloaded()
+    },
+    refused: (about) => reloading.refuse(about),
+    close,
+  }
 }
 
 /** Nobody should find these only by looking. */

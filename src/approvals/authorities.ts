@@ -11,7 +11,7 @@ import type { Secret } from "../core/secret.ts"
 import { type ClientCa, clientCa } from "../identity/client_certificate.ts"
 import { type UserCa, userCa } from "../identity/user_certificate.ts"
 import type { AuthorityRecord } from "./authority_record.ts"
-import { type Actor, byPerson, type Caller, note } from "./journal.ts"
+import { type Actor, byPerson, byService, type Caller, note } from "./journal.ts"
 import type { Change, Store } from "./store.ts"
 
 export interface AuthoritiesOptions {
@@ -45,7 +45,7 @@ export class Authorities {
 
   /** So that gateways know them before the first certificate comes. */
   async #make(): Promise<void> {
-    const actor: Actor = { actor: "policy", by: "sluice", from: null }
+    const actor = byService
     await this.#options.store
       .change(async (change) => {
         await this.ssh(change, actor)

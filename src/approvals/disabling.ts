@@ -3,17 +3,15 @@
 import type { PersonView } from "../api/schema.ts"
 import type { Clock } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
-import { limits } from "../core/limits.ts"
-import type { Grants } from "./grants.ts"
 import { byPerson, type Caller, note } from "./journal.ts"
+import { revokeGrants, takeBackRequests } from "./leaving.ts"
 import { endLogins } from "./logins.ts"
 import type { People } from "./people.ts"
-import type { List, Store } from "./store.ts"
+import type { Store } from "./store.ts"
 
 export interface DisablingOptions {
   readonly store: Store
   readonly people: People
-  readonly grants: Grants
   readonly clock: Clock
 }
 
@@ -29,8 +27,7 @@ export class Disabling {
     checkAdmin(caller)
     if (subject === caller.person.name) throw new GatewayError("invalid", { what: "nobody disables themselves; ask another administrator" })
     const view = await this.#set(caller, { subject, disabled: true, reason })
-    await this.#takeBack(caller, subject, reason)
-    await this.#revoke(caller, subject, reason)
+    await this.#end(caller, subject, reason)
     return view
   }
 
@@ -63,32 +60,14 @@ export class Disabling {
     })
   }
 
-  async #takeBack(caller: Caller, subject: string, reason: string): Promise<void> {
+  /** Looked for after they were disabled: what they asked for until then is there now, and nothing comes after. */
+  #end(caller: Caller, subject: string, reason: string): Promise<void> {
     const { store, clock } = this.#options
-    const pending = await store.requests(this.#own(subject))
-    if (pending.length === 0) return
-    await store.change(async (change) => {
-      for (const { id } of pending) {
-        const request = await change.request(id)
-        if (request?.state !== "pending") continue
-        await change.setRequestState(id, "withdrawn")
-        const actor = byPerson(caller)
-        await note(change, { at: clock.now(), kind: "request.withdrawn", actor, reason, request: id, detail: { state: "withdrawn" } })
-      }
+    return store.change(async (change) => {
+      const leaving = { actor: byPerson(caller), reason, now: clock.now() }
+      await takeBackRequests(store, change, subject, leaving)
+      await revokeGrants(store, change, subject, leaving)
     })
-  }
-
-  async #revoke(caller: Caller, subject: string, reason: string): Promise<void> {
-    const { store, grants } = this.#options
-    for (const { id } of await store.grants(this.#own(subject)))
-      await grants.revoke(caller, id, reason).catch((failure: unknown) => {
-        // It has ended by itself meanwhile.
-        if (!(failure instanceof GatewayError && failure.code === "over")) throw failure
-      })
-  }
-
-  #own(subject: string): List {
-    return { seen: { subject, names: [] }, limit: limits.list_rows_max, live_at: this.#options.clock.now() }
   }
 }
 

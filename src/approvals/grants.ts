@@ -47,6 +47,33 @@ export async function makeGrant(
   return grant
 }
 
+/** Whether there is something to end. A spent one may still be at work on its last use. */
+export const isOpen = ({ status, ends_at }: GrantView, now: Millis): boolean => (status === "active" || status === "spent") && now < ends_at
+
+export interface GrantEnd {
+  readonly status: "revoked" | "dropped"
+  readonly actor: Actor
+  readonly reason: string
+  readonly now: Millis
+}
+
+/** Ends an open grant, and with it what would extend it. */
+export async function endGrant(change: Change, grant: GrantView, { status, actor, reason, now }: GrantEnd): Promise<GrantView> {
+  const ended: GrantView = {
+    ...grant,
+    status,
+    revision: await change.nextSequence(),
+    ended_by: actor.by,
+    ended_reason: reason,
+    ended_at: now,
+  }
+  const kind: EventKind = `grant.${status}`
+  await note(change, { at: now, kind, actor, reason, request: grant.request, grant: grant.id, detail: ended })
+  await change.changeGrant(ended)
+  await closeExtensions(change, grant.id, { actor, now })
+  return ended
+}
+
 export class Grants {
   readonly #store: Store
   readonly #clock: Clock
@@ -87,23 +114,8 @@ export class Grants {
       const request = grant && (await change.request(grant.request))
       if (!grant || !request || !maySee(caller.person, request)) throw new GatewayError("not_found")
       if (!may(request)) throw new GatewayError("forbidden")
-      // A spent one may still be at work on its last use.
-      const open = (grant.status === "active" || grant.status === "spent") && now < grant.ends_at
-      if (!open) throw new GatewayError("over")
-      const ended: GrantView = {
-        ...grant,
-        status,
-        revision: await change.nextSequence(),
-        ended_by: caller.person.name,
-        ended_reason: reason,
-        ended_at: now,
-      }
-      const kind: EventKind = `grant.${status}`
-      const actor = byPerson(caller)
-      await note(change, { at: now, kind, actor, reason, request: request.id, grant: id, detail: ended })
-      await change.changeGrant(ended)
-      await closeExtensions(change, id, { actor, now })
-      return ended
+      if (!isOpen(grant, now)) throw new GatewayError("over")
+      return endGrant(change, grant, { status, actor: byPerson(caller), reason, now })
     })
   }
 }

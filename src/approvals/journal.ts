@@ -34,6 +34,9 @@ export const byPerson = ({ person, from }: Caller): Actor => ({ actor: "person",
 /** A rule that decides by itself. Its name stands where a person's would, and `actor` says that it is none. */
 export const byRule = (rule: string): Actor => ({ actor: "policy", by: rule, from: null })
 
+/** The service itself: no person, and no rule either. */
+export const byService: Actor = { actor: "policy", by: "sluice", from: null }
+
 type Entry = Pick<EventRecord, "at" | "kind" | "detail"> & { readonly actor: Actor } & Partial<
     Pick<EventRecord, "reason" | "rule" | "request" | "grant" | "session">
   >

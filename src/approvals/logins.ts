@@ -147,7 +147,8 @@ export async function endLogins(
   return live.length
 }
 
-async function endLogin(
+/** Inside a change that has found it live. */
+export async function endLogin(
   change: Change,
   login: LoginRecord,
   { actor, why, now }: { readonly actor: Actor; readonly why: string; readonly now: Millis },

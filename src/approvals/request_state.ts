@@ -1,7 +1,7 @@
 // What a request is at a given time, read from its record. Pure.
 import type { RequestView } from "../api/schema.ts"
 import type { Config, FreshLogin } from "../config/config.ts"
-import { type Approval, filled, namedIn, stepsFor, total } from "../core/approval_plan.ts"
+import { type Approval, type ApprovalPlan, filled, isFulfilled, namedIn, stepsFor } from "../core/approval_plan.ts"
 import type { Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
@@ -48,10 +48,14 @@ export function approvals({ decisions }: Pick<RequestRecord, "decisions">): Appr
   return [...new Map(given.map(({ by, steps }) => [by, { by, steps }])).values()]
 }
 
-/** The steps of the request's plan for which this person's approval would count now. */
-export function countsFor(record: RequestRecord, { name, groups }: Pick<Person, "name" | "groups">): number[] {
+/** The steps of the request's plan for which this person's approval would count beside those of `given`. */
+export function countsFor(
+  record: RequestRecord,
+  { name, groups }: Pick<Person, "name" | "groups">,
+  given: readonly Approval[] = approvals(record),
+): number[] {
   const escalated = record.escalated ? (record.escalation?.to ?? []) : []
-  return stepsFor({ plan: record.plan, escalated, names: [name, ...groups] }, approvals(record))
+  return stepsFor({ plan: record.plan, escalated, names: [name, ...groups] }, given)
 }
 
 function stepsOf(record: RequestRecord): RequestView["steps"] {
@@ -92,17 +96,21 @@ export interface RulesNow extends Pick<Config, "policy" | "targets"> {
   readonly now: Millis
 }
 
+/** What the rule as it is wants of approvals. */
 export interface StillRuled {
-  readonly approvals_needed: number
+  /** Undefined: it decides by itself now, and nothing is wanted beyond what was when it was asked. */
+  readonly plan: ApprovalPlan | undefined
+  /** Those who may decide for any step, by now. */
+  readonly escalated: readonly string[]
   /** The login that an approval needs. */
   readonly login: FreshLogin | undefined
 }
 
 /**
- * A request waits under the rules as they were; the rules as they are must still allow it and still let `decider` approve.
- * Answers how many they want. Throws `over` when nobody could ask for it any more, `forbidden` when it is only `decider` who lost the right.
+ * A request waits under the rules as they were; the rules as they are must still allow it. Answers what they want. Throws `over` when
+ * nobody could ask for it any more.
  */
-export function stillRuledBy({ policy, targets, asker, now }: RulesNow, request: RequestRecord, decider: Person): StillRuled {
+export function stillRuled({ policy, targets, asker, now }: RulesNow, request: RequestRecord): StillRuled {
   const target = targets.find(({ name }) => name === request.target)
   const ruling = asker && target && rulingFor(policy, asker, { target, now, starts_at: request.starts_at, asked: request })
   if (!target || !ruling) throw new GatewayError("over")
@@ -110,10 +118,45 @@ export function stillRuledBy({ policy, targets, asker, now }: RulesNow, request:
   // It was asked for all, and the rule now gives only some: what was asked for can no longer be given.
   if ((as !== null && request.as === null) || (actions !== null && request.actions === null)) throw new GatewayError("over")
   const { approve } = ruling.rule
-  if (givesAtOnce(approve)) return { approvals_needed: 0, login: undefined }
-  const later = request.escalated ? (approve.escalate?.to ?? []) : []
-  if (!isOneOf(decider, [...namedIn(approve.plan), ...later])) throw new GatewayError("forbidden")
-  return { approvals_needed: total(approve.plan), login: approve.login }
+  if (givesAtOnce(approve)) return { plan: undefined, escalated: [], login: undefined }
+  return { plan: approve.plan, escalated: request.escalated ? (approve.escalate?.to ?? []) : [], login: approve.login }
+}
+
+/** Whether the rule as it is names this person among those who decide. */
+export function isNamedNow({ plan, escalated }: StillRuled, person: Pick<Person, "name" | "groups">): boolean {
+  return plan === undefined || isOneOf(person, [...namedIn(plan), ...escalated])
+}
+
+type Approver = Pick<Person, "name" | "groups" | "workload">
+
+/**
+ * The approvals that count now: of people who are there, whom the rule as it is still names, and who still are what they were when
+ * they approved for their steps. `people`: whoever is there of those who approved.
+ */
+export function standingApprovals(ruled: StillRuled, request: RequestRecord, people: ReadonlyMap<string, Approver>): Approval[] {
+  const escalated = request.escalated ? (request.escalation?.to ?? []) : []
+  return approvals(request).flatMap(({ by, steps }) => {
+    const person = people.get(by)
+    if (!person || person.workload || !isNamedNow(ruled, person)) return []
+    const still = steps.filter((step) => isOneOf(person, [...(request.plan.steps[step]?.by ?? []), ...escalated]))
+    return still.length === 0 ? [] : [{ by, steps: still }]
+  })
+}
+
+/** Whether these approvals are what was wanted when it was asked for, and what the rule as it is wants. */
+export function isEnough(
+  { plan, escalated }: StillRuled,
+  request: RequestRecord,
+  { given, people }: { readonly given: readonly Approval[]; readonly people: ReadonlyMap<string, Approver> },
+): boolean {
+  if (!isFulfilled(request.plan, given)) return false
+  if (plan === undefined) return true
+  const all = plan.steps.map((_, step) => step)
+  const now = given.flatMap(({ by }) => {
+    const person = people.get(by)
+    return person ? [{ by, steps: all.filter((step) => isOneOf(person, [...(plan.steps[step]?.by ?? []), ...escalated])) }] : []
+  })
+  return isFulfilled(plan, now)
 }
 
 function coveredBy(

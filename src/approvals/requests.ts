@@ -4,7 +4,6 @@ import type { z } from "zod"
 import type { RequestView } from "../api/schema.ts"
 import type * as schema from "../api/schema.ts"
 import type { CurrentConfig } from "../config/current_config.ts"
-import { isFulfilled } from "../core/approval_plan.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import type { GrantId, RequestId } from "../core/ids.ts"
@@ -19,6 +18,7 @@ import {
   ruleOn,
   checkAsked,
   mayDecide,
+  personOf,
   maySee,
   type Person,
   type Ruling,
@@ -28,7 +28,7 @@ import {
   givesAtOnce,
 } from "./policy.ts"
 import type { People } from "./people.ts"
-import { approvals, sameQuestion, stillRuledBy, viewOf, countsFor, mayReview } from "./request_state.ts"
+import { countsFor, isEnough, isNamedNow, mayReview, sameQuestion, standingApprovals, stillRuled, viewOf } from "./request_state.ts"
 import type { Change, DecisionRecord, NewRequestRecord, RequestRecord, Store } from "./store.ts"
 
 export interface RequestsOptions {
@@ -38,8 +38,12 @@ export interface RequestsOptions {
   readonly clock: Clock
 }
 
+type Approver = Pick<Person, "name" | "groups" | "workload">
+
 interface Filed {
   readonly caller: Caller
+  /** The caller, as they are known in this change. */
+  readonly person: Person
   readonly ruling: Ruling
   readonly record: NewRequestRecord
   /** What must hold for a new one, and need not for one that is found again. */
@@ -63,13 +67,13 @@ export class Requests {
   ask(caller: Caller, asked: Asked): Promise<RequestView> {
     return this.#store.change(async (change) => {
       const now = this.#clock.now()
-      const { person } = caller
+      const person = await this.#present(change, caller)
       const { policy, targets } = this.#current()
       const known = targets.find(({ name }) => name === asked.target)
       const question = { policy, target: known, person, proof: caller.proof, now, asked }
       const { ruling, as, actions } = ruleOn(question)
       checkStart(asked, now)
-      return this.#file(change, { caller, ruling, record: newRecord({ person, asked, as, actions, ruling, now }) })
+      return this.#file(change, { caller, person, ruling, record: newRecord({ person, asked, as, actions, ruling, now }) })
     })
   }
 
@@ -80,7 +84,7 @@ export class Requests {
   extend(caller: Caller, id: GrantId, { duration_ms, reason }: z.output<typeof schema.extension>): Promise<RequestView> {
     return this.#store.change(async (change) => {
       const now = this.#clock.now()
-      const { person } = caller
+      const person = await this.#present(change, caller)
       const grant = await change.grant(id)
       const made = grant && (await change.request(grant.request))
       if (!grant || !made || !maySee(person, made)) throw new GatewayError("not_found")
@@ -97,12 +101,18 @@ export class Requests {
       if (checkAsked(ruling, target, asked) !== null && as === null) throw new GatewayError("not_askable")
       if (checkActions(ruling, target, actions) !== null && actions === null) throw new GatewayError("not_askable")
       const record = newRecord({ person, asked, as, actions, extension, ruling, now })
-      return this.#file(change, { caller, ruling, record, check: () => checkReach(extension, ruling.rule.max_ms, now) })
+      return this.#file(change, { caller, person, ruling, record, check: () => checkReach(extension, ruling.rule.max_ms, now) })
     })
   }
 
-  async #file(change: Change, { caller, ruling, record, check }: Filed): Promise<RequestView> {
-    const { person } = caller
+  /** Who calls, as the config and the store know them in this change: since the call began they may have become somebody else, or nobody. */
+  async #present(change: Change, { person: { name } }: Caller): Promise<Person> {
+    const known = await this.#people.find(name, change)
+    if (!known) throw new GatewayError("unauthenticated")
+    return personOf(known, this.#current().policy)
+  }
+
+  async #file(change: Change, { caller, person, ruling, record, check }: Filed): Promise<RequestView> {
     const now = record.created_at
     const last = await change.lastRequest(record)
     const asAlike = (last?.review === null) === (record.review === null)
@@ -166,23 +176,31 @@ export class Requests {
   #decide(caller: Caller, id: RequestId, { verdict, reason }: Pick<DecisionRecord, "verdict" | "reason">): Promise<RequestView> {
     return this.#store.change(async (change) => {
       const now = this.#clock.now()
-      const { person } = caller
+      const person = await this.#present(change, caller)
       const request = seen(await change.request(id), person)
       if (request.subject === person.name) throw new GatewayError(verdict === "approve" ? "own_request" : "forbidden")
       if (!mayDecide(person, request)) throw new GatewayError("forbidden")
       const said = request.decisions.some(
         (earlier) => earlier.actor === "person" && earlier.by === person.name && earlier.verdict === verdict,
       )
-      if (said) return viewOf(request, person, now) // sent again: nothing changes, whatever has become of it
+      const pending = request.state === "pending" && now < request.lapses_at
+      if (said && (verdict === "deny" || !pending)) return viewOf(request, person, now) // sent again: nothing changes
       if (verdict === "approve" && request.extends_grant !== null) checkStands(request.grant, now)
       checkPending(request, now)
-      const ruling =
-        verdict === "approve"
-          ? stillRuledBy({ ...this.#current(), now, asker: await this.#people.find(request.subject, change) }, request, person)
-          : undefined
-      const steps = countsFor(request, person)
-      if (ruling && steps.length === 0) throw new GatewayError("not_your_turn")
-      if (ruling) checkLogin(ruling.login, caller.proof, now)
+      const asker = verdict === "approve" ? await this.#people.find(request.subject, change) : undefined
+      const ruled = verdict === "approve" ? stillRuled({ ...this.#current(), now, asker }, request) : undefined
+      if (ruled && !isNamedNow(ruled, person)) throw new GatewayError("forbidden")
+      const people = await this.#approvers(change, request, person)
+      const given = ruled && standingApprovals(ruled, request, people)
+      if (said) {
+        // Nothing new, unless approvals that had ceased to count do so again.
+        if (ruled && given && isEnough(ruled, request, { given, people }))
+          await settle(change, request, { state: "approved", actor: byPerson(caller), reason, now })
+        return this.#view(change, id, { person, now })
+      }
+      const steps = countsFor(request, person, given)
+      if (ruled && steps.length === 0) throw new GatewayError("not_your_turn")
+      if (ruled) checkLogin(ruled.login, caller.proof, now)
 
       const decision: DecisionRecord = { by: person.name, actor: "person", verdict, reason, at: now, steps }
       const actor = byPerson(caller)
@@ -190,7 +208,7 @@ export class Requests {
       await note(change, { at: now, kind: "request.decision", actor, reason, rule: request.rule, request: id, detail: decision })
       metrics.judged(verdict)
       if (verdict === "deny") await settle(change, request, { state: "denied", actor, reason, now })
-      else if (isEnough(request, decision, ruling?.approvals_needed ?? 0))
+      else if (ruled && given && isEnough(ruled, request, { given: [...given, { by: person.name, steps }], people }))
         await settle(change, request, { state: "approved", actor, reason, now })
       return this.#view(change, id, { person, now })
     })
@@ -200,7 +218,7 @@ export class Requests {
   review(caller: Caller, id: RequestId, words: string): Promise<RequestView> {
     return this.#store.change(async (change) => {
       const now = this.#clock.now()
-      const { person } = caller
+      const person = await this.#present(change, caller)
       const request = seen(await change.request(id), person)
       if (!mayReview(person, request)) throw new GatewayError("forbidden")
       if (request.reviewed !== null) throw new GatewayError("decided")
@@ -211,6 +229,16 @@ export class Requests {
       await note(change, { at: now, kind: "break_glass.reviewed", actor, reason: words, rule: request.rule, request: id, detail: review })
       return this.#view(change, id, { person, now })
     })
+  }
+
+  /** Those who have approved and `decider`, as they are now; whoever is not there any more, or was disabled, is left out. */
+  async #approvers(change: Change, { decisions }: RequestRecord, decider: Person): Promise<ReadonlyMap<string, Approver>> {
+    const people = new Map<string, Approver>([[decider.name, decider]])
+    for (const { by, actor } of decisions) {
+      const known = actor === "person" && !people.has(by) ? await this.#people.find(by, change) : undefined
+      if (known) people.set(by, known)
+    }
+    return people
   }
 
   /** The rule itself is the decision. It is kept with `actor: "policy"`, so that it is never counted among the people who approved. */
@@ -225,12 +253,6 @@ export class Requests {
   async #view(change: Change, id: RequestId, { person, now }: { readonly person: Person; readonly now: Millis }): Promise<RequestView> {
     return viewOf(await filed(change, id), person, now)
   }
-}
-
-/** With one more approval: under the plan that was asked under, and in number under the rule that stands now. */
-function isEnough(request: RequestRecord, decision: DecisionRecord, needed_now: number): boolean {
-  const given = approvals({ decisions: [...request.decisions, decision] })
-  return isFulfilled(request.plan, given) && given.length >= needed_now
 }
 
 /** What is not there and what is not theirs to see are the same to them. */

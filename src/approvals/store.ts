@@ -114,6 +114,9 @@ export type EventKind =
   | "authority.made"
   | "authority.retired"
   | "certificate.issued"
+  /** Another config is in use; one that could not be used was left alone. */
+  | "config.reloaded"
+  | "config.refused"
 
 /** One line of the audit log. */
 export interface EventRecord {

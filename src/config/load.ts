@@ -4,6 +4,7 @@ import { dirname, resolve } from "node:path"
 import { limits } from "../core/limits.ts"
 import type { Config, RecordingsConfig, User, Workload } from "./config.ts"
 import { readCertificates } from "./certificates.ts"
+import { ConfigSource, digestOf, type SourceMessage } from "./config_source.ts"
 import { checkListeners, readApprovals, readGateway } from "./listeners.ts"
 import { readChannels } from "./notifications.ts"
 import { readOidc } from "./oidc.ts"
@@ -20,7 +21,10 @@ import { readTargets } from "./targets.ts"
 
 export type { Problem } from "./reading.ts"
 
-export type Loaded = { readonly ok: true; readonly config: Config } | { readonly ok: false; readonly problems: readonly Problem[] }
+export type Loaded =
+  | { readonly ok: true; readonly config: Config; readonly source: ConfigSource }
+  /** `digest`: of the file, as in `ConfigSource`; undefined when it could not be read. */
+  | { readonly ok: false; readonly problems: readonly Problem[]; readonly digest: string | undefined }
 
 /** Never throws for what the file says: that is `problems`, in file order. Relative paths in it are beside it. */
 export async function loadConfig(path: string): Promise<Loaded> {
@@ -28,15 +32,23 @@ export async function loadConfig(path: string): Promise<Loaded> {
   try {
     text = await readBounded(resolve(path), limits.config_bytes_max)
   } catch (failure) {
-    return { ok: false, problems: [{ file: path, line: 1, column: 1, message: (failure as Error).message }] }
+    return { ok: false, problems: [{ file: path, line: 1, column: 1, message: (failure as Error).message }], digest: undefined }
   }
+  return loadText({ path, text, values: {} })
+}
+
+/** The config that another process has made of `message`: no file is read, no command is run again. */
+export const loadSource = (message: SourceMessage): Promise<Loaded> => loadText(message)
+
+async function loadText({ path, text, values }: SourceMessage): Promise<Loaded> {
   const source = readYaml(text)
   const folder = dirname(resolve(path))
-  const reading = await Reading.of(path, source, folder)
-  if (source.errors.length > 0) return { ok: false, problems: reading.problems }
+  const reading = await Reading.of(path, source, { folder, values })
+  const refused = (): Loaded => ({ ok: false, problems: reading.problems, digest: digestOf(text) })
+  if (source.errors.length > 0) return refused()
   const config = readConfig(reading, folder)
-  if (config === undefined || reading.problems.length > 0) return { ok: false, problems: reading.problems }
-  return { ok: true, config }
+  if (config === undefined || reading.problems.length > 0) return refused()
+  return { ok: true, config, source: new ConfigSource(path, text, { values: reading.values, source }) }
 }
 
 function readConfig(reading: Reading, folder: string): Config | undefined {

@@ -48,7 +48,7 @@ export async function loadPolicyCases(path: string, around: Around): Promise<Pol
     return { ok: false, problems: [{ file: path, line: 1, column: 1, message: (failure as Error).message }] }
   }
   const source = readYaml(text)
-  const reading = await Reading.of(path, source, dirname(resolve(path)))
+  const reading = await Reading.of(path, source, { folder: dirname(resolve(path)) })
   if (source.errors.length > 0) return { ok: false, problems: reading.problems }
   reading.section(part.policyCases, [])
   const cases = Array.from({ length: reading.countAt(["tests"]) }, (_, index): PolicyCase | undefined => {

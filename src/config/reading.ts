@@ -23,20 +23,35 @@ export class Reading {
   /** Paths of the references that led nowhere, as JSON: what else is wrong with such a value does not matter. */
   #broken: ReadonlySet<string>
   readonly #problems: Problem[]
+  readonly #values: Map<string, string>
 
   private constructor(file: string, source: Source, followed: Followed) {
     this.#file = file
     this.#source = source
     this.#value = followed.value
     this.#references = followed.references
+    this.#values = followed.values
     this.#broken = new Set()
     this.#problems = source.errors.map((error) => ({ file, ...error }))
     for (const { path, message } of followed.problems) this.problem(path, message)
     this.#broken = new Set(followed.problems.map(({ path }) => JSON.stringify(path)))
   }
 
-  static async of(file: string, source: Source, folder: string): Promise<Reading> {
-    return new Reading(file, source, await followAll(source.value, folder))
+  /** Relative paths are in `folder`. `values`: what references gave before; the others are followed. */
+  static async of(file: string, source: Source, where: Where): Promise<Reading> {
+    return new Reading(file, source, await followAll(source.value, where))
+  }
+
+  /** What each reference gave. */
+  get values(): ReadonlyMap<string, string> {
+    return this.#values
+  }
+
+  /** What `read` gives for `reference`, or gave when this config was first made. Throws what `read` throws. */
+  once(reference: string, read: () => string): string {
+    const value = this.#values.get(reference) ?? read()
+    this.#values.set(reference, value)
+    return value
   }
 
   /** In file order. */
@@ -112,12 +127,19 @@ interface Followed {
   readonly value: unknown
   readonly references: ReadonlySet<string>
   readonly problems: readonly { path: Path; message: string }[]
+  readonly values: Map<string, string>
+}
+
+interface Where {
+  readonly folder: string
+  readonly values?: Readonly<Record<string, string>>
 }
 
 /** Follows every reference in the tree, each one once. One that leads nowhere is a problem and leaves a text that is not empty. */
-async function followAll(tree: unknown, folder: string): Promise<Followed> {
+async function followAll(tree: unknown, { folder, values: before = {} }: Where): Promise<Followed> {
   const references = new Set<string>()
   const problems: { path: Path; message: string }[] = []
+  const values = new Map(Object.entries(before))
   const known = new Map<string, Promise<string>>()
   const visit = async (value: unknown, path: Path): Promise<unknown> => {
     if (Array.isArray(value)) {
@@ -132,16 +154,17 @@ async function followAll(tree: unknown, folder: string): Promise<Followed> {
     }
     if (typeof value !== "string" || !isReference(value)) return value
     references.add(JSON.stringify(path))
-    const followed = known.get(value) ?? follow(value, folder)
+    const followed = known.get(value) ?? (values.has(value) ? Promise.resolve(values.get(value) ?? "") : follow(value, folder))
     known.set(value, followed)
     try {
-      return await followed
+      values.set(value, await followed)
+      return values.get(value)
     } catch (failure) {
       problems.push({ path, message: (failure as Error).message })
       return unfollowed
     }
   }
-  return { value: await visit(tree, []), references, problems }
+  return { value: await visit(tree, []), references, problems, values }
 }
 
 /** Stands for a value whose reference led nowhere. */

@@ -17,7 +17,7 @@ export function readStore(reading: Reading, text: string | undefined, folder: st
     return undefined
   }
   try {
-    const store = parseStoreUrl(text, folder)
+    const store = parseStoreUrl(text, (file) => reading.once(`sslrootcert=${file}`, () => readFileSync(resolve(folder, file), "utf8")))
     if (store.password && !reading.isReference(path))
       throw new Error("a URL with a password is not written here itself, but as env:NAME, file:path or exec:command")
     return store
@@ -30,7 +30,7 @@ export function readStore(reading: Reading, text: string | undefined, folder: st
 const known = ["sslmode", "sslrootcert", "options", "host"]
 
 /** Throws, with words for the operator in which no password is. */
-export function parseStoreUrl(text: string, folder: string): PostgresStoreConfig {
+function parseStoreUrl(text: string, read: (file: string) => string): PostgresStoreConfig {
   const url = URL.canParse(text.trim()) ? new URL(text.trim()) : undefined
   if (!url) throw new Error("this is not a URL; characters such as @ or / in a password are written as %40 and %2F")
   const unknown = [...url.searchParams.keys()].find((name) => !known.includes(name))
@@ -50,7 +50,7 @@ export function parseStoreUrl(text: string, folder: string): PostgresStoreConfig
     password: url.password === "" ? undefined : new Secret(decodeURIComponent(url.password)),
     database,
     tls: tlsMode(url.searchParams.get("sslmode"), host),
-    ca: readCa(url.searchParams.get("sslrootcert"), folder),
+    ca: readCa(url.searchParams.get("sslrootcert"), read),
     options: url.searchParams.get("options") ?? undefined,
   }
 }
@@ -62,10 +62,10 @@ function tlsMode(mode: string | null, host: string): PostgresStoreConfig["tls"] 
   throw new Error(`sslmode is disable, require or verify-full; not ${JSON.stringify(mode)}`)
 }
 
-function readCa(file: string | null, folder: string): string | undefined {
+function readCa(file: string | null, read: (file: string) => string): string | undefined {
   if (file === null) return undefined
   try {
-    return readFileSync(resolve(folder, file), "utf8")
+    return read(file)
   } catch (failure) {
     throw new Error(`sslrootcert cannot be read: ${(failure as Error).message}`, { cause: failure })
   }

@@ -139,6 +139,8 @@ export interface Service {
   /** Files alice's usual question. */
   ask(body?: object, who?: string): Promise<Reply>
   restart(change?: Partial<Config>): Promise<void>
+  /** As SIGHUP does. */
+  reload(change: Partial<Config>): Promise<void>
   /** One statement on its store, past the service. */
   query(sql: string): Promise<Record<string, unknown>[]>
 }
@@ -205,6 +207,11 @@ export async function startService(t: TestContext, change: Partial<Config> = {},
       await running?.close()
       config = { ...config, ...change }
       await start()
+    },
+    async reload(change) {
+      assert(running)
+      config = { ...config, ...change }
+      await running.reload(config, { digest: "0".repeat(64), words: ["a change of the test's"] })
     },
     query: (sql) => query(config.approvals.store, sql),
   }
