@@ -9,6 +9,7 @@ import { addGatewayKey } from "./cli/gateway_key.ts"
 import { addLocalToken, localContext, type Places } from "./cli/local.ts"
 import { addLogin } from "./cli/login.ts"
 import { addPolicy } from "./cli/policy.ts"
+import { addReload } from "./cli/reload_verb.ts"
 import { addReplay } from "./cli/replay.ts"
 import { runVerbs } from "./cli/run.ts"
 import { addStart } from "./cli/start_verb.ts"
@@ -52,6 +53,7 @@ const status = await runVerbs(
       addStart(protocols),
       addWorker(protocols),
       addCheck,
+      addReload,
       addPolicy,
       addBackup,
       addGatewayKey,

@@ -2,7 +2,9 @@
 // HTTP even here, so that one process and twenty are the same code.
 import { createVerbs } from "./over_ssh.ts"
 import { startApprovals } from "../approvals/approvals.ts"
+import type { AboutConfig } from "../approvals/reloading.ts"
 import type { Config } from "../config/config.ts"
+import type { ConfigSource } from "../config/config_source.ts"
 import { openState, type State } from "../config/state.ts"
 import { type Clock, systemClock } from "../core/clock.ts"
 import type { Address, ProtocolName } from "../core/target.ts"
@@ -25,7 +27,7 @@ export interface StartOptions {
   readonly protocols: readonly Protocol[]
   readonly log: Log
   /** Where the gateway may be several processes: the words after `sluice` that make one. Left out: it is this one alone. */
-  readonly fork?: { readonly words: readonly string[] }
+  readonly fork?: { readonly words: readonly string[]; readonly source: ConfigSource }
 }
 
 export interface Running {
@@ -34,6 +36,13 @@ export interface Running {
   /** PEM of the CA that clients must trust for TLS, when it is our own. */
   readonly ca: string | undefined
   readonly state: State
+  /**
+   * Puts another config in the place of the one in use, in the service and in the gateway, or in neither. Rejects with words for the
+   * operator, and then nothing has changed. What `config/restart_only.ts` lists must be the same.
+   */
+  reload(next: { readonly config: Config; readonly source: ConfigSource }, about: AboutConfig): Promise<void>
+  /** Puts on record that a config could not be used, where there is a record. */
+  refused(about: AboutConfig): Promise<void>
   /** Ends gracefully: no new sessions, live ones get a little time, then they are cut. */
   drain(time_ms_max?: number): Promise<void>
 }
@@ -67,6 +76,18 @@ export async function start({ config, role, protocols, log, fork }: StartOptions
       },
       ca: gateway?.ca,
       state,
+      async reload(next, about) {
+        // Whatever may fail comes first.
+        const prepared = await gateway?.prepare(next)
+        try {
+          await approvals?.reload(next.config, about)
+        } catch (failure) {
+          prepared?.drop()
+          throw failure
+        }
+        await prepared?.use()
+      },
+      refused: async (about) => approvals?.refused(about),
       drain: async (time_ms_max) => {
         for (const stop of stopAll) await stop(time_ms_max)
       },
@@ -82,6 +103,7 @@ interface RunningGateway {
   readonly listening: Listening
   readonly ca: string | undefined
   ready(): Ready | Promise<Ready>
+  prepare(next: { readonly config: Config; readonly source: ConfigSource }): Promise<{ use(): void | Promise<void>; drop(): void }>
   drain(time_ms_max?: number): Promise<void>
 }
 
@@ -90,11 +112,23 @@ async function runGateway({ fork, ...options }: GatewayStart & { readonly fork: 
   const count = workerCount(config.gateway.workers)
   if (!fork || count === 1) {
     const { gateway, listening } = await startGateway(options)
-    return { listening, ca: gateway.ca, ready: () => gateway.ready, drain: (time_ms_max) => gateway.drain(time_ms_max) }
+    return {
+      listening,
+      ca: gateway.ca,
+      ready: () => gateway.ready,
+      prepare: (next) => gateway.prepare(next.config),
+      drain: (time_ms_max) => gateway.drain(time_ms_max),
+    }
   }
-  const workers = new Workers({ count, words: fork.words, place: { url, role: role === "gateway" ? "gateway" : "all" }, clock, log })
+  const place = { url, role: role === "gateway" ? ("gateway" as const) : ("all" as const) }
+  const workers = new Workers({ count, ...fork, place, clock, log })
   try {
-    return { ...(await workers.start()), ready: () => workers.ready(), drain: (time_ms_max) => workers.drain(time_ms_max) }
+    return {
+      ...(await workers.start()),
+      ready: () => workers.ready(),
+      prepare: ({ source }) => workers.prepare(source),
+      drain: (time_ms_max) => workers.drain(time_ms_max),
+    }
   } catch (failure) {
     await workers.drain(0)
     throw failure

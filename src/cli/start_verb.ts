@@ -1,11 +1,13 @@
 // `sluice start`: runs until it is told to stop. The first SIGTERM or Ctrl-C drains: nobody new comes in and live sessions get a little
-// time; the second cuts them at once.
+// time; the second cuts them at once. SIGHUP, or `sluice reload`, reloads the config.
 import { Option } from "commander"
 import type { Protocol } from "../gateway/contract.ts"
 import { createLog, type LogLevel } from "../observe/log.ts"
-import { config_default, readConfig } from "./config_file.ts"
+import { config_default, readSound } from "./config_file.ts"
 import type { AddVerb } from "./context.ts"
+import { openControl } from "./control.ts"
 import { Failure } from "./failure.ts"
+import { Reloader } from "./reloader.ts"
 import type { Role } from "./start.ts"
 
 interface Options {
@@ -24,22 +26,32 @@ export const addStart =
       .addOption(new Option("--role <role>", "what to run").choices(["all", "gateway", "approvals"]).default("all"))
       .addOption(new Option("--log-level <level>", "how much to log").choices(["debug", "info", "warn", "error", "silent"]).default("info"))
       .action(async ({ config: path, role, logLevel }: Options) => {
-        const config = await readConfig(path)
+        const inUse = await readSound(path)
+        const { config, source } = inUse
         const log = createLog(logLevel)
         // Loaded here: whoever asks for a grant should not wait for servers to load. Telemetry comes before what it measures.
         const { startTelemetry } = await import("../observe/telemetry.ts")
         const endTelemetry = await startTelemetry(log)
         const { start } = await import("./start.ts")
-        const fork = { words: ["worker", "--config", path, "--log-level", logLevel] }
+        const fork = { words: ["worker", "--log-level", logLevel], source }
+        // One that comes while it starts is done then.
+        let early = false
+        let onHangup = (): void => void (early = true)
+        process.on("SIGHUP", () => onHangup())
         const running = await start({ config, role, protocols: await protocols(), log, fork }).catch((failure: unknown) => {
           log.error({ err: failure }, "could not start")
           throw new Failure(`could not start: ${(failure as Error).message}`, whatToDo(failure))
         })
+        const reloader = new Reloader({ path, inUse, running, log })
+        const control = await openControl({ state: running.state, role, reload: () => reloader.reload(), log })
+        onHangup = () => void reloader.reload()
+        if (early) onHangup()
         log.info({ role }, "sluice is running")
         await untilTold((time_ms_max) => {
           log.info({}, "stopping: live sessions get a little time; a second signal cuts them now")
           return running.drain(time_ms_max)
         })
+        await control.close()
         await endTelemetry()
         log.info({}, "sluice has stopped")
       })

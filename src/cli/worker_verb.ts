@@ -3,17 +3,18 @@
 import cluster from "node:cluster"
 import { openState } from "../config/state.ts"
 import { systemClock } from "../core/clock.ts"
+import type { SourceMessage } from "../config/config_source.ts"
 import type { Protocol } from "../gateway/contract.ts"
+import type { Gateway } from "../gateway/gateway.ts"
 import type { Siblings } from "../gateway/siblings.ts"
 import { createLog, type LogLevel } from "../observe/log.ts"
-import { readConfig } from "./config_file.ts"
 import type { AddVerb } from "./context.ts"
 import { Failure } from "./failure.ts"
 import { untilTold } from "./start_verb.ts"
+import { configOf, WorkerConfigs } from "./worker_configs.ts"
 import { type FromWorker, type Place, place_variable, type ToWorker } from "./worker_messages.ts"
 
 interface Options {
-  readonly config: string
   readonly logLevel: LogLevel
 }
 
@@ -22,26 +23,30 @@ export const addWorker =
   (program) => {
     program
       .command("worker", { hidden: true })
-      .requiredOption("--config <file>")
       .requiredOption("--log-level <level>")
-      .action(async ({ config: path, logLevel }: Options) => {
+      .action(async ({ logLevel }: Options) => {
         const written = process.env[place_variable]
         if (!process.send || written === undefined) throw new Failure("a worker is started by `sluice start`", "", { status: 2 })
         const place = JSON.parse(written) as Place
-        const go = Promise.withResolvers<void>()
+        const go = Promise.withResolvers<SourceMessage>()
+        const begun = Promise.withResolvers<Gateway>()
+        begun.promise.catch(() => {}) // whoever started us hears of it
+        const configs = new WorkerConfigs(begun.promise, (message) => void say(message))
         // It may be told to stop while it still starts.
         const early: (number | undefined)[] = []
         let onDrain = (time_ms_max: number | undefined): void => void early.push(time_ms_max)
         hear((message) => {
-          if (message.kind === "go") go.resolve()
+          configs.hear(message)
+          if (message.kind === "go") go.resolve(message.source)
           if (message.kind === "drain") onDrain(message.time_ms_max)
         })
+        process.on("SIGHUP", () => {}) // the one that started us hears of it too, and sends what comes of it
         const log = createLog(logLevel).child({ worker: place.index })
         const { startTelemetry } = await import("../observe/telemetry.ts")
         const endTelemetry = await startTelemetry(log)
         const { startGateway } = await import("./start.ts")
-        const [config, list] = await Promise.all([readConfig(path), protocols()])
-        await go.promise
+        const list = await protocols()
+        const config = await configOf(await go.promise)
         const state = await openState(config.state)
         const siblings = siblingsOf(place)
         const started = startGateway({ config, protocols: list, log, state, clock: systemClock(), ...place, siblings })
@@ -52,6 +57,7 @@ export const addWorker =
         })
         if (!running) return process.disconnect()
         const { gateway, listening } = running
+        begun.resolve(gateway)
         hear((message) => {
           if (message.kind === "ready") void say({ kind: "ready", answer: gateway.ready })
         })

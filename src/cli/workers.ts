@@ -4,6 +4,7 @@
 import cluster, { type Worker } from "node:cluster"
 import { once } from "node:events"
 import { availableParallelism } from "node:os"
+import type { ConfigSource } from "../config/config_source.ts"
 import type { Clock } from "../core/clock.ts"
 import { limits } from "../core/limits.ts"
 import type { Ready } from "../observe/health.ts"
@@ -15,9 +16,14 @@ export interface WorkersOptions {
   /** The words after `sluice` that make a process a worker. */
   readonly words: readonly string[]
   readonly place: Omit<Place, "index" | "count">
+  /** What the first config was made from. */
+  readonly source: ConfigSource
   readonly clock: Clock
   readonly log: Log
 }
+
+/** "gone": it has ended, and what takes its place begins with the newest config. Anything else: why it cannot. */
+type Answer = "done" | "gone" | (string & {})
 
 interface Started {
   readonly listening: Listening
@@ -40,10 +46,14 @@ export class Workers {
   readonly #failures: number[]
   /** Those that were told to begin. */
   readonly #begun = new WeakSet<Worker>()
+  /** The newest that was good: what a worker that is started later begins with. */
+  #source: ConfigSource
+  #configs = 0
   #stopping = false
 
   constructor(options: WorkersOptions) {
     this.#options = options
+    this.#source = options.source
     this.#workers = Array.from({ length: options.count })
     this.#failures = Array.from({ length: options.count }, () => 0)
     cluster.setupPrimary({ args: [...options.words] })
@@ -63,6 +73,44 @@ export class Workers {
   async ready(): Promise<Ready> {
     const answers = await Promise.all(this.#workers.map((worker) => this.#askReady(worker)))
     return answers.find(({ ready }) => !ready) ?? { ready: true, why: "" }
+  }
+
+  /**
+   * As a gateway's own `prepare`, in all of them: rejects when one cannot. One that was ready and then does not use it in time is ended,
+   * so that none goes on with the config before: another takes its place and begins with the new one.
+   */
+  async prepare(source: ConfigSource): Promise<{ use(): Promise<void>; drop(): void }> {
+    const number = ++this.#configs
+    const ready = new Set(this.#running())
+    const drop = (): void => {
+      for (const worker of ready) tell(worker, { kind: "drop", number })
+    }
+    const send = (worker: Worker): Promise<Answer> => {
+      const answer = this.#answerOf(worker, number, "prepared")
+      tell(worker, { kind: "config", number, source: source.message() })
+      return answer
+    }
+    const answers = await Promise.all([...ready].map(send))
+    const problem = answers.find((answer) => answer !== "done" && answer !== "gone")
+    if (problem !== undefined) {
+      drop()
+      throw new Error(problem)
+    }
+    const use = async (): Promise<void> => {
+      this.#source = source
+      await Promise.all(
+        this.#running().map(async (worker) => {
+          if (!ready.has(worker)) void send(worker) // it began meanwhile, with the one before
+          const answer = this.#answerOf(worker, number, "used")
+          tell(worker, { kind: "use", number })
+          const problem = await answer
+          if (problem === "done" || problem === "gone") return
+          this.#options.log.error({ pid: worker.process.pid, problem }, "a worker does not use the new config; it is ended")
+          worker.process.kill("SIGKILL")
+        }),
+      )
+    }
+    return { use, drop }
   }
 
   /** As a gateway's own `drain`, in all of them. A second call shortens the first. */
@@ -103,7 +151,7 @@ export class Workers {
     return {
       begin: () => {
         this.#begun.add(worker)
-        tell(worker, { kind: "go" })
+        tell(worker, { kind: "go", source: this.#source.message() })
         return started.promise
       },
     }
@@ -124,6 +172,27 @@ export class Workers {
   #pass(index: number, words: string): void {
     const worker = this.#workers[index]
     if (worker) tell(worker, { kind: "told", words })
+  }
+
+  /** Those that have a config, or are about to. */
+  #running(): Worker[] {
+    return this.#workers.filter((worker) => worker !== undefined && this.#begun.has(worker) && worker.isConnected()) as Worker[]
+  }
+
+  #answerOf(worker: Worker, number: number, kind: "prepared" | "used"): Promise<Answer> {
+    return new Promise((resolve) => {
+      const settle = (answer: Answer): void => {
+        timer.cancel()
+        worker.off("message", onMessage).off("exit", onExit)
+        resolve(answer)
+      }
+      const onMessage = (message: FromWorker): void => {
+        if (message.kind === kind && message.number === number) settle(message.problem ?? "done")
+      }
+      const onExit = (): void => settle("gone")
+      const timer = this.#options.clock.after(limits.worker_config_ms_max, () => settle("a worker does not answer"))
+      worker.on("message", onMessage).on("exit", onExit)
+    })
   }
 
   #askReady(worker: Worker | undefined): Promise<Ready> {

@@ -10,7 +10,7 @@ export function configChanges(before: Config, after: Config): readonly string[] 
   const other = (what: string, of: (config: Config) => unknown): string | undefined =>
     sameValue(of(before), of(after)) ? undefined : `${what} changed`
   const cas = (config: Config) => new Map(config.identity.ssh_cas.map((ca) => [ca.key.blob.toString("base64"), ca]))
-  return [
+  const words = [
     other("gateway.ask_with", ({ gateway }) => gateway.ask_with),
     other("gateway.tls", ({ gateway }) => gateway.tls),
     named("gateways", ({ approvals }) => approvals.gateways ?? []),
@@ -25,7 +25,8 @@ export function configChanges(before: Config, after: Config): readonly string[] 
     other("auditors", ({ policy }) => policy.auditors),
     other("recordings", ({ recordings }) => recordings),
     named("notification channels", ({ notify }) => notify),
-  ].filter((words) => words !== undefined)
+  ].filter((one) => one !== undefined)
+  return words.length > 0 || sameValue(before, after) ? words : ["other settings changed"]
 }
 
 const byName = <T extends { readonly name: string }>(things: readonly T[]): ReadonlyMap<string, T> =>

@@ -42,11 +42,6 @@ export class ConfigSource {
     return value !== undefined
   }
 
-  /** Whether it says the same as another, down to what its references gave. */
-  same(other: ConfigSource): boolean {
-    return this.#text === other.#text && JSON.stringify([...this.#values]) === JSON.stringify([...other.#values])
-  }
-
   message(): SourceMessage {
     return { path: this.path, text: this.#text, values: Object.fromEntries(this.#values) }
   }

@@ -20,6 +20,8 @@ const fixed: readonly { readonly path: Path; of(config: Config): unknown }[] = [
   { path: ["approvals", "public_url"], of: ({ approvals }) => approvals.public_url },
   { path: ["approvals", "store"], of: ({ approvals }) => approvals.store },
   { path: ["approvals", "gateway_key"], of: ({ approvals }) => approvals.gateway_key },
+  // By which key this gateway is known: it signs with its own from its start on, or does not.
+  { path: ["approvals", "gateways"], of: ({ approvals, gateway }) => signs(approvals.gateways, gateway.name) },
   // Everybody who came by the provider before would be nobody.
   { path: ["identity", "oidc", "issuer"], of: ({ identity }) => identity.oidc && { issuer: identity.oidc.issuer } },
   { path: ["recordings", "store"], of: ({ recordings }) => recordings.dir },
@@ -38,5 +40,8 @@ export function needsRestart(before: Config, after: Config, source: ConfigSource
   }))
   return problems.toSorted((a, b) => a.line - b.line || a.column - b.column)
 }
+
+const signs = (gateways: Config["approvals"]["gateways"], name: string): boolean =>
+  gateways?.some((one) => one.name === name && one.key !== undefined) ?? false
 
 const isFirstProvider = (path: Path, { identity }: Config): boolean => path[1] === "oidc" && identity.oidc === undefined

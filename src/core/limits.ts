@@ -13,6 +13,10 @@ export const limits = {
   workers_max: 32, // processes of one gateway; a PostgreSQL cancel key says in five bits whose it is
   workers_auto_max: 4, // unless the config says more: each takes memory of its own
   worker_restart_ms_max: 5 * second, // between the end of a worker and the next try to start it
+  worker_config_ms_max: 10 * second, // for a worker to make ready for another config, and again to use it
+  control_clients_max: 8, // at the socket in the state folder, at once
+  control_question_ms_max: 5 * second, // for such a client to say what it wants
+  control_reload_ms_max: 2 * minute, // for the answer: several commands of a config may be run, one after the other
   worker_answer_ms_max: second, // a worker that is asked whether it is ready
   handshaking_max: 1_000, // per listener, not yet identified
   handshaking_per_address_max: 100, // one address cannot take the whole of it; Ansible opens dozens at once

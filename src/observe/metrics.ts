@@ -43,6 +43,11 @@ export const metrics = {
     instruments().recorder_write_ms.record(write_ms)
   },
 
+  /** A config was read again. */
+  reloaded(outcome: "reloaded" | "refused"): void {
+    instruments().reloads.add(1, { outcome })
+  },
+
   /** A connection ended before it was anybody's; `reason` is one of few words of ours. */
   refused(protocol: ProtocolName, reason: string): void {
     instruments().handshakes_refused.add(1, { protocol, reason })
@@ -57,6 +62,7 @@ function make(meter: Meter) {
     actions: meter.createCounter("sluice.actions", { description: "actions decided about, by verdict" }),
     requests: meter.createCounter("sluice.requests", { description: "requests for access that were filed" }),
     decisions: meter.createCounter("sluice.decisions", { description: "approvals and denials, of people and of rules" }),
+    reloads: meter.createCounter("sluice.config.reloads", { description: "configs that were put in the place of one in use, or refused" }),
     bytes: meter.createCounter("sluice.bytes", { unit: "By", description: "bytes forwarded, by direction" }),
     cut_ms: meter.createHistogram("sluice.cut_ms", { ...milliseconds, description: "from the end of a grant to the closed connection" }),
     recorder_write_ms: meter.createHistogram("sluice.recorder.write_ms", { ...milliseconds, description: "one write of a recording" }),
