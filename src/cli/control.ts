@@ -38,7 +38,7 @@ export async function openControl({ state, role, reload, log }: ControlOptions):
         return nothing
       }
       await rm(path, { force: true }) // of one that was killed
-      const server = createServer((client) => serve(client, reload))
+      const server = createServer({ allowHalfOpen: true }, (client) => serve(client, reload))
       server.maxConnections = limits.control_clients_max
       server.on("error", (err) => log.warn({ err }, "`sluice reload` cannot be heard"))
       await listening(server, path)

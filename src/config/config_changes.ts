@@ -5,7 +5,7 @@ import { sameValue } from "./same_value.ts"
 
 /** "users +1 -2 ~1": so many are new, gone, and not what they were. In the order of the file; empty when they say the same. */
 export function configChanges(before: Config, after: Config): readonly string[] {
-  const named = <T extends { readonly name: string }>(what: string, of: (config: Config) => readonly T[]): string | undefined =>
+  const named = (what: string, of: (config: Config) => readonly { readonly name: string }[]): string | undefined =>
     listed(what, byName(of(before)), byName(of(after)))
   const other = (what: string, of: (config: Config) => unknown): string | undefined =>
     sameValue(of(before), of(after)) ? undefined : `${what} changed`

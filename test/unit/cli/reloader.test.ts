@@ -110,8 +110,14 @@ async function control(t: TestContext, reload: () => Promise<Outcome>, folder = 
 const fine: Outcome = { ok: true, changes: ["users +1"] }
 
 test("control: whoever asks hears what came of it; nobody is there after it has closed", async (t) => {
-  const { state, opened } = await control(t, async () => fine)
-  assert.deepEqual(await askReload(state, "all"), fine)
+  const asked = Promise.withResolvers<void>()
+  const done = Promise.withResolvers<Outcome>()
+  const { state, opened } = await control(t, () => (asked.resolve(), done.promise))
+  const answer = askReload(state, "all")
+  await asked.promise
+  await new Promise(setImmediate) // whoever asks has said all they have to say by now
+  done.resolve(fine)
+  assert.deepEqual(await answer, fine)
   assert.equal(await askReload(state, "gateway"), undefined)
   await opened.close()
   assert.equal(await askReload(state, "all"), undefined)
