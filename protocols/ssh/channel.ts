@@ -148,10 +148,15 @@ export class Channel extends Duplex {
   deliverWindow(bytes: number): boolean {
     if (bytes > window_bytes_max - this.#outgoing) return false
     this.#outgoing += bytes
+    this.sendWaiting()
+    return true
+  }
+
+  /** Sends what waited for room, or for new keys, as far as it goes. */
+  sendWaiting(): void {
     const waiting = this.#waiting
     this.#waiting = []
     for (const each of waiting) this.#send(each)
-    return true
   }
 
   deliverEof(): void {
@@ -222,7 +227,7 @@ export class Channel extends Duplex {
     if (this.#state !== "open" || !remote || this.#silent) return done() // nobody is to have it
     const packet = Math.min(remote.packet_bytes_max, packet_bytes_max)
     let at = 0
-    while (at < data.length && this.#outgoing > 0) {
+    while (at < data.length && this.#outgoing > 0 && !this.#carrier.transport.exchanging) {
       const size = Math.min(data.length - at, this.#outgoing, packet)
       const part = size === data.length ? data : data.subarray(at, at + size)
       this.#carrier.transport.sendData(remote.id, part, extended)

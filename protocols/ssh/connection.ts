@@ -60,7 +60,10 @@ export class Connection implements Carrier {
     this.#owner = owner
     const { socket } = transport
     this.closed = new Promise((resolve) => socket.once("close", resolve)).then(() => this.#over())
-    socket.on("drain", () => this.#drained())
+    socket.on("drain", () => {
+      if (!this.#full) this.#drained()
+    })
+    transport.onKeys = () => this.#renewed()
     transport.intercept((payload) => this.#receive(payload))
   }
 
@@ -95,12 +98,21 @@ export class Connection implements Carrier {
   }
 
   whenDrained(task: () => void): void {
-    if (this.transport.socket.writableNeedDrain) this.#drains.push(task)
+    if (this.#full) this.#drains.push(task)
     else task()
   }
 
   forget(channel: Channel): void {
     this.#channels.delete(channel.id)
+  }
+
+  get #full(): boolean {
+    return this.transport.exchanging || this.transport.socket.writableNeedDrain
+  }
+
+  #renewed(): void {
+    for (const channel of this.#channels.values()) channel.sendWaiting()
+    if (!this.#full) this.#drained()
   }
 
   #drained(): void {
@@ -118,8 +130,8 @@ export class Connection implements Carrier {
   /** True: dealt with. Everything below the connection layer is ssh2's. */
   #receive(payload: Buffer): boolean {
     const kind = payload[0]!
-    // More answers than anybody would leave unread.
-    if (this.transport.socket.writableLength > limits.ssh_unsent_bytes_max) {
+    // More answers than anybody would leave unread, or an exchange of keys that never ends.
+    if (this.transport.unsent > limits.ssh_unsent_bytes_max || this.transport.overdue) {
       this.transport.socket.destroy()
       return true
     }

@@ -11,6 +11,7 @@ import { recordable } from "./environment.ts"
 import { serveHandshake } from "./handshake.ts"
 import type { HostKeys } from "./host_keys.ts"
 import { serveJump } from "./jump.ts"
+import type { KeyLife } from "./key_renewal.ts"
 import { keyLogin, loginMethods, noMethod } from "./key_login.ts"
 import { refusalOf } from "./refusal.ts"
 import { routeOf } from "./route.ts"
@@ -22,6 +23,7 @@ export interface DownstreamOptions {
   readonly gate: Gate
   readonly host: Host
   readonly keys: HostKeys
+  readonly life: KeyLife
 }
 
 interface JumpTo {
@@ -44,13 +46,14 @@ export class Downstream implements ConnectionOwner {
 
   /** First byte to last. */
   async serve(): Promise<void> {
-    const { client, gate, host, keys } = this.#options
+    const { client, gate, host, keys, life } = this.#options
     await serveHandshake({
       socket: client,
       keys: keys.for(host.name),
       owner: this,
       log: gate.log,
       clock: host.clock,
+      life,
       onConnection: (connection) => (this.#connection = connection),
       login: (attempt) => this.#login(attempt),
     })
@@ -82,13 +85,13 @@ export class Downstream implements ConnectionOwner {
   }
 
   async #login(attempt: AuthContext): Promise<true | readonly string[]> {
-    const { gate, host } = this.#options
+    const { gate, host, life } = this.#options
     const identity = await keyLogin(attempt, gate)
     if (identity === undefined) return loginMethods
     if (identity === "asked") return true // ssh2 then answers that the key would do, and nothing more
     const route = routeOf(attempt.username)
     if (route.to === "target") {
-      const target = new TargetSession(host, gate)
+      const target = new TargetSession(host, gate, life)
       target.attach(this.#connection!)
       try {
         await target.open({ identity, target: route.target, login: route.login })
@@ -115,7 +118,7 @@ export class Downstream implements ConnectionOwner {
 
   /** The grant is checked before the channel is confirmed, as far as it can be without the login's name. */
   async #jump(opening: ChannelOpening, { identity, target, port }: JumpTo): Promise<void> {
-    const { host, gate, keys } = this.#options
+    const { host, gate, keys, life } = this.#options
     try {
       if (!(await gate.reaches(identity, target, port))) {
         gate.log.info({ subject: identity.subject, target: recordable(target), port }, "no grant reaches this target")
@@ -124,7 +127,7 @@ export class Downstream implements ConnectionOwner {
     } catch (failure) {
       return opening.refuse(...refusalOf(GatewayError.from(failure, "stale")))
     }
-    const served = serveJump({ channel: opening.accept(), identity, target, gate, host, keys })
+    const served = serveJump({ channel: opening.accept(), identity, target, gate, host, keys, life })
       .catch((err: unknown) => gate.log.error({ err }, "a connection inside a connection failed"))
       .finally(() => this.#jumps.delete(served))
     this.#jumps.add(served)

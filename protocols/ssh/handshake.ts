@@ -9,6 +9,7 @@ import type { Log } from "../../src/observe/log.ts"
 import { ciphersFor, downstreamAlgorithms } from "./algorithms.ts"
 import { Connection, type ConnectionOwner } from "./connection.ts"
 import { signAsPlainKey } from "./host_certificate.ts"
+import type { KeyLife } from "./key_renewal.ts"
 import { disconnect } from "./refusal.ts"
 import { type Ssh2Connection, Transport } from "./transport.ts"
 
@@ -18,6 +19,7 @@ export interface HandshakeOptions {
   readonly owner: ConnectionOwner
   readonly log: Log
   readonly clock: Clock
+  readonly life: KeyLife
   /** Called once, before the key exchange. */
   onConnection(connection: Connection): void
   /** Answers one attempt to log in; false, or a list of what else may be tried, refuses it. Attempts come one after the other. */
@@ -25,7 +27,7 @@ export interface HandshakeOptions {
 }
 
 /** Serves until the socket is closed; never rejects. */
-export function serveHandshake({ socket, keys, owner, log, clock, onConnection, login }: HandshakeOptions): Promise<void> {
+export function serveHandshake({ socket, keys, owner, log, clock, life, onConnection, login }: HandshakeOptions): Promise<void> {
   const hostKeys: unknown = keys.map((key) => ({ key }))
   const server = new ssh2.Server({
     hostKeys: hostKeys as string[], // its types only know keys as text
@@ -42,7 +44,7 @@ export function serveHandshake({ socket, keys, owner, log, clock, onConnection, 
     })
     const ours = client as unknown as Ssh2Connection
     signAsPlainKey(ours)
-    const transport = new Transport(ours)
+    const transport = new Transport(ours, clock, life)
     transport.offerCiphers(ciphersFor(header.versions.software))
     transport.announceSignatureAlgorithms()
     const connection = new Connection(transport, owner)

@@ -9,6 +9,7 @@ import type { Gate, Host } from "../../src/gateway/contract.ts"
 import type { Channel } from "./channel.ts"
 import { serveHandshake } from "./handshake.ts"
 import type { HostKeys } from "./host_keys.ts"
+import type { KeyLife } from "./key_renewal.ts"
 import { keyLogin, loginMethods, noMethod } from "./key_login.ts"
 import { TargetSession } from "./target_session.ts"
 import type { Transport } from "./transport.ts"
@@ -20,11 +21,12 @@ export interface JumpOptions {
   readonly gate: Gate
   readonly host: Host
   readonly keys: HostKeys
+  readonly life: KeyLife
 }
 
 /** Serves until the channel is closed and the session's recording with it. */
-export async function serveJump({ channel, identity, target, gate, host, keys }: JumpOptions): Promise<void> {
-  const session = new TargetSession(host, gate)
+export async function serveJump({ channel, identity, target, gate, host, keys, life }: JumpOptions): Promise<void> {
+  const session = new TargetSession(host, gate, life)
   let transport: Transport | undefined
   // As a socket would: gone when either side has ended.
   channel.once("end", () => channel.destroy())
@@ -38,6 +40,7 @@ export async function serveJump({ channel, identity, target, gate, host, keys }:
     owner: session,
     log: gate.log,
     clock: host.clock,
+    life,
     onConnection: (connection) => {
       transport = connection.transport
       session.attach(connection)

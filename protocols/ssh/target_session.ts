@@ -7,6 +7,7 @@ import type { Gate, Host, Session, Warning } from "../../src/gateway/contract.ts
 import type { ChannelOpening, Connection, ConnectionOwner, GlobalAnswer } from "./connection.ts"
 import { recordable } from "./environment.ts"
 import { Forwards } from "./forwards.ts"
+import type { KeyLife } from "./key_renewal.ts"
 import { disconnect, refusalOf } from "./refusal.ts"
 import { ChannelRelay } from "./relay.ts"
 import { sweep } from "./sweep.ts"
@@ -21,6 +22,7 @@ export interface TargetRoute {
 export class TargetSession implements ConnectionOwner {
   readonly #host: Host
   readonly #gate: Gate
+  readonly #life: KeyLife
   readonly #relays = new Set<ChannelRelay>()
   #client: Connection | undefined
   #session: Session | undefined
@@ -29,9 +31,10 @@ export class TargetSession implements ConnectionOwner {
   /** The client has said that it starts no more programs. */
   #complete = false
 
-  constructor(host: Host, gate: Gate) {
+  constructor(host: Host, gate: Gate, life: KeyLife) {
     this.#host = host
     this.#gate = gate
+    this.#life = life
   }
 
   /** The client's side, as soon as there is one. */
@@ -109,13 +112,13 @@ export class TargetSession implements ConnectionOwner {
     const { target } = session
     if (target.protocol !== "ssh") throw new GatewayError("no_grant")
     const socket = await session.dial()
-    return connectUpstream({ socket, target, login, software: "Sluice", onOpen: (opening) => this.#onTargetOpen(opening) }).catch(
-      (failure: unknown) => {
-        const error = GatewayError.from(failure, "target_unreachable").with({ session: session.id })
-        if (!session.signal.aborted) this.#gate.log.warn({ err: error, code: error.code, session: session.id }, "the target failed")
-        throw error
-      },
-    )
+    const { clock } = this.#host
+    const onOpen = (opening: ChannelOpening): void => this.#onTargetOpen(opening)
+    return connectUpstream({ socket, target, login, software: "Sluice", clock, life: this.#life, onOpen }).catch((failure: unknown) => {
+      const error = GatewayError.from(failure, "target_unreachable").with({ session: session.id })
+      if (!session.signal.aborted) this.#gate.log.warn({ err: error, code: error.code, session: session.id }, "the target failed")
+      throw error
+    })
   }
 
   #onTargetOpen(opening: ChannelOpening): void {

@@ -1,17 +1,25 @@
 // One secured SSH connection as ssh2 gives it, and in one place what ssh2 leaves out: words in a DISCONNECT, a banner at any
-// moment of the login, the signature algorithms named right, and every decrypted payload before ssh2 sees it. Key exchange,
-// encryption and the login messages stay ssh2's; the connection layer above is ours (`connection.ts`).
+// moment of the login, the signature algorithms named right, keys that are renewed before they are worn (`key_renewal.ts`), and
+// every decrypted payload before ssh2 sees it. Key exchange, encryption and the login messages stay ssh2's; the connection layer
+// above is ours (`connection.ts`).
+//
+// While keys are exchanged nothing but the exchange may be sent (RFC 4253, section 7.1). Small messages wait in ssh2's queue;
+// channel data waits in its channel, where a full peer makes the writer wait and a cut drops it (`exchanging`, `onKeys`).
 //
 // ssh2 1.17 has no public door to any of this, so its `Protocol` object is described here as far as it is used; the tests in
 // test/unit/ssh/transport.test.ts fail when a new version moves it.
 import type { Duplex } from "node:stream"
+import type { Clock } from "../../src/core/clock.ts"
 import { message, pack } from "./codec.ts"
+import { type KeyLife, KeyRenewal } from "./key_renewal.ts"
 
 /** The part of ssh2's `lib/protocol/Protocol.js` that is used. */
 export interface Ssh2Protocol {
   _onPayload(payload: Buffer): number | boolean | undefined
   _onPacket(): void
   _onHandshakeComplete(negotiated: Negotiated): void
+  /** Proposes an exchange of keys, unless one is under way. */
+  rekey(): void
   _kex: KeyExchange | undefined
   /** What we propose: ssh2's `KexInit`, made from the lists it shows. */
   _offer: { readonly lists: OfferLists; constructor: unknown }
@@ -79,24 +87,54 @@ const signatureAlgorithms = [
   "rsa-sha2-256",
 ] as const
 
+/** What a message in a queue costs beside its payload. */
+const queued_overhead_bytes = 128
+
 export class Transport {
   readonly socket: Duplex
+  /** New keys are in use; called after each exchange, when what waited for it has been sent. */
+  onKeys: (() => void) | undefined
   readonly #protocol: Ssh2Protocol
   readonly #connection: Ssh2Connection
+  readonly #renewal: KeyRenewal
   #over = false
+  #queued = 0
 
-  constructor(connection: Ssh2Connection) {
+  constructor(connection: Ssh2Connection, clock: Clock, life: KeyLife) {
     const { _protocol: protocol, _sock: socket } = connection
     if (!protocol || !socket) throw new TypeError("not a connection of ssh2")
     this.#protocol = protocol
     this.#connection = connection
     this.socket = socket
     socket.once("close", () => (this.#over = true))
+    this.#renewal = new KeyRenewal(clock, life)
+    const complete = protocol._onHandshakeComplete
+    protocol._onHandshakeComplete = (negotiated) => {
+      this.#renewal.renewed()
+      this.#queued = 0
+      complete(negotiated)
+      this.onKeys?.()
+    }
   }
 
   /** Nothing can be sent any more. */
   get over(): boolean {
     return this.#over
+  }
+
+  /** Keys are being exchanged: what is sent now waits until that is over. */
+  get exchanging(): boolean {
+    return this.#protocol._kexinit !== undefined
+  }
+
+  /** The peer goes on talking and does not take part in an exchange of keys. */
+  get overdue(): boolean {
+    return this.exchanging && this.#renewal.overdue
+  }
+
+  /** Bytes that wait: for the socket, or for the end of an exchange. */
+  get unsent(): number {
+    return this.socket.writableLength + this.#queued
   }
 
   /** Whether the login is over. */
@@ -109,6 +147,7 @@ export class Transport {
     const protocol = this.#protocol
     const pass = protocol._onPayload
     protocol._onPayload = (payload) => {
+      this.#count("received", payload.length)
       if (payload.length === 0 || !handle(payload)) return pass(payload)
       protocol._onPacket() // ssh2's keepalive counts what it sees
       return undefined
@@ -145,8 +184,13 @@ export class Transport {
     const packet = write.alloc(payload.length)
     packet.set(payload, write.allocStart)
     const final = write.finalize(packet)
-    if (protocol._kexinit === undefined) protocol._cipher.encrypt(final)
-    else (protocol._queue ??= []).push(final)
+    if (protocol._kexinit === undefined) {
+      protocol._cipher.encrypt(final)
+      this.#count("sent", payload.length)
+    } else {
+      ;(protocol._queue ??= []).push(final)
+      this.#queued += payload.length + queued_overhead_bytes
+    }
   }
 
   /**
@@ -163,6 +207,7 @@ export class Transport {
     if (this.#over) return
     if (extended === undefined) this.#protocol.channelData(channel, data)
     else this.#protocol.channelExtData(channel, data, extended)
+    this.#count("sent", data.length)
   }
 
   /** Text a client prints while it logs in (RFC 4252, section 5.4). */
@@ -179,6 +224,13 @@ export class Transport {
     const packet = write.alloc(payload.length, true)
     packet.set(payload, write.allocStartKEX)
     this.#protocol._cipher.encrypt(write.finalize(packet, true))
+    this.#protocol._queue = undefined
     this.socket.end()
+  }
+
+  /** Only once somebody is logged in: before that there is little to protect, and one more exchange to provoke. */
+  #count(direction: "sent" | "received", payload_bytes: number): void {
+    this.#renewal.count(direction, payload_bytes)
+    if (!this.exchanging && !this.#over && this.authenticated && this.#renewal.worn) this.#protocol.rekey()
   }
 }

@@ -3,12 +3,14 @@
 import { createHash } from "node:crypto"
 import type { Duplex } from "node:stream"
 import ssh2, { type ConnectConfig } from "ssh2"
+import type { Clock } from "../../src/core/clock.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
 import type { SshTarget } from "../../src/core/target.ts"
 import { upstreamAlgorithms } from "./algorithms.ts"
 import { Reader } from "./codec.ts"
 import { type ChannelOpening, Connection } from "./connection.ts"
+import type { KeyLife } from "./key_renewal.ts"
 import { type Ssh2Connection, Transport } from "./transport.ts"
 
 export interface UpstreamOptions {
@@ -17,12 +19,14 @@ export interface UpstreamOptions {
   readonly login: string
   /** Named in the identification string. */
   readonly software: string
+  readonly clock: Clock
+  readonly life: KeyLife
   /** The target wants a channel: a forwarded connection, or the client's agent. */
   onOpen(opening: ChannelOpening): void
 }
 
 /** Logs in. Throws `target_untrusted`, `target_login_failed`, `target_unreachable`; the cause says more, for the log. */
-export function connectUpstream({ socket, target, login, software, onOpen }: UpstreamOptions): Promise<Connection> {
+export function connectUpstream({ socket, target, login, software, clock, life, onOpen }: UpstreamOptions): Promise<Connection> {
   const pinned = target.hostKeys.map((line) => Buffer.from(line.split(" ")[1] ?? "", "base64"))
   const client = new ssh2.Client()
   return new Promise((resolve, reject) => {
@@ -57,7 +61,7 @@ export function connectUpstream({ socket, target, login, software, onOpen }: Ups
       readyTimeout: limits.ssh_login_ms_max,
       keepaliveInterval: limits.ssh_keepalive_ms,
     })
-    connection = new Connection(new Transport(client as Ssh2Connection), {
+    connection = new Connection(new Transport(client as Ssh2Connection, clock, life), {
       onOpen,
       onGlobal: () => false,
       onBroken: fail,

@@ -236,6 +236,9 @@ export const limits = {
   ssh_login_ms_max: 10 * second, // the whole handshake with a target
   ssh_line_bytes_max: 16 * KiB, // of a verb's line
   ssh_line_words_max: 256, // words of a verb's line
+  ssh_keys_bytes_max: 1024 * MiB, // under one set of keys, each way (RFC 4253, section 9)
+  ssh_keys_ms_max: 60 * minute, // the same section
+  ssh_exchange_ms_max: 5 * minute, // of a renewal with a peer that goes on talking; what was under way may be on a slow line
   ssh_keepalive_ms: 30 * second, // a target that answers none of three in a row is gone
   ssh_heard_ms_max: 100, // of a client, at a cut: to show the last words, before the disconnect that would make it forget them
   ssh_leave_ms: second, // for a client to leave by itself after its last program, before it is told to

@@ -5,7 +5,9 @@ import { connect, type Socket } from "node:net"
 import { after, before, suite, test } from "node:test"
 import ssh2 from "ssh2"
 import { message, pack } from "../../protocols/ssh/codec.ts"
+import { keyLife } from "../../protocols/ssh/key_renewal.ts"
 import { type Ssh2Connection, Transport } from "../../protocols/ssh/transport.ts"
+import { systemClock } from "../../src/core/clock.ts"
 import { type People, people } from "../support/people.ts"
 import { must } from "../support/run.ts"
 import { type Sluice, spawnSluice } from "../support/sluice.ts"
@@ -74,7 +76,7 @@ suite("ssh: hostile clients", { skip: needs("ssh", "sshd", "ssh-keygen"), concur
         const client = login(user === "target" ? `${sshd.login}@prod-host` : user, config)
         const over = closed(client)
         client.once((waits ? "handshake" : "ready") as "ready", () => {
-          const transport = new Transport(client as unknown as Ssh2Connection)
+          const transport = new Transport(client as unknown as Ssh2Connection, systemClock(), keyLife)
           transport.send(Buffer.concat([Buffer.of(message.channel_open), pack("session", 0, 1 << 20, 1 << 15)]))
           for (let count = 0; count < 10; count++) transport.send(oddMessage())
           setImmediate(() => client.end())
@@ -89,7 +91,7 @@ suite("ssh: hostile clients", { skip: needs("ssh", "sshd", "ssh-keygen"), concur
     const client = login("x")
     const over = closed(client)
     client.once("ready", () => {
-      const transport = new Transport(client as unknown as Ssh2Connection)
+      const transport = new Transport(client as unknown as Ssh2Connection, systemClock(), keyLife)
       transport.send(Buffer.concat([Buffer.of(message.channel_open), pack("direct-tcpip", 0, 1 << 20, 1 << 15)]))
     })
     await over

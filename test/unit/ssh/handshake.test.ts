@@ -4,7 +4,9 @@ import ssh2 from "ssh2"
 import { ciphersFor } from "../../../protocols/ssh/algorithms.ts"
 import { message, pack } from "../../../protocols/ssh/codec.ts"
 import { fingerprint } from "../../../protocols/ssh/upstream.ts"
+import { keyLife } from "../../../protocols/ssh/key_renewal.ts"
 import { disconnectReason, type Ssh2Connection, Transport } from "../../../protocols/ssh/transport.ts"
+import { systemClock } from "../../../src/core/clock.ts"
 import { limits } from "../../../src/core/limits.ts"
 import { Secret } from "../../../src/core/secret.ts"
 import { keyPair } from "../../support/people.ts"
@@ -66,7 +68,7 @@ suite("ssh: the handshake", () => {
       const client = new ssh2.Client()
       client.on("error", () => {})
       client.connect({ sock: socket, username: "deploy", authHandler: () => undefined })
-      const transport = new Transport(client as unknown as Ssh2Connection)
+      const transport = new Transport(client as unknown as Ssh2Connection, systemClock(), keyLife)
       client.once("handshake", () => transport.send(payload))
       await new Promise((resolve) => socket.once("close", resolve))
       assert.equal(broken[0]?.code, "protocol_broken")

@@ -2,11 +2,12 @@
 import type { Duplex } from "node:stream"
 import { after } from "node:test"
 import ssh2 from "ssh2"
-import type { Connection, ConnectionOwner } from "../../../protocols/ssh/connection.ts"
+import type { ChannelOpening, Connection, ConnectionOwner } from "../../../protocols/ssh/connection.ts"
 import type { Channel } from "../../../protocols/ssh/channel.ts"
 import { serveHandshake } from "../../../protocols/ssh/handshake.ts"
 import { HostKeys } from "../../../protocols/ssh/host_keys.ts"
 import { parsePrivateKey } from "../../../protocols/ssh/host_certificate.ts"
+import { type KeyLife, keyLife } from "../../../protocols/ssh/key_renewal.ts"
 import { connectUpstream } from "../../../protocols/ssh/upstream.ts"
 import { GatewayError } from "../../../src/core/errors.ts"
 import { Secret } from "../../../src/core/secret.ts"
@@ -36,13 +37,14 @@ export interface ServeOptions {
   readonly owner?: Partial<ConnectionOwner>
   readonly login?: (attempt: ssh2.AuthContext) => Promise<true | readonly string[]>
   readonly onConnection?: (connection: Connection) => void
+  readonly clock?: FakeClock
+  readonly life?: KeyLife
 }
 
 /** A server that accepts every session channel and everybody, unless told otherwise. */
-export function serve({ owner, login, onConnection }: ServeOptions = {}): Served {
+export function serve({ owner, login, onConnection, clock = new FakeClock(), life = keyLife }: ServeOptions = {}): Served {
   const { near, far } = wire()
   sockets.push(near)
-  const clock = new FakeClock()
   const server = Promise.withResolvers<Connection>()
   const opened: Channel[] = []
   const broken: GatewayError[] = []
@@ -53,6 +55,7 @@ export function serve({ owner, login, onConnection }: ServeOptions = {}): Served
     ),
     log: createLog("silent"),
     clock,
+    life,
     owner: {
       onOpen: (opening) => void opened.push(opening.accept()),
       onGlobal: () => false,
@@ -82,8 +85,10 @@ export const targetWith = (changes: Partial<SshTarget> = {}): SshTarget => ({
 })
 
 /** Our own client on the other end. */
-export const connect = (socket: Duplex, target = targetWith()): Promise<Connection> =>
-  connectUpstream({ socket, target, login: "deploy", software: "Sluice", onOpen: (opening) => opening.refuse(1, "") })
+export const connect = (socket: Duplex, target = targetWith(), life = keyLife): Promise<Connection> => {
+  const onOpen = (opening: ChannelOpening): void => opening.refuse(1, "")
+  return connectUpstream({ socket, target, login: "deploy", software: "Sluice", clock: new FakeClock(), life, onOpen })
+}
 
 /** ssh2's client, which shows what a library's user would see. */
 export async function ssh2Client(socket: Duplex, config: ssh2.ConnectConfig = {}): Promise<{ client: ssh2.Client; said: string[] }> {
