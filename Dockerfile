@@ -7,7 +7,7 @@
 FROM node:24-bookworm AS build
 WORKDIR /sluice
 COPY package.json package-lock.json ./
-COPY tools/*.mjs tools/
+COPY tools/*.mjs tools/*.h tools/
 # The compiler is in this image, so ssh2's native crypto is built here.
 RUN npm ci --no-audit --no-fund
 COPY . .

@@ -2,7 +2,7 @@
 // them runs this. It carries its headers, so nothing is downloaded. Without a compiler the build fails, ssh2 works in plain
 // JavaScript (about half the throughput), and `sluice start` says so.
 import { spawnSync } from "node:child_process"
-import { existsSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import { delimiter, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
@@ -26,8 +26,10 @@ else {
   else console.log(`ssh2 native crypto: not built, SSH will be slower (needs python3, make and a C++ compiler)\n${failure}`)
 }
 
-/** The version of the pinned Node when it can load the binding. */
+/** The version of the pinned Node when it can load the binding, and the binding is one that does not abort (native_crypto.h). */
 function loads() {
+  const binding = join(root, "node_modules/ssh2/lib/protocol/crypto/build/Release/sshcrypto.node")
+  if (!existsSync(binding) || readFileSync(binding).includes("RemoveEnvironmentCleanupHook")) return undefined
   const script = "require('ssh2/lib/protocol/crypto/build/Release/sshcrypto.node'); process.stdout.write(process.versions.node)"
   const run = spawnSync(node, ["-e", script], { cwd: root, encoding: "utf8" })
   return run.status === 0 ? run.stdout : undefined
@@ -44,6 +46,7 @@ function build() {
     env: {
       ...Object.fromEntries(settings),
       PATH: [commands, process.env.PATH].join(delimiter),
+      CXXFLAGS: `${process.env.CXXFLAGS ?? ""} -include ${join(root, "tools/native_crypto.h")}`.trim(),
       ...(headers ? { npm_config_nodedir: headers } : {}),
     },
     encoding: "utf8",
