@@ -30,7 +30,7 @@ interface AnyInput {
   readonly body?: object
 }
 
-const lists: ReadonlySet<keyof Shapes> = new Set(["targets", "requests", "grants", "sessions", "lookup"])
+const lists: ReadonlySet<keyof Shapes> = new Set(["targets", "requests", "grants", "sessions", "gateways", "lookup"])
 
 export interface ApiClientOptions {
   readonly url: string

@@ -81,6 +81,8 @@ export const routes = {
   },
   leave: { method: "POST", path: "/v1/gateway/leave", who: "gateway", summary: "End a login whose person said goodbye at a target" },
   report: { method: "POST", path: "/v1/gateway/sessions", who: "gateway", summary: "Sessions that started and ended" },
+  presence: { method: "POST", path: "/v1/gateway/presence", who: "gateway", summary: "A gateway is there, or goes" },
+  gateways: { method: "GET", path: "/v1/gateways", who: "person", summary: "The gateways there are (administrators and auditors)" },
   feed: {
     method: "GET",
     path: "/v1/gateway/feed",
@@ -151,4 +153,6 @@ export interface Shapes {
   redeem: { body: z.input<typeof schema.redeemWanted>; answer: schema.TokenAnswer }
   leave: { body: z.input<typeof schema.leaveWanted>; answer: Record<string, never> }
   report: { body: schema.SessionReports; answer: Record<string, never> }
+  presence: { body: schema.Presence; answer: schema.PresenceAnswer }
+  gateways: { answer: schema.GatewaysAnswer }
 }

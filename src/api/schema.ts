@@ -1,7 +1,7 @@
 // The approval service's HTTP API as values: what is sent, what is answered. The service checks with these, the OpenAPI page
 // is made from them, and the clients are typed by them. Times are milliseconds since the Unix epoch.
 import { z } from "zod"
-import type { GrantId, LoginId, RequestId, SessionId } from "../core/ids.ts"
+import type { GrantId, InstanceId, LoginId, RequestId, SessionId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
 
 const millis = z.int().nonnegative()
@@ -17,6 +17,7 @@ export const words = z
 export const requestId = z.coerce.number().int().positive() as unknown as z.ZodType<RequestId, number>
 export const grantId = z.string().regex(/^g_[0-9a-z]{16}$/) as unknown as z.ZodType<GrantId, string>
 export const loginId = z.string().regex(/^l_[0-9a-z]{16}$/) as unknown as z.ZodType<LoginId, string>
+export const instanceId = z.string().regex(/^i_[0-9a-z]{16}$/) as unknown as z.ZodType<InstanceId, string>
 export const sessionId = z.string().regex(/^s_[0-9a-z]{16}$/) as unknown as z.ZodType<SessionId, string>
 
 export const grant = z
@@ -109,7 +110,7 @@ export const session = z
     client: z.string(),
     started_at: millis,
     ended_at: millis.nullable(),
-    /** An error code of the table, "closed" or "interrupted". */
+    /** An error code of the table, "closed", "interrupted" (its gateway was started anew) or "gateway_lost" (it is not heard any more). */
     ended_why: z.string().nullable(),
   })
   .meta({ id: "Session" })
@@ -284,7 +285,7 @@ export const claim = z.strictObject({
     .regex(/^sha256:[0-9a-f]{64}$/)
     .optional(),
 })
-/** `live`: sent once after a gateway started: sessions of it that are not listed are marked "interrupted". */
+/** `live`: after a gateway started, and when the service wants to know: sessions of it that are not listed are marked "interrupted". */
 export const sessionReports = z.strictObject({
   gateway: name,
   live: z.array(sessionId).optional(),
@@ -293,10 +294,68 @@ export const sessionReports = z.strictObject({
   reports: z.array(sessionReport).max(1_000),
 })
 
-/** One line of the feed. `hello` is the first on a connection: where the feed stands; `beat` says that nothing has happened. */
+/** A process of a gateway says that it is there. */
+export const presence = z.strictObject({
+  gateway: name,
+  instance: instanceId,
+  version: z.string().max(64),
+  started_at: millis,
+  /** Addresses, by protocol. */
+  listening: z.record(z.string().max(32), z.string().max(300)),
+  /** Of how many processes its gateway consists now; the first one says so. */
+  workers: z.int().min(1).optional(),
+  /** It goes, and holds nothing any more. */
+  leaving: z.boolean().optional(),
+})
+export const presenceAnswer = z.object({
+  /** Which service answers, and its time. */
+  service: z.string(),
+  at: millis,
+  /** The service does not know what it holds: it shall report its sessions anew. */
+  announce: z.boolean(),
+  /** Another gateway that was started later has its name. */
+  superseded: z.boolean(),
+})
+export const gateways = z.object({
+  /** Of the service that answers. */
+  version: z.string(),
+  gateways: z.array(
+    z
+      .object({
+        name,
+        instance: instanceId,
+        version: z.string(),
+        /** It differs from the service's. */
+        other_version: z.boolean(),
+        started_at: millis,
+        listening: z.record(z.string(), z.string()),
+        /** The service that hears it. */
+        service: z.string(),
+        from: z.string(),
+        seen_at: millis,
+        /** "silent": a few words did not come; "lost": its sessions were given up. */
+        status: z.enum(["live", "silent", "lost"]),
+        lost_at: millis.nullable(),
+        /** That are not over. */
+        sessions: z.int(),
+      })
+      .meta({ id: "Gateway" }),
+  ),
+})
+
+/**
+ * One line of the feed. `hello` is the first on a connection: where the feed stands; `beat` says that nothing has happened. Both say
+ * when they were sent, by the service's clock, and by which service; one of an earlier version leaves that out.
+ */
 export const feedLine = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("hello"), sequence: z.int(), history: name.optional() }),
-  z.object({ kind: z.literal("beat"), sequence: z.int() }),
+  z.object({
+    kind: z.literal("hello"),
+    sequence: z.int(),
+    history: name.optional(),
+    at: millis.optional(),
+    service: z.string().optional(),
+  }),
+  z.object({ kind: z.literal("beat"), sequence: z.int(), at: millis.optional() }),
   z.object({ kind: z.literal("grant"), sequence: z.int(), grant }),
   z.object({ kind: z.literal("person"), sequence: z.int(), person: personStanding }),
   z.object({ kind: z.literal("login"), sequence: z.int(), login: loginStanding }),
@@ -324,5 +383,9 @@ export type TokenAnswer = z.infer<typeof token>
 export type GrantsAnswer = z.infer<typeof grantsAnswer>
 export type SessionReport = z.infer<typeof sessionReport>
 export type SessionReports = z.infer<typeof sessionReports>
+export type Presence = z.input<typeof presence>
+export type PresenceAnswer = z.infer<typeof presenceAnswer>
+export type GatewaysAnswer = z.infer<typeof gateways>
+export type GatewayView = GatewaysAnswer["gateways"][number]
 export type FeedLine = z.infer<typeof feedLine>
 export type ErrorBody = z.infer<typeof errorBody>

@@ -1,5 +1,6 @@
 // The approval service: the control plane in one value. It puts the parts together and owns their beginning and end; read
 // `requests.ts` for what it does.
+import { hostname } from "node:os"
 import { setImmediate as nextTurn } from "node:timers/promises"
 import type { Config } from "../config/config.ts"
 import { type CurrentConfig, derived } from "../config/current_config.ts"
@@ -7,6 +8,7 @@ import { Kept } from "../config/kept.ts"
 import { waysIn } from "../config/ways_in.ts"
 import type { Clock } from "../core/clock.ts"
 import type { Keys } from "../core/keys.ts"
+import { newServiceId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
 import type { Secret } from "../core/secret.ts"
 import type { Address } from "../core/target.ts"
@@ -24,6 +26,8 @@ import { GatewayCredentials } from "./gateway_credentials.ts"
 import { GatewayRefusals } from "./gateway_refusals.ts"
 import { gatewayRoutes } from "./gateway_routes.ts"
 import { GrantUses } from "./grant_uses.ts"
+import { Gateways } from "./gateways.ts"
+import { GatewayWatch } from "./gateway_watch.ts"
 import { Grants } from "./grants.ts"
 import { loginParts } from "./login_parts.ts"
 import { loginGatewayRoutes, loginPersonRoutes } from "./login_routes.ts"
@@ -84,10 +88,12 @@ export async function startApprovals({ config: first, keys, gatewayKey, clock, l
   const logins = new Logins({ store, people, clock })
   const requests = new Requests({ store, current, people, clock })
   const waiters = new Waiters({ store, clock })
-  const feed = new Feed({ store, clock, log })
+  const service = newServiceId()
+  const gateways = new Gateways({ store, clock, log, service })
+  const feed = new Feed({ store, clock, log, service })
   const notifier = new Notifier({ store, current, people, clock, log })
   const slack = new SlackAnswers({ store, current, people, clock, log, requests })
-  const sweeper = new Sweeper({ store, clock, log })
+  const sweeper = new Sweeper({ store, clock, log, watch: new GatewayWatch({ store, clock }) })
   const authorities = new Authorities({ store, keys, clock, name: config.gateway.name })
   const workloadTokens = new Kept({
     current,
@@ -121,6 +127,7 @@ export async function startApprovals({ config: first, keys, gatewayKey, clock, l
       requests,
       grants,
       sessions,
+      gateways,
       waiters,
       authorities,
       certificates,
@@ -132,6 +139,7 @@ export async function startApprovals({ config: first, keys, gatewayKey, clock, l
       grants,
       uses: new GrantUses({ store, clock }),
       sessions,
+      gateways,
       issuer,
       log,
     }),
@@ -154,6 +162,7 @@ export async function startApprovals({ config: first, keys, gatewayKey, clock, l
     await workloadTokens.close()
     tokenKeys.close()
     await sweeper.close()
+    await gateways.close()
     await slack.close()
     await notifier.close()
     await parts.close()
@@ -174,6 +183,7 @@ export async function startApprovals({ config: first, keys, gatewayKey, clock, l
   const bound = server.server.address()
   const address = { host, port: typeof bound === "object" && bound ? bound.port : port }
   place.settle(address)
+  gateways.start(`${hostname()}:${address.port}`)
   const reloading = new Reloading({ store, current, replace: (next) => void (config = next), clock, log })
   return {
     address,

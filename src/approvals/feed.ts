@@ -5,6 +5,7 @@ import type { Writable } from "node:stream"
 import type { FeedLine, GrantView, LoginStanding, PersonStanding } from "../api/schema.ts"
 import type { Clock } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
+import type { ServiceId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
 import type { Log } from "../observe/log.ts"
 import { fed } from "./store/reads.ts"
@@ -14,6 +15,8 @@ export interface FeedOptions {
   readonly store: Store
   readonly clock: Clock
   readonly log: Log
+  /** This start of this service: whose clock it is that lines are sent by. */
+  readonly service: ServiceId
 }
 
 const pushed: ReadonlySet<EventKind> = new Set(fed)
@@ -91,22 +94,24 @@ class Subscriber {
   }
 
   async run({ after, history, stands }: Following): Promise<void> {
-    const { store, clock } = this.#options
+    const { store, clock, service } = this.#options
+    const asked_at = clock.now()
     const present = await store.sequence()
     const told = await store.history()
     // It followed another history (a store that was restored), and sees so by `hello`. What it holds may be over in this one: it
     // hears all of it. Ahead of us without naming a history: it begins here.
     let through = history !== undefined && history !== told ? 0 : Math.min(after ?? present, present)
     let beat_at = clock.now()
-    await this.#write([{ kind: "hello", sequence: present, history: told }])
+    await this.#write([{ kind: "hello", sequence: present, history: told, at: asked_at, service }])
     while (!this.#stopped && stands()) {
       this.#woken = false // before reading: what commits from here on wakes it again
+      const at = clock.now() // before reading: what a beat says is so at least since then
       const batch = await store.feed(through, limits.feed_lines_max)
       through = batch.through
       const lines = batch.events.map(lineOf)
       const caughtUp = lines.length < limits.feed_lines_max
       if (caughtUp && clock.now() >= beat_at) {
-        lines.push({ kind: "beat", sequence: through })
+        lines.push({ kind: "beat", sequence: through, at })
         beat_at = clock.now() + limits.heartbeat_ms
       }
       await this.#write(lines)

@@ -3,6 +3,7 @@ import type { RouteName, Shapes } from "../api/routes.ts"
 import { GatewayError } from "../core/errors.ts"
 import type { TokenIssuer } from "../identity/tokens.ts"
 import type { Log } from "../observe/log.ts"
+import type { Gateways } from "./gateways.ts"
 import type { GrantUses } from "./grant_uses.ts"
 import type { Grants } from "./grants.ts"
 import type { LoginGatewayRoutes } from "./login_routes.ts"
@@ -18,11 +19,12 @@ export interface GatewayDomain {
   readonly grants: Grants
   readonly uses: GrantUses
   readonly sessions: Sessions
+  readonly gateways: Gateways
   readonly issuer: TokenIssuer
   readonly log: Log
 }
 
-export type GatewayRoute = "token" | "lookup" | "begin" | "use" | "person" | "login" | "link" | "redeem" | "leave" | "report"
+export type GatewayRoute = "token" | "lookup" | "begin" | "use" | "person" | "login" | "link" | "redeem" | "leave" | "report" | "presence"
 
 export interface GatewayCall<Name extends RouteName> extends Input<Name> {
   /** The network address of the gateway. */
@@ -31,7 +33,17 @@ export interface GatewayCall<Name extends RouteName> extends Input<Name> {
 
 export type GatewayRoutes = { readonly [Name in GatewayRoute]: (call: GatewayCall<Name>) => Promise<Shapes[Name]["answer"]> }
 
-export function gatewayRoutes({ people, logins, loginRoutes, grants, uses, sessions, issuer, log }: GatewayDomain): GatewayRoutes {
+export function gatewayRoutes({
+  people,
+  logins,
+  loginRoutes,
+  grants,
+  uses,
+  sessions,
+  gateways,
+  issuer,
+  log,
+}: GatewayDomain): GatewayRoutes {
   return {
     token: async ({ body: { subject, use, target, via, login: id }, from }) => {
       if (!(await people.find(subject))) throw new GatewayError("not_found")
@@ -47,6 +59,7 @@ export function gatewayRoutes({ people, logins, loginRoutes, grants, uses, sessi
     begin: ({ params, body: { gateway }, from }) => uses.begin(params.id, { gateway, from }),
     use: ({ params, body: { gateway, session, action }, from }) => uses.use(params.id, { gateway, from, session, action }),
     ...loginRoutes,
+    presence: ({ body, from }) => gateways.hear(body, from),
     report: async ({ body, from }) => {
       await sessions.report(body, from)
       return {}

@@ -7,6 +7,7 @@ import type { Clock, Millis } from "../core/clock.ts"
 import type { Audit } from "./audit.ts"
 import type { Authorities } from "./authorities.ts"
 import type { Certificates } from "./certificates.ts"
+import type { Gateways } from "./gateways.ts"
 import type { Grants } from "./grants.ts"
 import type { Caller } from "./journal.ts"
 import type { LoginPersonRoutes } from "./login_routes.ts"
@@ -22,6 +23,7 @@ export interface Domain {
   readonly requests: Requests
   readonly grants: Grants
   readonly sessions: Sessions
+  readonly gateways: Gateways
   readonly waiters: Waiters
   readonly audit: Audit
   readonly clock: Clock
@@ -40,7 +42,7 @@ export interface PersonCall<Name extends RouteName> extends Input<Name> {
 export type PersonRoutes = { readonly [Name in PersonRoute]: (call: PersonCall<Name>) => Promise<Shapes[Name]["answer"]> }
 
 export function personRoutes(domain: Domain): PersonRoutes {
-  const { current, login, audit, clock, requests, grants, sessions, waiters, authorities, certificates } = domain
+  const { current, login, audit, clock, requests, grants, sessions, gateways, waiters, authorities, certificates } = domain
   return {
     ...login,
     targets: async ({ caller }) => ({ targets: askableTargets(current(), caller.person, clock.now()) }),
@@ -68,6 +70,7 @@ export function personRoutes(domain: Domain): PersonRoutes {
     revoke: ({ caller, params, body }) => grants.revoke(caller, params.id, body.reason),
     drop: ({ caller, params }) => grants.drop(caller, params.id),
     sessions: async ({ caller, query }) => ({ sessions: [...(await sessions.list(caller.person, { live: query.live ?? false }))] }),
+    gateways: ({ caller }) => gateways.list(caller.person),
     certificates: ({ caller, body }) => certificates.issue(caller, body),
     rotate: async ({ caller, params, body }) => ({ authorities: await authorities.rotate(caller, params.id, body) }),
     kill: ({ caller, params, body }) => sessions.kill(caller, params.id, body.reason),

@@ -33,7 +33,8 @@ export class Sessions {
       const about = session && (await subjected(change, session))
       if (!about || !maySee(caller.person, about)) throw new GatewayError("not_found")
       if (!mayEnd(caller.person, about)) throw new GatewayError("forbidden")
-      if (session.ended_at !== null) throw new GatewayError("over")
+      // One whose gateway is not heard may go on there: it hears of this when it is back.
+      if (session.ended_at !== null && session.ended_why !== gateway_lost) throw new GatewayError("over")
       const at = this.#clock.now()
       await note(change, {
         at,
@@ -55,7 +56,7 @@ export class Sessions {
       const actor: Actor = { actor: "gateway", by: gateway, from }
       for (const report of reports) await apply(change, report, { gateway, actor, now })
       if (live === undefined) return
-      // It has restarted: what it does not know any more, and does not begin with these reports, ended without a word.
+      // What it does not know any more, and does not begin with these reports, ended without a word: it was started anew.
       const known = new Set<string>([...live, ...reports.map((report) => (report.event === "started" ? report.session.id : report.id))])
       const gone = workers === undefined ? [] : (await change.gatewaysWithSessions()).filter((name) => isRetired(name, gateway, workers))
       for (const name of [gateway, ...gone]) {
@@ -68,21 +69,50 @@ export class Sessions {
   }
 }
 
+/** Why a session is over whose gateway is not heard any more. It may not be: the gateway may be back, and say so. */
+const gateway_lost = "gateway_lost"
+
+/** The session of a gateway that was given up. */
+export async function endLost(
+  change: Change,
+  id: SessionId,
+  { actor, now }: { readonly actor: Actor; readonly now: Millis },
+): Promise<void> {
+  const session = await change.session(id)
+  if (session?.ended_at === null) await end(change, session, { ended_at: now, ended_why: gateway_lost, actor, now })
+}
+
+interface End {
+  readonly ended_at: Millis
+  readonly ended_why: string
+  readonly actor: Actor
+  readonly now: Millis
+}
+
+async function end(change: Change, session: SessionView, { ended_at, ended_why, actor, now }: End): Promise<void> {
+  const { id, grant } = session
+  await change.endSession(id, { ended_at, ended_why })
+  await note(change, { at: now, kind: "session.ended", actor, session: id, grant, detail: { ...session, ended_at, ended_why } })
+}
+
 /** Whether `name` is of a process that `gateway`, which consists of `workers` now, had in an earlier run: "gw", "gw/0", "gw/1". */
-function isRetired(name: string, gateway: string, workers: number): boolean {
+export function isRetired(name: string, gateway: string, workers: number): boolean {
   const [of, number] = name.split("/")
   if (name === gateway || of !== gateway.split("/")[0]) return false
   return number === undefined || workers === 1 || Number(number) >= workers
 }
 
-async function apply(
-  change: Change,
-  report: SessionReport,
-  { gateway, actor, now }: { readonly gateway: string; readonly actor: Actor; readonly now: Millis },
-): Promise<void> {
+interface Reported {
+  readonly gateway: string
+  readonly actor: Actor
+  readonly now: Millis
+}
+
+async function apply(change: Change, report: SessionReport, { gateway, actor, now }: Reported): Promise<void> {
   if (report.event === "started") {
     if (report.session.gateway !== gateway) throw new GatewayError("invalid", { what: "a gateway reports its own sessions" })
-    if (await change.session(report.session.id)) return
+    const known = await change.session(report.session.id)
+    if (known) return goOn(change, known, { gateway, actor, now })
     const session: SessionView = { ...report.session, ended_at: null, ended_why: null }
     await change.addSession(session)
     await note(change, { at: now, kind: "session.started", actor, session: session.id, grant: session.grant, detail: session })
@@ -90,17 +120,19 @@ async function apply(
   }
   const { id, ended_at, ended_why } = report
   const session = await change.session(id)
-  // One whose start was never heard of has no row to end; one of another gateway is not this one's to end.
-  if (!session || session.gateway !== gateway || session.ended_at !== null) return
-  await change.endSession(id, { ended_at, ended_why })
-  await note(change, {
-    at: now,
-    kind: "session.ended",
-    actor,
-    session: id,
-    grant: session.grant,
-    detail: { ...session, ended_at, ended_why },
-  })
+  // One whose start was never heard of has no row to end; one of another gateway is not this one's to end. One that was given up with
+  // its gateway has its true end now.
+  if (!session || session.gateway !== gateway || (session.ended_at !== null && session.ended_why !== gateway_lost)) return
+  await end(change, session, { ended_at, ended_why, actor, now })
+}
+
+/** A session that is known already is reported as live: it is so again when it was given up with its gateway. */
+async function goOn(change: Change, session: SessionView, { gateway, actor, now }: Reported): Promise<void> {
+  if (session.gateway !== gateway || session.ended_why !== gateway_lost) return
+  await change.reopenSession(session.id)
+  const { id, grant } = session
+  const detail: SessionView = { ...session, ended_at: null, ended_why: null }
+  await note(change, { at: now, kind: "session.returned", actor, session: id, grant, detail })
 }
 
 /** Who the session belongs to and who could decide about its grant. */

@@ -4,6 +4,7 @@ import type { GrantView, SessionView } from "../api/schema.ts"
 import type { ApprovalPlan, Escalation } from "../core/approval_plan.ts"
 import type { Millis } from "../core/clock.ts"
 import type { GrantId, RequestId, SessionId } from "../core/ids.ts"
+import type { GatewayReads, GatewayWrites } from "./gateway_record.ts"
 import type { AuthorityReads, AuthorityWrites } from "./authority_record.ts"
 import type { OutboxChange, OutboxReader } from "./notifications/outbox.ts"
 import type { PeopleChange, PeopleReader } from "./people_store.ts"
@@ -100,8 +101,15 @@ export type EventKind =
   | "grant.dropped"
   | "session.started"
   | "session.ended"
+  /** Its gateway was given up, and is heard again: it goes on. */
+  | "session.returned"
   | "session.killed"
   | "notification.failed"
+  /** A process of a gateway began; said goodbye; was not heard any more; and was, again. */
+  | "gateway.joined"
+  | "gateway.left"
+  | "gateway.lost"
+  | "gateway.returned"
   /** A gateway spoke under a name that is not its own. */
   | "gateway.refused"
   /** Somebody came by company login for the first time; their groups or label are others now. */
@@ -176,7 +184,7 @@ export interface TokenKeyRecord {
 }
 
 /** Reads. Outside a change they see what is committed. */
-export interface Reader extends OutboxReader, PeopleReader, AuthorityReads {
+export interface Reader extends OutboxReader, PeopleReader, AuthorityReads, GatewayReads {
   request(id: RequestId): Promise<RequestRecord | undefined>
   /** The newest request that asks this. */
   lastRequest(question: Question): Promise<RequestRecord | undefined>
@@ -197,7 +205,7 @@ export interface Reader extends OutboxReader, PeopleReader, AuthorityReads {
 }
 
 /** Writes of one change; nothing of it is kept unless `work` settles. */
-export interface Change extends Reader, OutboxChange, PeopleChange, AuthorityWrites {
+export interface Change extends Reader, OutboxChange, PeopleChange, AuthorityWrites, GatewayWrites {
   /** The sequence the next `append` must carry: rising by one, without gaps, in the order of commits. */
   nextSequence(): Promise<number>
   append(event: EventRecord): Promise<void>
@@ -213,6 +221,8 @@ export interface Change extends Reader, OutboxChange, PeopleChange, AuthorityWri
   /** A new revision: its end, its status, what is left of it, how it ended. What it covers never changes. */
   changeGrant(grant: GrantView): Promise<void>
   addSession(session: SessionView): Promise<void>
+  /** It has no end after all. */
+  reopenSession(id: SessionId): Promise<void>
   endSession(id: SessionId, end: { readonly ended_at: Millis; readonly ended_why: string }): Promise<void>
   showTokenKey(key: TokenKeyRecord): Promise<void>
   /** Writes something that means nothing: to see that it can. */

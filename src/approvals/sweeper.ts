@@ -1,9 +1,10 @@
-// What time alone does to requests, told and put on record: one that nobody decided lapses, or more people may decide about it; a
-// break-glass that nobody reviewed is overdue. Looked for now and then, and done once, whoever of several services finds it first:
+// What time alone does, told and put on record: a request that nobody decided lapses, or more people may decide about it; a
+// break-glass that nobody reviewed is overdue; a gateway that is not heard is lost. Looked for now and then, and done once, whoever of several services finds it first:
 // inside a change the request is looked at again.
 import type { Clock, Millis, Timer } from "../core/clock.ts"
 import { limits } from "../core/limits.ts"
 import type { Log } from "../observe/log.ts"
+import type { GatewayWatch } from "./gateway_watch.ts"
 import { byRule, note } from "./journal.ts"
 import type { Change, DueRequest, Store } from "./store.ts"
 
@@ -11,6 +12,7 @@ export interface SweeperOptions {
   readonly store: Store
   readonly clock: Clock
   readonly log: Log
+  readonly watch: Pick<GatewayWatch, "look">
 }
 
 const at_once_max = 100
@@ -40,7 +42,8 @@ export class Sweeper {
   }
 
   async #sweep(): Promise<void> {
-    const { store, clock } = this.#options
+    const { store, clock, watch } = this.#options
+    await watch.look()
     const due = await store.dueRequests(clock.now(), at_once_max)
     if (due.length === 0) return
     await store.change(async (change) => {

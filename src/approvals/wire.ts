@@ -82,6 +82,8 @@ export const wire = {
   link: { query: nothing, body: schema.linkWanted, answer: schema.link },
   redeem: { query: nothing, body: schema.redeemWanted, answer: schema.token },
   leave: { query: nothing, body: schema.leaveWanted, answer: nothing },
+  presence: { query: nothing, body: schema.presence, answer: schema.presenceAnswer },
+  gateways: { query: nothing, answer: schema.gateways },
   report: { query: nothing, body: schema.sessionReports, answer: nothing },
   feed: { query: z.strictObject({ after: digits.optional(), history: name.optional() }), answer: schema.feedLine },
   jwks: { query: nothing, answer: z.object({ keys: z.array(z.record(z.string(), z.unknown())) }) },

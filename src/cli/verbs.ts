@@ -5,6 +5,7 @@ import type { AddVerb } from "./context.ts"
 import { addDeny } from "./deny.ts"
 import { addDrop } from "./drop.ts"
 import { addExtend } from "./extend.ts"
+import { addGateways } from "./gateways.ts"
 import { addGrants } from "./grants.ts"
 import { addKill } from "./kill.ts"
 import { addPeople } from "./people.ts"
@@ -32,6 +33,7 @@ export const sharedVerbs: readonly AddVerb[] = [
   addSessions,
   addKill,
   addPeople,
+  addGateways,
   addAudit,
   addWhoami,
 ]

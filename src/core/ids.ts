@@ -7,6 +7,10 @@ type Branded<Name extends string> = string & { readonly [brand]: Name }
 export type GrantId = Branded<"grant">
 export type SessionId = Branded<"session">
 export type LoginId = Branded<"login">
+/** One start of one process of a gateway. */
+export type InstanceId = Branded<"instance">
+/** One start of one approval service. */
+export type ServiceId = Branded<"service">
 
 /** A request's number: small and rising, because people read it aloud and type it. */
 export type RequestId = number & { readonly [brand]: "request" }
@@ -23,6 +27,8 @@ export const newGrantId = (): GrantId => `g_${random()}` as GrantId
 export const newNotificationId = (): string => `n_${random()}`
 export const newSessionId = (): SessionId => `s_${random()}` as SessionId
 
+export const newServiceId = (): ServiceId => `a_${random()}` as ServiceId
+export const newInstanceId = (): InstanceId => `i_${random()}` as InstanceId
 export const newLoginId = (): LoginId => `l_${random()}` as LoginId
 
 export const isGrantId = (text: string): text is GrantId => /^g_[0-9a-z]{16}$/.test(text)

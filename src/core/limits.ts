@@ -93,6 +93,11 @@ export const limits = {
   // Gateways, as the approval service sees them.
   gateways_max: 1_000, // processes of gateways that are known at once
   gateway_assertion_ms: minute, // what a gateway signs for one call; also how far behind its clock may be
+  gateway_word_ms: 5 * second, // a gateway says this often that it is there; the store learns of it as often
+  gateway_silent_ms: 15 * second, // three words that did not come: the list says so
+  gateway_lost_ms: 30 * second, // not heard for this long: its sessions are marked
+  gateway_forgotten_ms: 7 * 24 * 60 * minute, // a lost one is listed this long
+  announced_sessions_max: 40_000, // of one process, named in one report
   gateway_refused_ms: minute, // one that speaks for another is put on record at most this often
 
   // Tokens.
@@ -279,5 +284,7 @@ assert(limits.ssh_heard_ms_max < limits.farewell_ms_max, "a disconnect must stil
 assert(limits.ssh_stop_ms < limits.cancel_ms_max, "killing must still fit in")
 assert(limits.api_token_ms <= limits.token_ms)
 assert(limits.notification_send_ms_max < limits.notification_claim_ms, "nobody else takes what is still being sent")
+assert(limits.freshness_ms + 3 * limits.gateway_word_ms < limits.gateway_lost_ms, "a gateway that works is not given up")
+assert(limits.announced_sessions_max * 24 < limits.control_body_bytes_max, "the names of its sessions fit in one report")
 assert(limits.store_turn_ms_max < limits.control_call_ms_max, "a caller hears that it did not happen, and does not guess")
 assert(limits.store_statement_ms_max < limits.store_answer_ms_max, "the database gives up first, and says so")

@@ -1,5 +1,6 @@
 // The gateway's ear at the approval service: one long HTTP answer, a line for every change. It keeps the sequence to resume from
-// and the time of the last word, which is what "fresh" means; what a change does is the gateway's business.
+// and the time of the last word, which is what "fresh" means: when it was sent, not when it was read, for it may have lain on its way
+// while we slept or the network was cut. What a change does is the gateway's business.
 import { Client } from "undici"
 import type { Credential } from "../api/client.ts"
 import { feedLine, type FeedLine } from "../api/schema.ts"
@@ -20,6 +21,12 @@ export interface FeedOptions {
   onOtherHistory(): void
 }
 
+interface Moment {
+  readonly asked_at: Millis
+  readonly at: Millis
+  readonly service: string | undefined
+}
+
 export class Feed {
   readonly #options: FeedOptions
   readonly #stop = new AbortController()
@@ -27,6 +34,8 @@ export class Feed {
   /** Whose sequence that is. */
   #history: string | undefined
   #heard: Millis = -Infinity
+  /** One moment by two clocks: at `at` by the service's it was `asked_at` or later by ours. Undefined: it does not tell its time. */
+  #moment: Moment | undefined
   /** Whether everything up to the service's present has been heard. */
   #caughtUp = false
   #attempts = 0
@@ -40,6 +49,13 @@ export class Feed {
   /** Whether the service was heard within the freshness bound: what the gateway knows may be used to open something new. */
   get fresh(): boolean {
     return this.#options.clock.now() - this.#heard <= limits.freshness_ms
+  }
+
+  /** The service answered something else that was asked at `asked_at`: how its clock stands to ours, measured anew, for clocks drift. */
+  measured(moment: Moment): void {
+    const slow = this.#options.clock.now() - moment.asked_at > limits.heartbeat_ms
+    // Several services may stand behind one address.
+    if (!slow && moment.service === this.#moment?.service) this.#moment = moment
   }
 
   start(): void {
@@ -68,6 +84,7 @@ export class Feed {
     })
     try {
       const { method, path } = routes.feed
+      const asked_at = clock.now()
       const shown = await credential({ method, path })
       const { statusCode, body } = await client.request({
         method,
@@ -85,7 +102,7 @@ export class Feed {
         const lines = (rest + String(text)).split("\n")
         rest = lines.pop() ?? ""
         if (rest.length > limits.control_body_bytes_max) throw new Error("a feed line is larger than allowed")
-        for (const line of lines) if (line !== "") this.#hear(feedLine.parse(JSON.parse(line)))
+        for (const line of lines) if (line !== "") this.#hear(feedLine.parse(JSON.parse(line)), asked_at)
       }
       throw new Error("the approval service closed the feed")
     } catch (err) {
@@ -98,10 +115,11 @@ export class Feed {
     }
   }
 
-  #hear(line: FeedLine): void {
+  #hear(line: FeedLine, asked_at: Millis): void {
     switch (line.kind) {
       case "hello": {
         this.#attempts = 0
+        this.#moment = line.at === undefined ? undefined : { asked_at, at: line.at, service: line.service }
         this.#options.onConnect()
         const known = this.#sequence
         const other = this.#history !== undefined && line.history !== undefined && line.history !== this.#history
@@ -123,8 +141,17 @@ export class Feed {
       case "login":
         this.#options.onChange(line)
         this.#sequence = line.sequence
-        break
+        return
     }
-    if (this.#caughtUp) this.#heard = this.#options.clock.now()
+    if (!this.#caughtUp) return
+    this.#heard = Math.max(this.#heard, this.#sentAt(line.at))
+    // Not even this word is new: where it came from there may be more that lie. A new connection begins with the present.
+    if (!this.fresh) throw new Error("the approval service's words come too late")
+  }
+
+  /** By our clock, and rather too early than too late. */
+  #sentAt(at: Millis | undefined): Millis {
+    const now = this.#options.clock.now()
+    return at === undefined || this.#moment === undefined ? now : Math.min(now, this.#moment.asked_at + (at - this.#moment.at))
   }
 }

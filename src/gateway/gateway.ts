@@ -3,6 +3,7 @@
 import assert from "node:assert/strict"
 import { createApiClient, type ApiClient, type Credential } from "../api/client.ts"
 import { StatementReader } from "../classify/statement_reader.ts"
+import { formatAddress } from "../config/address.ts"
 import type { Config } from "../config/config.ts"
 import type { CurrentConfig } from "../config/current_config.ts"
 import { readsStatements } from "../core/action_rules.ts"
@@ -26,6 +27,7 @@ import { GrantCache } from "./grant_cache.ts"
 import { grantService } from "./grant_service.ts"
 import { LeaseBook } from "./lease_book.ts"
 import { Listener } from "./listener.ts"
+import { Presence } from "./presence.ts"
 import { Reporter } from "./reporter.ts"
 import { openServiceDoor } from "./service_door.ts"
 import { SessionRegister } from "./session_register.ts"
@@ -59,6 +61,7 @@ export class Gateway {
   readonly #api: ApiClient
   readonly #door: ReturnType<typeof openServiceDoor>
   readonly #reporter: Reporter
+  readonly #presence: Presence
   readonly #sessions: SessionRegister
   readonly #cache: GrantCache
   readonly #directory: Directory
@@ -77,6 +80,15 @@ export class Gateway {
     this.#siblings = siblings
     this.#api = createApiClient(approvals)
     this.#reporter = new Reporter({ gateway: config.gateway.name, siblings, api: this.#api, clock, log })
+    this.#presence = new Presence({
+      gateway: this.#reporter.gateway,
+      siblings,
+      api: this.#api,
+      clock,
+      log,
+      onAnswer: (answer) => this.#feed.measured(answer),
+      onForgotten: () => this.#reporter.announce(),
+    })
     this.#door = openServiceDoor({ ...approvals, api: this.#api })
     this.#verifier = createTokenVerifier({ keys: jwksKeys(approvals.url), clock })
     this.#authorities = new Authorities({ api: this.#api, clock, log })
@@ -92,8 +104,12 @@ export class Gateway {
       ...approvals,
       clock,
       log,
-      onConnect: () => this.#directory.clear(),
+      onConnect: () => {
+        this.#directory.clear()
+        this.#presence.tell()
+      },
       onOtherHistory: () => {
+        this.#reporter.announce()
         this.#cache.clear()
         this.#sessions.otherHistory()
       },
@@ -135,7 +151,7 @@ export class Gateway {
     if (readsStatements(config.policy.actions)) await this.#statements.load()
     this.#feed.start()
     this.#authoritiesAsked = this.#authorities.start()
-    this.#reporter.start()
+    this.#reporter.start(() => this.#sessions.started())
     const threshold = this.#threshold()
     const listening: Partial<Record<ProtocolName, Address>> = {}
     for (const protocol of this.#options.protocols) {
@@ -154,6 +170,7 @@ export class Gateway {
       listening[protocol.name] = address
       log.info({ listener: protocol.name, ...address }, "listening")
     }
+    this.#presence.start(Object.fromEntries(Object.entries(listening).map(([name, address]) => [name, formatAddress(address)])))
     return listening
   }
 
@@ -192,6 +209,7 @@ export class Gateway {
     await this.#sessions.cutAll()
     for (const listener of this.#listeners) listener.close()
     await this.#reporter.flush()
+    await this.#presence.close()
     this.#feed.close()
     this.#authorities.close()
     this.#settings?.certificates.close()

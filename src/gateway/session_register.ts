@@ -1,4 +1,5 @@
 // Every live session of this gateway, so that a change that arrives for one finds it, and so that a shutdown finds them all.
+import type { SessionReport } from "../api/schema.ts"
 import type { ErrorCode } from "../core/errors.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import type { Grant } from "../core/grant.ts"
@@ -8,10 +9,13 @@ import type { SessionHeader } from "../record/events.ts"
 import type { Reporter } from "./reporter.ts"
 import type { CutDetail, LiveSession } from "./session.ts"
 
+type Started = Extract<SessionReport, { event: "started" }>
+
 export class SessionRegister {
   readonly #clock: Clock
   readonly #reporter: Pick<Reporter, "push" | "gateway">
   readonly #live = new Map<SessionId, LiveSession>()
+  readonly #started = new Map<SessionId, Started>()
   /** Set once: no session is added after it. */
   closing = false
 
@@ -29,11 +33,22 @@ export class SessionRegister {
     metrics.sessionOpened(header.protocol)
     const { gateway } = this.#reporter
     const { id, protocol, subject, target, as, grant, client } = header
-    this.#reporter.push({ event: "started", session: { id, gateway, protocol, subject, target, as, grant, client, started_at } })
+    const started: Started = {
+      event: "started",
+      session: { id, gateway, protocol, subject, target, as, grant, client, started_at },
+    }
+    this.#started.set(id, started)
+    this.#reporter.push(started)
+  }
+
+  /** Reports of those that are live, as they were made when they began. */
+  started(): readonly Started[] {
+    return [...this.#started.values()]
   }
 
   remove(session: LiveSession, why: ErrorCode | "closed"): void {
     if (!this.#live.delete(session.id)) return
+    this.#started.delete(session.id)
     metrics.sessionClosed(session.target.protocol)
     this.#reporter.push({ event: "ended", id: session.id, ended_at: this.#clock.now(), ended_why: why })
   }

@@ -50,6 +50,11 @@ suite("a gateway of several processes", { skip: needs("psql", "curl", "ps"), con
   }
   const sleepers = (of = sluice): Promise<Live[]> =>
     Promise.all(Array.from({ length: clients }, () => livePsql({ sluice: of, person: alice, target: "orders" }, postgres)))
+  /** Which start of each process the service hears. */
+  const instances = async (): Promise<Map<string, string>> => {
+    const { gateways } = await sluice.api(dana).call("gateways", {})
+    return new Map(gateways.map(({ name, instance }) => [name, instance]))
+  }
   const live = async (): Promise<Map<string, number>> => {
     const sessions = await sluice.sessions(dana, true)
     return new Map([...Map.groupBy(sessions, ({ gateway }) => gateway)].map(([gateway, its]) => [gateway, its.length]))
@@ -99,6 +104,7 @@ suite("a gateway of several processes", { skip: needs("psql", "curl", "ps"), con
     await sluice.grant(alice, "orders", { by: bob, for: "1h" })
     const sessions = await sleepers()
     const spread = await allLive()
+    const known = await instances()
     const killed = pids().get(1)
     assert.ok(killed)
     process.kill(killed, "SIGKILL")
@@ -108,6 +114,12 @@ suite("a gateway of several processes", { skip: needs("psql", "curl", "ps"), con
     })
     assert.deepEqual([...(await live())], [["gw.test/0", spread.get("gw.test/0")]])
     await eventually("another to take its place", () => pids().get(1) !== killed)
+    const now = await eventually("the new one to be listed", async () => {
+      const all = await instances()
+      return all.get("gw.test/1") !== known.get("gw.test/1") && all
+    })
+    assert.deepEqual([...now.keys()], ["gw.test/0", "gw.test/1"])
+    assert.equal(now.get("gw.test/0"), known.get("gw.test/0"))
     assert.match(sluice.log(), /a worker has ended; its sessions are over/)
     const health = await must("curl", ["-sS", `http://127.0.0.1:${sluice.port("health")}/readyz`])
     assert.deepEqual(JSON.parse(health), { status: "ready" })

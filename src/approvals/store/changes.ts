@@ -5,6 +5,7 @@ import type { Change, EventRecord } from "../store.ts"
 import { outboxChanger } from "./outbox.ts"
 import { peopleChanger } from "./people.ts"
 import { authorityWrites } from "./authorities.ts"
+import { gatewayWrites } from "./gateways.ts"
 import { type Door, lastSequence, reader } from "./reads.ts"
 import { listText, listTextOrNull } from "./rows.ts"
 
@@ -16,6 +17,7 @@ export function changer(door: Door, appended: EventRecord[]): Change {
     ...outboxChanger(door),
     ...peopleChanger(door),
     ...authorityWrites(door),
+    ...gatewayWrites(door),
     async nextSequence() {
       return (await lastSequence(db)) + 1
     },
@@ -93,6 +95,9 @@ export function changer(door: Door, appended: EventRecord[]): Change {
         .insertInto("sessions")
         .values({ ...rest, account: as, grant_id: grant })
         .execute()
+    },
+    async reopenSession(id) {
+      await db.updateTable("sessions").set({ ended_at: null, ended_why: null }).where("id", "=", id).execute()
     },
     async endSession(id, { ended_at, ended_why }) {
       await db.updateTable("sessions").set({ ended_at, ended_why }).where("id", "=", id).execute()

@@ -9,6 +9,7 @@ import { authorities } from "./steps/step_5_authorities.ts"
 import { rulings } from "./steps/step_6_rulings.ts"
 import { tokenKeys } from "./steps/step_7_token_keys.ts"
 import { history } from "./steps/step_8_history.ts"
+import { gateways } from "./steps/step_9_gateways.ts"
 
 export interface Step {
   /** SQL, several statements. Foreign keys are checked when all steps are done, so that SQLite's way to change a table works. */
@@ -17,7 +18,7 @@ export interface Step {
   down(dialect: Dialect): string
 }
 
-const steps: readonly Step[] = [tables, grants, outbox, people, authorities, rulings, tokenKeys, history]
+const steps: readonly Step[] = [tables, grants, outbox, people, authorities, rulings, tokenKeys, history, gateways]
 
 export const schema_version = steps.length
 

@@ -6,6 +6,7 @@ import { limits } from "../../core/limits.ts"
 import type { DueRequest, EventKind, FeedBatch, Reader, Store } from "../store.ts"
 import { authorityReads } from "./authorities.ts"
 import type { Dialect } from "./dialect.ts"
+import { gatewayReads } from "./gateways.ts"
 import { outboxReader } from "./outbox.ts"
 import { peopleReader } from "./people.ts"
 import { listTextOrNull, toEvent, toGrant, toRequest, toSession } from "./rows.ts"
@@ -66,6 +67,7 @@ export function reader(door: Door): Reader {
     ...outboxReader(door),
     ...peopleReader(door),
     ...authorityReads(door),
+    ...gatewayReads(door),
     async request(id) {
       const row = await wholeRequests(door).where("r.id", "=", id).executeTakeFirst()
       return row && toRequest(row)

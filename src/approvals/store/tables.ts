@@ -172,7 +172,20 @@ export interface TokenKeysTable {
   seen_at: number
 }
 
+export interface GatewaysTable {
+  name: string
+  instance: string
+  version: string
+  started_at: number
+  listening: string
+  service: string
+  from_address: string
+  seen_at: number
+  lost_at: number | null
+}
+
 export interface Tables {
+  gateways: GatewaysTable
   history: { one: number; id: string }
   token_keys: TokenKeysTable
   requests: RequestsTable

@@ -55,6 +55,8 @@ const table: Record<RouteName, readonly number[]> = {
   person: [401, 401, 401, 401, 401, 200, 401],
   login: [401, 401, 401, 401, 401, 404, 401],
   report: [401, 401, 401, 401, 401, 200, 401],
+  presence: [401, 401, 401, 401, 401, 200, 401],
+  gateways: [401, 403, 403, 403, 200, 401, 200],
   feed: [401, 401, 401, 401, 401, 200, 401],
   certificates: [401, 200, 200, 200, 200, 401, 200],
   workload: [401, 401, 401, 401, 401, 401, 401],
@@ -83,6 +85,7 @@ const bodies: Partial<Record<RouteName, object>> = {
   leave: { login: "l_0000000000000000" },
   token: { subject: "alice@example.com", use: "api", via: "test" },
   report: { gateway: "gw", reports: [] },
+  presence: { gateway: "gw", instance: "i_0000000000000000", version: "1", started_at: 1, listening: {} },
 }
 
 /** A pending request, a grant and a live session of alice's, all new. */

@@ -3,6 +3,7 @@ import assert from "node:assert/strict"
 import test, { type TestContext } from "node:test"
 import { PassThrough, Writable } from "node:stream"
 import { feedLine, type FeedLine } from "../../../src/api/schema.ts"
+import { newServiceId } from "../../../src/core/ids.ts"
 import { limits } from "../../../src/core/limits.ts"
 import { Feed } from "../../../src/approvals/feed.ts"
 import { createLog } from "../../../src/observe/log.ts"
@@ -39,6 +40,10 @@ async function listen(t: TestContext, service: Service, after?: number | string)
 }
 
 const historyOf = async (service: Service): Promise<unknown> => (await service.query("select id from history"))[0]?.["id"]
+const serviceOf = ({ lines: [hello] }: Listener): string => {
+  assert(hello?.kind === "hello" && hello.service !== undefined)
+  return hello.service
+}
 const changes = (lines: readonly FeedLine[]): FeedLine[] => lines.filter(({ kind }) => kind === "grant" || kind === "kill")
 const grantIds = (lines: readonly FeedLine[]): string[] => lines.flatMap((line) => (line.kind === "grant" ? [line.grant.id] : []))
 const autoGrant = async (service: Service, duration_ms: number) => (await service.ask({ target: "grafana", duration_ms })).body.grant
@@ -63,8 +68,8 @@ test("feed: says where it stands, then each change as it commits", async (t) => 
   const feed = await listen(t, service)
   await eventually("hello and a first beat", () => feed.lines.length >= 2)
   assert.deepEqual(feed.lines.slice(0, 2), [
-    { kind: "hello", sequence: before?.revision, history: await historyOf(service) },
-    { kind: "beat", sequence: before?.revision },
+    { kind: "hello", sequence: before?.revision, history: await historyOf(service), at: service.clock.now(), service: serviceOf(feed) },
+    { kind: "beat", sequence: before?.revision, at: service.clock.now() },
   ])
   const made = await autoGrant(service, 2 * hour)
   assert(made)
@@ -110,7 +115,8 @@ test("feed: a subscriber that followed another history is told the present and b
   const service = await startService(t)
   const feed = await listen(t, service, 1_000_000)
   await eventually("hello", () => feed.lines.length > 0)
-  assert.deepEqual(feed.lines[0], { kind: "hello", sequence: 0, history: await historyOf(service) })
+  const hello = { kind: "hello", sequence: 0, history: await historyOf(service), at: service.clock.now(), service: serviceOf(feed) }
+  assert.deepEqual(feed.lines[0], hello)
   const made = await autoGrant(service, hour)
   await eventually("the change", () => grantIds(feed.lines).length === 1)
   assert.deepEqual(grantIds(feed.lines), [made?.id])
@@ -160,7 +166,7 @@ test("feed: a subscriber that does not read is let go, and others are not held u
   const { store } = await openNewStore(clock)
   t.after(() => store.close())
   const log = createLog("silent")
-  const feed = new Feed({ store, clock, log })
+  const feed = new Feed({ store, clock, log, service: newServiceId() })
   const deaf = new Writable({ highWaterMark: 1, write: () => {} })
   const reader = new PassThrough()
   reader.resume()

@@ -64,7 +64,7 @@ async function setUp() {
   /** The service's side of the n-th connection. */
   const connection = (index: number) =>
     eventually(`connection ${index}`, () => {
-      clock.advance(asked.length > index ? 0 : limits.feed_retry_ms_max)
+      if (asked.length <= index && index > 0) clock.advance(100) // the first retry's delay; little, for a call that takes long is old
       return asked[index]
     })
   return { clock, feed, heard, connection, otherHistories: () => otherHistories }
@@ -145,5 +145,65 @@ describe("the feed", () => {
     const first = await connection(0)
     first.say({ kind: "grant", sequence: "six" })
     await connection(1)
+  })
+
+  test("a word that lay on its way is as old as when it was sent, and the connection that brought it is given up", async () => {
+    const { clock, feed, connection } = await setUp()
+    const first = await connection(0)
+    const at = 1_000_000 // the service's clock is its own
+    first.say({ kind: "hello", sequence: 5, at, service: "a" })
+    await eventually("fresh", () => feed.fresh)
+    clock.advance(limits.freshness_ms - 1)
+    first.say({ kind: "beat", sequence: 5, at: at + limits.freshness_ms - 1 })
+    clock.advance(2)
+    await eventually("the beat was read", () => feed.fresh)
+    // We slept: what was sent before is read now.
+    clock.advance(3600_000)
+    first.say({ kind: "beat", sequence: 5, at: at + limits.freshness_ms })
+    const second = await connection(1)
+    assert.equal(feed.fresh, false)
+    second.say({ kind: "hello", sequence: 5, at: 2_000_000, service: "a" })
+    await eventually("fresh again", () => feed.fresh)
+  })
+
+  test("a change alone does not make it fresh: it says nothing of when", async () => {
+    const { clock, feed, heard, connection } = await setUp()
+    const first = await connection(0)
+    first.say({ kind: "hello", sequence: 5, at: 0, service: "a" })
+    await eventually("fresh", () => feed.fresh)
+    clock.advance(limits.freshness_ms + 1)
+    first.say({ kind: "grant", sequence: 6, grant })
+    await eventually("the change", () => heard.length === 1)
+    assert.equal(feed.fresh, false)
+  })
+
+  test("clocks that drift apart are compared anew, with the same service and where the answer was quick", async () => {
+    const { clock, feed, connection } = await setUp()
+    const first = await connection(0)
+    first.say({ kind: "hello", sequence: 5, at: 0, service: "a" })
+    await eventually("fresh", () => feed.fresh)
+    // A day later the service's clock is 10 s behind: what it says now would look old.
+    clock.advance(86_400_000)
+    const at = 86_390_000
+    feed.measured({ asked_at: clock.now(), at: at + 5_000_000, service: "b" }) // another one's clock
+    feed.measured({ asked_at: clock.now() - limits.heartbeat_ms - 1, at: at + 5_000_000, service: "a" }) // took too long to tell
+    feed.measured({ asked_at: clock.now(), at, service: "a" })
+    first.say({ kind: "beat", sequence: 5, at })
+    await eventually("fresh by the new comparison", () => feed.fresh)
+    clock.advance(limits.freshness_ms)
+    assert.equal(feed.fresh, true, "and to the millisecond")
+    clock.advance(1)
+    assert.equal(feed.fresh, false)
+  })
+
+  test("a service whose clock leaps ahead is heard when it is heard, not in the future", async () => {
+    const { clock, feed, connection } = await setUp()
+    const first = await connection(0)
+    first.say({ kind: "hello", sequence: 5, at: 0, service: "a" })
+    first.say({ kind: "beat", sequence: 5, at: 3600_000 })
+    await feed.connected()
+    await eventually("fresh", () => feed.fresh)
+    clock.advance(limits.freshness_ms + 1)
+    assert.equal(feed.fresh, false)
   })
 })
