@@ -1,6 +1,5 @@
 // One stream of one channel, put on record as it passes: a terminal's output whole, an exec's streams byte for byte up to a
-// bound and from there as size and SHA-256. What is typed at a terminal is only counted: a password is typed where nothing is
-// echoed, and what is echoed is in the output.
+// bound and from there as size and SHA-256. What is typed at a terminal is `typed_keys.ts`.
 import { isUtf8 } from "node:buffer"
 import { createHash, type Hash } from "node:crypto"
 import type { Bytes, Stream } from "../../src/record/events.ts"
@@ -11,7 +10,7 @@ export interface RecordedStreamOptions {
   readonly channel: number
   readonly stream: Stream
   /** A number keeps so many bytes, and a digest beyond them. */
-  readonly keep: "all" | "nothing" | number
+  readonly keep: "all" | number
 }
 
 /** What a stream passes through on its way: what is recorded of it, and what of it goes on. */
@@ -26,7 +25,7 @@ export class RecordedStream {
   constructor(options: RecordedStreamOptions) {
     this.#options = options
     const { keep } = options
-    this.#left = keep === "all" ? Infinity : keep === "nothing" ? 0 : keep
+    this.#left = keep === "all" ? Infinity : keep
     this.#hash = typeof keep === "number" ? createHash("sha256") : undefined
   }
 
@@ -56,7 +55,7 @@ export class RecordedStream {
 const encode = (bytes: Buffer): Bytes => (isUtf8(bytes) ? { text: bytes.toString("utf8") } : { base64: bytes.toString("base64") })
 
 /** A stream that is on record by what is in it. */
-export function counted(pass: (chunk: Buffer) => readonly Buffer[]): Passing {
+export function counted(pass: Passing["pass"]): Passing {
   const stream = {
     bytes: 0,
     pass: (chunk: Buffer) => {

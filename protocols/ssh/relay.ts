@@ -17,6 +17,7 @@ import { counted, type Passing, RecordedStream } from "./recorded_stream.ts"
 import { sftpBroken } from "./sftp_packet.ts"
 import { SftpRelay } from "./sftp_relay.ts"
 import { TerminalModes } from "./terminal_modes.ts"
+import { TypedKeys } from "./typed_keys.ts"
 
 const status_failed = 255 // what ssh itself exits with when the connection failed
 /** Of a command that was not allowed to run. */
@@ -355,15 +356,14 @@ export class ChannelRelay {
 
   #streams(sftp: SftpRelay | undefined): Streams {
     const { session, stream_bytes_max } = this.#options
-    const recorded = (stream: Stream, keep: "all" | "nothing" | number): RecordedStream =>
+    const recorded = (stream: Stream, keep: "all" | number): RecordedStream =>
       new RecordedStream({ recorder: session.recorder, channel: this.#channel.id, stream, keep })
     const output = this.#terminal ? "all" : stream_bytes_max
     if (sftp) return { stdin: counted(sftp.fromClient), stdout: counted(sftp.fromTarget), stderr: recorded("stderr", output) }
-    return {
-      stdin: recorded("stdin", this.#terminal ? "nothing" : stream_bytes_max),
-      stdout: recorded("stdout", output),
-      stderr: recorded("stderr", output),
-    }
+    const [stdout, stderr] = [recorded("stdout", output), recorded("stderr", output)]
+    if (!this.#terminal) return { stdin: recorded("stdin", stream_bytes_max), stdout, stderr }
+    const keys = new TypedKeys(session.recorder, this.#channel.id)
+    return { stdin: counted(keys.pass), stdout: keys.watch(stdout), stderr: keys.watch(stderr) }
   }
 
   /** All output first, then how it ended, then the end of output, then the end of the channel. */

@@ -3,6 +3,7 @@ import { InvalidArgumentError } from "commander"
 import { access } from "node:fs/promises"
 import { isSessionId } from "../core/ids.ts"
 import { findRecording } from "../record/find.ts"
+import type { CommandsOptions } from "../record/commands.ts"
 import { RecordingError } from "../record/read.ts"
 import { replayRecording } from "../record/replay.ts"
 import { config_default, readConfig } from "./config_file.ts"
@@ -17,6 +18,7 @@ interface Options extends JsonOption {
   readonly at: number
   readonly realTime?: true
   readonly list?: true
+  readonly commands?: true
 }
 
 export const addReplay: AddVerb = (program, { io }) => {
@@ -29,14 +31,15 @@ export const addReplay: AddVerb = (program, { io }) => {
     .option("--at <time>", "start at, such as 00:12:30", position, 0)
     .option("--real-time", "long pauses too; without it a pause is cut to two seconds")
     .option("--list", "list a terminal session as well, instead of playing it")
+    .option("--commands", "what was run: commands, and lines typed at a terminal as it showed them")
     .option(...jsonOption)
     .action(async (session: string, options: Options) => {
       const path = await pathOf(session, options.config)
+      const common = { screen: process.stdout, say: (words: string): void => io.error(`${words}\n`), signal: io.signal }
       try {
+        if (options.commands) return await commands(path, { ...common, json: options.json === true })
         await replayRecording(path, {
-          screen: process.stdout,
-          say: (words) => io.error(`${words}\n`),
-          signal: io.signal,
+          ...common,
           speed: options.speed,
           at_ms: options.at,
           pause_ms_max: options.realTime ? Infinity : pause_ms_max,
@@ -47,6 +50,12 @@ export const addReplay: AddVerb = (program, { io }) => {
         throw failure
       }
     })
+}
+
+/** Loaded when it is asked for: no other verb needs a terminal. */
+async function commands(path: string, options: CommandsOptions): Promise<void> {
+  const { listCommands } = await import("../record/commands.ts")
+  await listCommands(path, options)
 }
 
 async function pathOf(session: string, config: string | undefined): Promise<string> {

@@ -211,6 +211,15 @@ export const limits = {
   recorded_notes_chars_max: 256 * KiB, // waiting to be written
   recorded_line_bytes_max: 16 * MiB, // what a reader takes; the largest statement with values, escaped, is below it
 
+  // Reading what a terminal showed.
+  transcript_columns_max: 1_000, // a client may ask for a terminal of any size
+  transcript_rows_max: 500,
+  transcript_scrollback_rows: 1_000, // a line is looked for among so many rows above the screen
+  transcript_batch_bytes: 64 * KiB, // of output, read in one go
+  transcript_shifted_rows_max: 4_096, // by the sequences of one batch that shift whole rows; no program comes near
+  transcript_enters_max: 1_000, // ends of lines that were typed and not seen yet
+  transcript_line_chars_max: 16 * KiB, // of one command that is told
+
   // PostgreSQL (protocol 3.0, 3.2: "Message Formats").
   startup_bytes_max: 10_000, // the server's own bound
   auth_token_bytes_max: 65_535, // the server's own bound

@@ -90,6 +90,11 @@ export type Event =
   | ({ readonly kind: "closed"; readonly opened: number } & Pick<Outcome, "status" | "bytes_up" | "bytes_down" | "duration_ms">)
   | { readonly kind: "pty"; readonly channel: number; readonly term: string; readonly columns: number; readonly rows: number }
   | { readonly kind: "resize"; readonly channel: number; readonly columns: number; readonly rows: number }
+  /**
+   * Keys at a terminal, without what they were: at least one since the event before it. `enters` of them end a line, `pasted` do
+   * within a bracketed paste.
+   */
+  | { readonly kind: "typed"; readonly channel: number; readonly enters?: number; readonly pasted?: number }
   | { readonly kind: "signal"; readonly channel: number; readonly name: string }
   | { readonly kind: "env"; readonly channel: number; readonly name: string }
   /** PostgreSQL: the database, and the settings that a client sent with its login. */

@@ -43,6 +43,10 @@ function words(line: Line): string[] {
       return [`${line.channel} a terminal, ${visible(line.term)}, ${line.columns}×${line.rows}`]
     case "resize":
       return [`${line.channel} the terminal is now ${line.columns}×${line.rows}`]
+    case "typed":
+      return [
+        `${line.channel} typed${line.enters ? `, with Enter${line.enters > 1 ? ` ${line.enters} times` : ""}` : ""}${line.pasted ? ", pasted" : ""}`,
+      ]
     case "signal":
       return [`${line.channel} signal ${visible(line.name)}`]
     case "env":
