@@ -197,7 +197,7 @@ export async function startApprovals({ config: first, keys, gatewayKey, clock, l
 }
 
 /** Nobody should find these only by looking. */
-const loud: ReadonlySet<EventKind> = new Set(["break_glass.used", "break_glass.overdue"])
+const loud: ReadonlySet<EventKind> = new Set(["break_glass.used", "break_glass.overdue", "gateway.lost"])
 
 /** The audit log is in the store; the log gets its headlines. */
 function logChanges(store: Store, log: Log): void {

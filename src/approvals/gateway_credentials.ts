@@ -3,11 +3,13 @@
 // decision, not what is done about a refusal.
 import { createHash, timingSafeEqual } from "node:crypto"
 import type { NamedGateway } from "../config/config.ts"
-import type { Clock } from "../core/clock.ts"
+import type { Clock, Millis } from "../core/clock.ts"
+import { limits } from "../core/limits.ts"
 import type { Secret } from "../core/secret.ts"
 import type { SshPublicKey } from "../identity/credential.ts"
-import { type AssertedCall, claimedName, refusesAssertion } from "../identity/gateway_assertion.ts"
+import { type AssertedCall, claimedName, verifyAssertion } from "../identity/gateway_assertion.ts"
 import type { Log } from "../observe/log.ts"
+import { Once } from "./once.ts"
 
 /** A gateway that has shown who it is. */
 export interface GatewayCaller {
@@ -28,9 +30,13 @@ export interface GatewayCredentialsOptions {
 export class GatewayCredentials {
   readonly #options: GatewayCredentialsOptions
   readonly #shared: Buffer
+  readonly #once: Once
+  /** When the log last said that something signed in this name was not accepted; there are as many as gateways. */
+  readonly #warned = new Map<string, Millis>()
 
   constructor(options: GatewayCredentialsOptions) {
     this.#options = options
+    this.#once = new Once(options.clock)
     this.#shared = digest(options.shared.reveal())
   }
 
@@ -44,10 +50,17 @@ export class GatewayCredentials {
     const name = claimedName(credential)
     const key = name === undefined ? undefined : this.#keyOf(name)
     if (name === undefined || !key) return undefined
-    const refusal = await refusesAssertion(credential, { key, call, clock })
-    if (refusal === undefined) return { name }
-    log.warn({ gateway: name, refusal }, "what a gateway signed was not accepted; is its clock right, and its key the one that is listed?")
-    return undefined
+    try {
+      const { id, until } = await verifyAssertion(credential, { key, call, clock })
+      this.#once.take(`${name} ${id}`, until)
+      return { name }
+    } catch (err) {
+      // Anybody may send such a thing, as often as they like.
+      const loud = clock.now() - (this.#warned.get(name) ?? -Infinity) >= limits.gateway_refused_ms
+      if (loud) this.#warned.set(name, clock.now())
+      log[loud ? "warn" : "debug"]({ gateway: name, err }, "what a gateway signed was not accepted; are its clock and its key right?")
+      return undefined
+    }
   }
 
   /** Whether it may speak as `claimed`: a name, or with "/n" one of its processes. */

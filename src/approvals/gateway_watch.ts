@@ -4,7 +4,7 @@
 import type { Clock, Millis } from "../core/clock.ts"
 import { limits } from "../core/limits.ts"
 import type { GatewayRecord } from "./gateway_record.ts"
-import { type Actor, byRule, note } from "./journal.ts"
+import { type Actor, note } from "./journal.ts"
 import { endLost } from "./sessions.ts"
 import type { Store } from "./store.ts"
 
@@ -43,14 +43,14 @@ export class GatewayWatch {
         const now = this.#clock.now()
         const gateway = await change.gateway(name)
         if (!gateway || (gateway.lost_at === null && !isSilent(gateway, now))) return false // it was heard meanwhile
-        const actor: Actor = byRule("gateway_watch")
         if (gateway.lost_at === null) {
           await change.putGateway({ ...gateway, lost_at: now })
           const { instance, service, from, seen_at } = gateway
-          await note(change, { at: now, kind: "gateway.lost", actor, detail: { name, instance, service, from, seen_at } })
+          const actor: Actor = { actor: "gateway", by: name, from: null }
+          await note(change, { at: now, kind: "gateway.lost", actor, detail: { instance, service, from, seen_at } })
         }
         const sessions = await change.openSessions(name)
-        for (const id of sessions.slice(0, at_once_max)) await endLost(change, id, { actor, now })
+        for (const id of sessions.slice(0, at_once_max)) await endLost(change, id, now)
         return sessions.length > at_once_max
       })
   }

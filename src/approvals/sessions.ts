@@ -6,7 +6,7 @@ import type { Clock, Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import type { SessionId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
-import { type Actor, byPerson, type Caller, note } from "./journal.ts"
+import { type Actor, byPerson, byService, type Caller, note } from "./journal.ts"
 import { mayEnd, maySee, type Person, seenBy, type Subjected } from "./policy.ts"
 import type { Change, Reader, Store } from "./store.ts"
 
@@ -73,13 +73,9 @@ export class Sessions {
 const gateway_lost = "gateway_lost"
 
 /** The session of a gateway that was given up. */
-export async function endLost(
-  change: Change,
-  id: SessionId,
-  { actor, now }: { readonly actor: Actor; readonly now: Millis },
-): Promise<void> {
+export async function endLost(change: Change, id: SessionId, now: Millis): Promise<void> {
   const session = await change.session(id)
-  if (session?.ended_at === null) await end(change, session, { ended_at: now, ended_why: gateway_lost, actor, now })
+  if (session?.ended_at === null) await end(change, session, { ended_at: now, ended_why: gateway_lost, actor: byService, now })
 }
 
 interface End {

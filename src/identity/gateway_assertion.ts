@@ -1,9 +1,9 @@
 // What a gateway with a key of its own shows the approval service: a short-lived JWT over its name and the one call it goes with, so
 // that nothing it sends is worth stealing. Owns the assertion's shape and its checks; which key is whose is the service's to know.
-import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto"
+import { createPrivateKey, createPublicKey, randomUUID, type KeyObject } from "node:crypto"
 import { decodeJwt, jwtVerify, SignJWT } from "jose"
 import ssh2 from "ssh2"
-import type { Clock } from "../core/clock.ts"
+import type { Clock, Millis } from "../core/clock.ts"
 import { limits } from "../core/limits.ts"
 import { Secret } from "../core/secret.ts"
 import type { SshPublicKey } from "./credential.ts"
@@ -14,6 +14,7 @@ const type = "sluice-gateway+jwt"
 const audience = "sluice approval service"
 /** Of an Ed25519 key, at the end of its SSH wire form (RFC 8709, section 4). */
 const point_bytes = 32
+const id_chars_max = 36 // a UUID
 
 /** The call that an assertion goes with. */
 export interface AssertedCall {
@@ -30,8 +31,16 @@ export function gatewaySigner(options: { readonly name: string; readonly private
   const key = createPrivateKey(parse(options.privateKey).getPrivatePEM())
   return async ({ method, path }) => {
     const iat = Math.floor(clock.now() / 1000)
-    // `htm` and `htu` as RFC 9449, section 4.2, has them; the path alone, for a proxy may change the rest.
-    const claims = { sub: name, aud: audience, iat, exp: iat + limits.gateway_assertion_ms / 1000, htm: method, htu: path }
+    // `htm`, `htu` and `jti` as RFC 9449, section 4.2, has them; the path alone, for a proxy may change the rest.
+    const claims = {
+      sub: name,
+      aud: audience,
+      iat,
+      exp: iat + limits.gateway_assertion_ms / 1000,
+      htm: method,
+      htu: path,
+      jti: randomUUID(),
+    }
     return new Secret(await new SignJWT(claims).setProtectedHeader({ alg: algorithm, typ: type }).sign(key))
   }
 }
@@ -51,25 +60,30 @@ export function claimedName(assertion: string): string | undefined {
   }
 }
 
-/** Why `assertion` is not the key's for this call now, in words for the log; undefined when it is. */
-export async function refusesAssertion(
+/** What an assertion is known by, to take it once alone, and until when it could be shown again. */
+export interface Asserted {
+  readonly id: string
+  readonly until: Millis
+}
+
+/** `assertion` as the key's for this call now. Throws an Error with words for the log. */
+export async function verifyAssertion(
   assertion: string,
   { key, call, clock }: { readonly key: SshPublicKey; readonly call: AssertedCall; readonly clock: Clock },
-): Promise<string | undefined> {
-  try {
-    const { payload } = await jwtVerify(assertion, publicKeyOf(key), {
-      algorithms: [algorithm],
-      typ: type,
-      audience,
-      requiredClaims: ["iat", "exp", "sub"],
-      maxTokenAge: limits.gateway_assertion_ms / 1000,
-      clockTolerance: limits.token_clock_skew_ms_max / 1000,
-      currentDate: new Date(clock.now()),
-    })
-    return payload["htm"] === call.method && payload["htu"] === call.path ? undefined : "it was signed for another call"
-  } catch (failure) {
-    return (failure as Error).message
-  }
+): Promise<Asserted> {
+  const { payload } = await jwtVerify(assertion, publicKeyOf(key), {
+    algorithms: [algorithm],
+    typ: type,
+    audience,
+    requiredClaims: ["iat", "exp", "sub", "jti"],
+    maxTokenAge: limits.gateway_assertion_ms / 1000,
+    clockTolerance: limits.token_clock_skew_ms_max / 1000,
+    currentDate: new Date(clock.now()),
+  })
+  const { iat = 0, jti = "", htm, htu } = payload
+  if (htm !== call.method || htu !== call.path) throw new Error("it was signed for another call")
+  if (jti.length > id_chars_max) throw new Error("its id is too long")
+  return { id: jti, until: iat * 1000 + limits.gateway_assertion_ms + limits.token_clock_skew_ms_max }
 }
 
 function parse(secret: Secret): ssh2.ParsedKey {

@@ -39,6 +39,15 @@ const titles: Partial<Record<EventKind, (names: { who: string; target: string; b
   "session.killed": ({ who, target, by }) => `${by} ended ${who}'s session on ${target}`,
 }
 
+/** About a gateway, which is the event's own `by`. */
+const gateway_titles: Partial<Record<EventKind, string>> = {
+  "gateway.joined": "has begun",
+  "gateway.left": "was stopped",
+  "gateway.lost": "is not heard any more",
+  "gateway.returned": "is heard again",
+  "gateway.refused": "spoke under a name that is not its own",
+}
+
 /** One line, of names alone: what somebody wrote is never in it. */
 export function titleOf({ event, request, grant, session }: Notice): string {
   const subject = request?.subject ?? grant?.subject ?? session?.subject
@@ -46,6 +55,8 @@ export function titleOf({ event, request, grant, session }: Notice): string {
   const by = visible(event.by)
   const words = titles[event.kind]
   if (words && subject !== undefined && target !== undefined) return words({ who: visible(subject), target: visible(target), by })
+  const of_gateway = gateway_titles[event.kind]
+  if (of_gateway !== undefined) return `gateway ${by} ${of_gateway}`
   // A kind without words of its own is named as the audit log names it.
   const about = [subject, target].filter((name) => name !== undefined).map(visible)
   return [`${event.kind.replace(".", " ").replaceAll("_", " ")} by ${by}`, ...about].join(", ")

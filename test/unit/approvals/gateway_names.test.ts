@@ -80,8 +80,14 @@ test("gateways: a key that is not listed, a name without its key, and an asserti
   const headers = { authorization: `Bearer ${other}`, "content-type": "application/json" }
   assert.equal((await service.call(undefined, reportLine, body, { headers })).status, 401)
   assert.equal((await service.call(undefined, "GET /v1/gateway/people?subject=alice%40example.com", undefined, { headers })).status, 200)
+  const replayed = (await service.call(undefined, "GET /v1/gateway/people?subject=alice%40example.com", undefined, { headers })).status
+  assert.equal(replayed, 401, "it was shown before")
+  const late = { ...headers, authorization: `Bearer ${await assertion(service, one, "GET /v1/gateway/people")}` }
   service.clock.advance(limits.gateway_assertion_ms + limits.token_clock_skew_ms_max + 1000)
-  assert.equal((await service.call(undefined, "GET /v1/gateway/people?subject=alice%40example.com", undefined, { headers })).status, 401)
+  assert.equal(
+    (await service.call(undefined, "GET /v1/gateway/people?subject=alice%40example.com", undefined, { headers: late })).status,
+    401,
+  )
   assert(service.log.some((line) => line.includes("what a gateway signed was not accepted")))
   assert(!service.log.join("").includes(other))
 })

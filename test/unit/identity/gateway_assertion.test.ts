@@ -7,12 +7,19 @@ import ssh2 from "ssh2"
 import { generateOpensshKey } from "../../../src/config/openssh_key.ts"
 import { limits } from "../../../src/core/limits.ts"
 import { Secret } from "../../../src/core/secret.ts"
-import { claimedName, gatewayPublicKey, gatewaySigner, refusesAssertion } from "../../../src/identity/gateway_assertion.ts"
+import { claimedName, gatewayPublicKey, gatewaySigner, verifyAssertion } from "../../../src/identity/gateway_assertion.ts"
 import { FakeClock } from "../../support/fake_clock.ts"
 
 const { private: privateKey } = generateOpensshKey("gateway")
 const key = gatewayPublicKey(privateKey)
 const call = { method: "POST", path: "/v1/gateway/sessions" }
+
+/** Why it is refused; undefined: it is not. */
+const refusesAssertion = (assertion: string, options: Parameters<typeof verifyAssertion>[1]): Promise<string | undefined> =>
+  verifyAssertion(assertion, options).then(
+    () => undefined,
+    (failure: Error) => failure.message,
+  )
 
 async function signed(clock: FakeClock): Promise<string> {
   return (await gatewaySigner({ name: "gw", privateKey, clock })(call)).reveal()
@@ -49,18 +56,21 @@ test("gateway assertion: another algorithm, type, audience or a longer life is r
   const parsed = ssh2.utils.parseKey(privateKey.reveal())
   assert(!(parsed instanceof Error))
   const own = createPrivateKey(parsed.getPrivatePEM())
-  const good = { sub: "gw", aud: "sluice approval service", iat, exp: iat + 60, htm: call.method, htu: call.path }
+  const good = { sub: "gw", aud: "sluice approval service", iat, exp: iat + 60, htm: call.method, htu: call.path, jti: "one" }
   const header = { alg: "EdDSA", typ: "sluice-gateway+jwt" }
   const make = (claims: object, change: object = {}, by: Parameters<SignJWT["sign"]>[0] = own) =>
     new SignJWT({ ...claims }).setProtectedHeader({ ...header, ...change }).sign(by)
   const refusal = async (assertion: string) => refusesAssertion(assertion, { key, call, clock })
   assert.equal(await refusal(await make(good)), undefined)
   const { exp: _exp, ...endless } = good
+  const { jti: _jti, ...nameless } = good
   const old = { ...good, iat: iat - 120 }
   for (const bad of [
     await make(good, { typ: "sluice+jwt" }),
     await make({ ...good, aud: "api" }),
     await make(endless),
+    await make(nameless),
+    await make({ ...good, jti: "x".repeat(37) }),
     await make(old),
     await make(good, { alg: "HS256" }, key.blob),
     await make(good, { alg: "ES256" }, generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey),
