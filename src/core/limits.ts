@@ -220,6 +220,8 @@ export const limits = {
   transcript_shifted_rows_max: 4_096, // by the sequences of one batch that shift whole rows; no program comes near
   transcript_enters_max: 1_000, // ends of lines that were typed and not seen yet
   transcript_line_chars_max: 16 * KiB, // of one command that is told
+  asciicast_markers_max: 10_000, // commands that a player can jump to
+  asciicast_marker_chars_max: 200, // of one of them
 
   // PostgreSQL (protocol 3.0, 3.2: "Message Formats").
   startup_bytes_max: 10_000, // the server's own bound

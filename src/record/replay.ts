@@ -23,6 +23,8 @@ export interface ReplayOptions {
   readonly at_ms: number
   /** Longer pauses are cut to this; Infinity keeps them. */
   readonly pause_ms_max: number
+  /** Which terminal, where a connection had several; left out: the first. */
+  readonly channel?: number | undefined
   /** "play": a terminal where there is one. "list": never. "json": the events as they are. */
   readonly as: "play" | "list" | "json"
   readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>
@@ -33,7 +35,8 @@ const wait = (ms: number, signal: AbortSignal): Promise<void> => delay(ms, undef
 /** Settles at the end, or when the signal says so. Throws a RecordingError at a line that is not one. */
 export async function replayRecording(path: string, options: ReplayOptions): Promise<void> {
   const { signal } = options
-  const channel = options.as === "play" ? await terminalIn(path) : undefined
+  const channel = options.as === "play" ? await terminalIn(path, options.channel) : undefined
+  if (channel === undefined && options.channel !== undefined) options.say(`there is no terminal ${options.channel}; this is what there is`)
   try {
     if (channel === undefined) await list(path, options)
     else await play(path, channel, options)
@@ -42,11 +45,11 @@ export async function replayRecording(path: string, options: ReplayOptions): Pro
   }
 }
 
-/** The first channel with a terminal. */
-async function terminalIn(path: string): Promise<number | undefined> {
+/** The channel that was asked for, or the first with a terminal. */
+async function terminalIn(path: string, channel: number | undefined): Promise<number | undefined> {
   for await (const line of readRecording(path, { onGap: () => {} })) {
     if (line.kind === "session" && line.protocol !== "ssh") return undefined
-    if (line.kind === "pty") return line.channel
+    if (line.kind === "pty" && (channel === undefined || line.channel === channel)) return line.channel
   }
   return undefined
 }
@@ -98,7 +101,8 @@ async function play(path: string, channel: number, options: ReplayOptions): Prom
         for (const words of listed(line, began_at)) say(words)
       }
     }
-    if (others > 0) say(`this connection had ${others} more terminal${others === 1 ? "" : "s"}: --list shows all of it`)
+    if (others > 0)
+      say(`this connection had ${others} more terminal${others === 1 ? "" : "s"}: --list shows all of it, --channel plays another`)
   } finally {
     // Written without waiting: it must reach the terminal even after Ctrl-C.
     reset()
