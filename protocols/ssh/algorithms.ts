@@ -1,5 +1,6 @@
-// Which algorithms are spoken, on both sides: nothing with SHA-1, CBC, 3DES, DSA or group 1. Strict key exchange (against
-// prefix truncation, CVE-2023-48795) is always offered by ssh2. The client's order decides in SSH (RFC 4253, section 7.1).
+// Which algorithms are spoken, on both sides: nothing with SHA-1, CBC, 3DES, DSA or group 1, and MACs over what is encrypted alone.
+// Strict key exchange (against prefix truncation, CVE-2023-48795) is always offered by ssh2, and mlkem768x25519-sha256 is added
+// before what is listed here (hybrid_exchange.ts). The client's order decides in SSH (RFC 4253, section 7.1).
 import type { Algorithms } from "ssh2"
 import { nativeCrypto } from "../../src/observe/native_crypto.ts"
 
@@ -11,10 +12,17 @@ import { nativeCrypto } from "../../src/observe/native_crypto.ts"
 const chacha = nativeCrypto() ? (["chacha20-poly1305@openssh.com"] as const) : []
 const fast = ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com"] as const
 const cipher = [...fast, ...chacha, "aes256-ctr", "aes128-ctr"] as const
-const hmac = ["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512"] as const
-const kex = ["curve25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256", "ecdh-sha2-nistp384", "ecdh-sha2-nistp521"] as const
-/** Servers of an older kind have nothing better. */
-const kexUpstreamOnly = ["diffie-hellman-group16-sha512", "diffie-hellman-group18-sha512", "diffie-hellman-group14-sha256"] as const
+const hmac = ["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com"] as const
+/** Group 16 is for clients that may only speak what FIPS 140 has: the curves of NIST are not offered to anybody who comes. */
+const kex = ["curve25519-sha256", "curve25519-sha256@libssh.org", "diffie-hellman-group16-sha512"] as const
+/** Servers of an older kind, and those of FIPS 140, have nothing better. */
+const kexUpstreamOnly = [
+  "ecdh-sha2-nistp256",
+  "ecdh-sha2-nistp384",
+  "ecdh-sha2-nistp521",
+  "diffie-hellman-group18-sha512",
+  "diffie-hellman-group14-sha256",
+] as const
 
 export const downstreamAlgorithms: Algorithms = {
   cipher: [...cipher],

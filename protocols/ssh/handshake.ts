@@ -46,6 +46,7 @@ export function serveHandshake({ socket, keys, owner, log, clock, life, onConnec
     signAsPlainKey(ours)
     const transport = new Transport(ours, clock, life)
     transport.offerCiphers(ciphersFor(header.versions.software))
+    transport.offerHybrid()
     transport.announceSignatureAlgorithms()
     const connection = new Connection(transport, owner)
     let [questions, attempts] = [0, 0]

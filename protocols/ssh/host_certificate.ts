@@ -6,7 +6,8 @@ import assert from "node:assert/strict"
 import ssh2, { type ParsedKey } from "ssh2"
 import type { Secret } from "../../src/core/secret.ts"
 import { pack, Reader } from "./codec.ts"
-import type { KeyExchange, Ssh2Connection } from "./transport.ts"
+import { onExchange } from "./key_exchange.ts"
+import type { Ssh2Connection } from "./transport.ts"
 
 export const plainType = "ssh-ed25519"
 export const certificateType = "ssh-ed25519-cert-v01@openssh.com"
@@ -72,15 +73,9 @@ export function signAsPlainKey(connection: Ssh2Connection): void {
   const protocol = connection._protocol
   assert(protocol?._hostKeys, "only a server has host keys")
   const hostKeys = protocol._hostKeys
-  let current: KeyExchange | undefined
-  Object.defineProperty(protocol, "_kex", {
-    configurable: true,
-    get: () => current,
-    set(exchange: KeyExchange | undefined) {
-      current = exchange
-      const certified = exchange?.negotiated.serverHostKey === certificateType
-      if (certified) exchange.negotiated.serverHostKey = plainType
-      protocol._hostKeys = certified ? { ...hostKeys, [plainType]: hostKeys[certificateType] } : hostKeys
-    },
+  onExchange(protocol, ({ negotiated }) => {
+    const certified = negotiated.serverHostKey === certificateType
+    if (certified) negotiated.serverHostKey = plainType
+    protocol._hostKeys = certified ? { ...hostKeys, [plainType]: hostKeys[certificateType] } : hostKeys
   })
 }

@@ -11,6 +11,7 @@
 import type { Duplex } from "node:stream"
 import type { Clock } from "../../src/core/clock.ts"
 import { message, pack } from "./codec.ts"
+import { offerHybrid } from "./hybrid_exchange.ts"
 import { type KeyLife, KeyRenewal } from "./key_renewal.ts"
 
 /** The part of ssh2's `lib/protocol/Protocol.js` that is used. */
@@ -21,6 +22,8 @@ export interface Ssh2Protocol {
   /** Proposes an exchange of keys, unless one is under way. */
   rekey(): void
   _kex: KeyExchange | undefined
+  readonly _server: boolean
+  _decipher: { _onPayload(payload: Buffer): number | boolean | undefined } | undefined
   /** What we propose: ssh2's `KexInit`, made from the lists it shows. */
   _offer: { readonly lists: OfferLists; constructor: unknown }
   _hostKeys: Record<string, unknown> | undefined
@@ -42,7 +45,7 @@ export interface Ssh2Protocol {
 }
 
 interface OfferLists {
-  readonly kex: OfferList
+  readonly kex: { array: readonly string[] }
   readonly serverHostKey: OfferList
   readonly cs: { readonly cipher: OfferList; readonly mac: OfferList; readonly compress: OfferList; readonly lang: OfferList }
 }
@@ -52,12 +55,23 @@ interface OfferList {
 }
 
 export interface Negotiated {
+  readonly kex: string
   serverHostKey: string
 }
 
+/** Of ssh2's `lib/protocol/kex.js`; which functions it calls and when is what `hybrid_exchange.ts` builds on. */
 export interface KeyExchange {
   readonly negotiated: Negotiated
   remoteExtInfoEnabled: boolean
+  /** The peer's KEXINIT, as it goes into the exchange hash. */
+  _remoteKexinit: Buffer | undefined
+  hashName: string
+  generateKeys(): void
+  /** What is sent for the exchange; a server is asked after `computeSecret`. */
+  getPublicKey(): Buffer
+  convertPublicKey(message: Buffer): Buffer
+  /** The secret K, as it goes into the exchange hash behind its length. */
+  computeSecret(message: Buffer): Buffer | Error
 }
 
 /** What ssh2's server connection and its client have in common. */
@@ -161,6 +175,11 @@ export class Transport {
     const way = { cipher: [...ciphers], mac: [...mac.array], compress: [...compress.array], lang: [] }
     const proposal = { kex: [...lists.kex.array], serverHostKey: [...lists.serverHostKey.array], cs: way, sc: way }
     this.#protocol._offer = new (Offer as new (proposal: object) => Ssh2Protocol["_offer"])(proposal)
+  }
+
+  /** Proposes the post-quantum exchange before all others. Behind other changes of the proposal, and before the key exchange. */
+  offerHybrid(): void {
+    offerHybrid(this.#protocol)
   }
 
   /** Server: tells the client which signatures it may make, as the first message under the new keys. Only before the key exchange. */

@@ -61,7 +61,9 @@ export function connectUpstream({ socket, target, login, software, clock, life, 
       readyTimeout: limits.ssh_login_ms_max,
       keepaliveInterval: limits.ssh_keepalive_ms,
     })
-    connection = new Connection(new Transport(client as Ssh2Connection, clock, life), {
+    const transport = new Transport(client as Ssh2Connection, clock, life)
+    transport.offerHybrid()
+    connection = new Connection(transport, {
       onOpen,
       onGlobal: () => false,
       onBroken: fail,

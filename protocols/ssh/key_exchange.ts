@@ -1,0 +1,49 @@
+// Where ssh2's key exchange is reached from outside: each exchange as it begins, and the KEXINIT of the peer before ssh2 reads it.
+// What is done there is `host_certificate.ts`'s and `hybrid_exchange.ts`'s. ssh2 1.17 has no door to either; a patch upstream would
+// be a table of exchanges by name that a caller may add to, and the key type that signs as a property of a host key.
+import type { KeyExchange, Ssh2Protocol } from "./transport.ts"
+
+const kexinit = 20 // RFC 4253, section 12
+
+type Watcher = (exchange: KeyExchange) => void
+
+const watchers = new WeakMap<Ssh2Protocol, Watcher[]>()
+
+/** Called with each exchange when its algorithms are agreed on and before anything of it is sent: the first, and each renewal. */
+export function onExchange(protocol: Ssh2Protocol, watch: Watcher): void {
+  const known = watchers.get(protocol)
+  if (known) return void known.push(watch)
+  const all = [watch]
+  watchers.set(protocol, all)
+  let current: KeyExchange | undefined
+  Object.defineProperty(protocol, "_kex", {
+    configurable: true,
+    get: () => current,
+    set(exchange: KeyExchange | undefined) {
+      current = exchange
+      if (exchange) for (const each of all) each(exchange)
+    },
+  })
+}
+
+/** What the peer proposes goes through `change` before ssh2 reads it. Only before the first exchange. */
+export function onProposal(protocol: Ssh2Protocol, change: (payload: Buffer) => Buffer): void {
+  const through = (pass: Ssh2Protocol["_onPayload"]): Ssh2Protocol["_onPayload"] => {
+    return (payload) => pass(payload[0] === kexinit ? change(payload) : payload)
+  }
+  // The first proposal comes by a decipher that deciphers nothing; a client has it once the server has named itself.
+  const first = protocol._decipher
+  if (first) first._onPayload = through(first._onPayload)
+  else {
+    Object.defineProperty(protocol, "_decipher", {
+      configurable: true,
+      enumerable: true,
+      get: () => undefined,
+      set(decipher: NonNullable<Ssh2Protocol["_decipher"]>) {
+        decipher._onPayload = through(decipher._onPayload)
+        Object.defineProperty(protocol, "_decipher", { value: decipher, writable: true, configurable: true, enumerable: true })
+      },
+    })
+  }
+  protocol._onPayload = through(protocol._onPayload)
+}
