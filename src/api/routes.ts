@@ -100,7 +100,8 @@ export const routes = {
     method: "POST",
     path: "/v1/authorities/:id/rotate",
     who: "person",
-    summary: "An administrator's: a new CA signs from now on; the old one's certificates are good until their end, unless distrusted",
+    summary:
+      "An administrator's: a new CA or token key signs from now on; what the old one signed is good until its end, unless distrusted",
   },
   workload: {
     method: "POST",

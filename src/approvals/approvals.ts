@@ -14,7 +14,7 @@ import type { Secret } from "../core/secret.ts"
 import type { Address } from "../core/target.ts"
 import { gatewayPublicKey } from "../identity/gateway_assertion.ts"
 import { createWorkloadVerifier } from "../identity/workload_tokens.ts"
-import { createTokenIssuer, createTokenVerifier } from "../identity/tokens.ts"
+import { createTokenVerifier } from "../identity/tokens.ts"
 import type { Log } from "../observe/log.ts"
 import { Audit } from "./audit.ts"
 import { Authorities } from "./authorities.ts"
@@ -76,10 +76,10 @@ export interface Approvals {
 export async function startApprovals({ config: first, keys, gatewayKey, clock, log }: ApprovalsOptions): Promise<Approvals> {
   let config = first
   const current: CurrentConfig = () => config
-  const issuer = await createTokenIssuer({ privateKey: await keys.private("token_signing", "p256"), clock })
   const ownKey = gatewayPublicKey(await keys.private("gateway", "ssh-ed25519"))
   const store = await openStore(config.approvals.store, { clock, log })
-  const tokenKeys = new TokenKeys({ store, own: issuer.jwks, clock, log })
+  const tokenKeys = new TokenKeys({ store, keys, clock, log })
+  const { issuer } = tokenKeys
   const verifier = createTokenVerifier({ keys: tokenKeys.find, clock })
   logChanges(store, log)
   const grants = new Grants({ store, clock })
@@ -131,6 +131,7 @@ export async function startApprovals({ config: first, keys, gatewayKey, clock, l
       waiters,
       authorities,
       certificates,
+      tokenKeys,
     }),
     gateway: gatewayRoutes({
       people,

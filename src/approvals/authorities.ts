@@ -2,7 +2,7 @@
 // everybody must know of them is in the store, so that gateways trust what any service signed. A rotation retires the CAs of all
 // services at once: each makes its next one when it signs next, and a retired one is trusted until what it signed has ended.
 import { createHash, createPublicKey } from "node:crypto"
-import type { AuthorityKind, AuthorityView } from "../api/schema.ts"
+import type { AuthorityView } from "../api/schema.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import type { Keys } from "../core/keys.ts"
@@ -10,7 +10,7 @@ import { limits } from "../core/limits.ts"
 import type { Secret } from "../core/secret.ts"
 import { type ClientCa, clientCa } from "../identity/client_certificate.ts"
 import { type UserCa, userCa } from "../identity/user_certificate.ts"
-import type { AuthorityRecord } from "./authority_record.ts"
+import type { AuthorityRecord, CertificateAuthority } from "./authority_record.ts"
 import { type Actor, byPerson, byService, type Caller, note } from "./journal.ts"
 import type { Change, Store } from "./store.ts"
 
@@ -60,7 +60,7 @@ export class Authorities {
   /** A new CA signs from now on. Throws `forbidden`. */
   async rotate(
     caller: Caller,
-    kind: AuthorityKind,
+    kind: CertificateAuthority,
     { reason, distrust }: { readonly reason: string; readonly distrust: boolean },
   ): Promise<AuthorityView[]> {
     if (!caller.person.admin) throw new GatewayError("forbidden")
@@ -133,7 +133,7 @@ export class Authorities {
 }
 
 interface Making<Ca> {
-  readonly kind: AuthorityKind
+  readonly kind: CertificateAuthority
   /** `known`: its public part, once it has one. */
   build(key: Secret, of: { readonly generation: number; readonly known: string | undefined }): Promise<{ ca: Ca; public: string }>
 }
@@ -141,7 +141,7 @@ interface Making<Ca> {
 const kinds = { "ssh-user": { name: "ssh_user_ca", type: "ssh-ed25519" }, client: { name: "client_ca", type: "p256" } } as const
 const id_chars = 16
 
-function publicHalf(kind: AuthorityKind, key: Secret): Buffer {
+function publicHalf(kind: CertificateAuthority, key: Secret): Buffer {
   return kind === "ssh-user" ? userCa(key).public : createPublicKey(key.reveal()).export({ type: "spki", format: "der" })
 }
 

@@ -2,10 +2,13 @@
 import type { AuthorityKind } from "../api/schema.ts"
 import type { Millis } from "../core/clock.ts"
 
+/** Those that sign certificates. */
+export type CertificateAuthority = Exclude<AuthorityKind, "token">
+
 /** Its private half is with the service it belongs to; this is what everybody needs to know of it. */
 export interface AuthorityRecord {
   readonly id: string
-  readonly kind: AuthorityKind
+  readonly kind: CertificateAuthority
   /** The service it belongs to. */
   readonly owner: string
   /** Counts the owner's authorities of this kind, from 1. */

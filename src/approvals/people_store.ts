@@ -83,6 +83,8 @@ export interface PeopleReader {
   loginWith(digest: string): Promise<LoginRecord | undefined>
   /** Those that have not ended, the least lately used first. */
   liveLogins(subject: string, now: Millis): Promise<readonly LoginRecord[]>
+  /** When the last of all that have not ended will end. */
+  lastLoginEnd(now: Millis): Promise<Millis | undefined>
   code(kind: string, digest: string): Promise<CodeRecord | undefined>
   codeCalled(kind: string, user_code: string): Promise<CodeRecord | undefined>
   codeCount(kind: string): Promise<number>

@@ -14,6 +14,7 @@ import type { LoginPersonRoutes } from "./login_routes.ts"
 import { askableAccounts, isAskable, type Person, rulingFor } from "./policy.ts"
 import type { Requests } from "./requests.ts"
 import type { Sessions } from "./sessions.ts"
+import type { TokenKeys } from "./token_keys.ts"
 import type { Waiters } from "./waiters.ts"
 import type { Input } from "./wire.ts"
 
@@ -29,6 +30,7 @@ export interface Domain {
   readonly clock: Clock
   readonly authorities: Authorities
   readonly certificates: Certificates
+  readonly tokenKeys: TokenKeys
 }
 
 export type PersonRoute = { [Name in RouteName]: (typeof routes)[Name]["who"] extends "person" ? Name : never }[RouteName]
@@ -42,7 +44,7 @@ export interface PersonCall<Name extends RouteName> extends Input<Name> {
 export type PersonRoutes = { readonly [Name in PersonRoute]: (call: PersonCall<Name>) => Promise<Shapes[Name]["answer"]> }
 
 export function personRoutes(domain: Domain): PersonRoutes {
-  const { current, login, audit, clock, requests, grants, sessions, gateways, waiters, authorities, certificates } = domain
+  const { current, login, audit, clock, requests, grants, sessions, gateways, waiters, authorities, certificates, tokenKeys } = domain
   return {
     ...login,
     targets: async ({ caller }) => ({ targets: askableTargets(current(), caller.person, clock.now()) }),
@@ -72,7 +74,9 @@ export function personRoutes(domain: Domain): PersonRoutes {
     sessions: async ({ caller, query }) => ({ sessions: [...(await sessions.list(caller.person, { live: query.live ?? false }))] }),
     gateways: ({ caller }) => gateways.list(caller.person),
     certificates: ({ caller, body }) => certificates.issue(caller, body),
-    rotate: async ({ caller, params, body }) => ({ authorities: await authorities.rotate(caller, params.id, body) }),
+    rotate: async ({ caller, params: { id }, body }) => ({
+      authorities: [...(await (id === "token" ? tokenKeys.rotate(caller, body) : authorities.rotate(caller, id, body)))],
+    }),
     kill: ({ caller, params, body }) => sessions.kill(caller, params.id, body.reason),
   }
 }

@@ -177,10 +177,16 @@ export interface FeedBatch {
 export type Question = Pick<NewRequestRecord, "subject" | "target" | "as" | "actions" | "extends_grant">
 
 /** The public half of a key that signs tokens, as JSON, and when it was last shown to be in use. */
-export interface TokenKeyRecord {
+export interface TokenKey {
   readonly kid: string
   readonly jwk: string
   readonly seen_at: Millis
+}
+
+export interface TokenKeyRecord extends TokenKey {
+  /** Since when it signs no more, and until when what it signed is good; both null: it signs. */
+  readonly retired_at: Millis | null
+  readonly good_until: Millis | null
 }
 
 /** Reads. Outside a change they see what is committed. */
@@ -224,7 +230,8 @@ export interface Change extends Reader, OutboxChange, PeopleChange, AuthorityWri
   /** It has no end after all. */
   reopenSession(id: SessionId): Promise<void>
   endSession(id: SessionId, end: { readonly ended_at: Millis; readonly ended_why: string }): Promise<void>
-  showTokenKey(key: TokenKeyRecord): Promise<void>
+  showTokenKey(key: TokenKey): Promise<void>
+  retireTokenKey(key: Pick<TokenKeyRecord, "kid" | "retired_at" | "good_until">): Promise<void>
   /** Writes something that means nothing: to see that it can. */
   probe(at: Millis): Promise<void>
 }

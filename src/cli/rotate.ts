@@ -1,4 +1,4 @@
-// `ca rotate`: an administrator's. A new CA signs people's certificates from now on.
+// `ca rotate`: an administrator's. A new CA signs people's certificates, or a new key their tokens, from now on.
 import { Argument, type Command } from "commander"
 import type { AuthorityKind, AuthorityView } from "../api/schema.ts"
 import { jsonOption, show, type Context, type JsonOption } from "./context.ts"
@@ -13,8 +13,14 @@ interface Options extends JsonOption {
 /** Below the verb `ca`. */
 export function addRotate(ca: Command, context: Context): void {
   ca.command("rotate")
-    .addArgument(new Argument("<kind>", "whose certificates: of ssh users, or of TLS clients").choices(["ssh-user", "client"]))
-    .description("a new CA signs from now on; what the old one signed is good until its end")
+    .addArgument(
+      new Argument("<kind>", "what signs: the certificates of ssh users, those of TLS clients, or tokens").choices([
+        "ssh-user",
+        "client",
+        "token",
+      ]),
+    )
+    .description("a new CA, or key, signs from now on; what the old one signed is good until its end")
     .option("--reason <words>", "why, for the record", "")
     .option("--distrust", "what the old one signed is good no longer")
     .option(...jsonOption)
@@ -32,5 +38,5 @@ function text(authorities: readonly AuthorityView[], { now, io }: Context): stri
     status,
     not_after === null ? "yes" : `until ${time(not_after, now())}`,
   ])
-  return table(["CA", "OF", "IS", "TRUSTED"], rows, { columns: io.columns, nothing: "" })
+  return table(["KEY", "OF", "IS", "TRUSTED"], rows, { columns: io.columns, nothing: "" })
 }

@@ -16,6 +16,8 @@ export interface IdentityFacts {
   readonly until: Millis
   /** The login that the proof came from: once it has ended nothing new is opened. Undefined: from none. */
   readonly login?: LoginId | undefined
+  /** What signed the token that was shown: once it is trusted no more nothing new is opened. Undefined: none was. */
+  readonly token_key?: string | undefined
 }
 
 export type Identity = IdentityFacts & { readonly [minted]: true }

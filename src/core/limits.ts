@@ -155,7 +155,7 @@ export const limits = {
   certificate_request_chars_max: 16 * KiB, // of a public key or a CSR
   certificate_networks_max: 64, // that certificates are good from
   authority_ms: 3_650 * 24 * 60 * minute, // a CA that nobody rotates
-  authorities_refresh_ms: 30 * second, // how soon a gateway drops a CA that is distrusted
+  authorities_refresh_ms: 30 * second, // how soon a gateway drops a CA, or a token key, that is distrusted
   authorities_unknown_ms: second, // between two questions about a CA that a gateway does not know
 
   // Notifications.

@@ -101,7 +101,7 @@ export interface Gate {
   recognises(key: SshPublicKey): Promise<boolean>
   /** Throws `unauthenticated`. */
   identify(credential: Credential): Promise<Identity>
-  /** Whether `identity` may still open something: nobody was disabled, no login has ended, no key was taken away. Only what is known here is looked at. */
+  /** Whether `identity` may still open something: nobody was disabled, no login has ended, no key was taken away or distrusted. Only what is known here is looked at. */
   stands(identity: Identity): boolean
   /**
    * Who the certificate says it is that the client showed in the TLS handshake; undefined when it showed none. Rejects with

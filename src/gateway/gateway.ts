@@ -12,7 +12,7 @@ import { GatewayError } from "../core/errors.ts"
 import type { Keys } from "../core/keys.ts"
 import { limits } from "../core/limits.ts"
 import type { Address, ProtocolName } from "../core/target.ts"
-import { createTokenVerifier, jwksKeys, type TokenVerifier } from "../identity/tokens.ts"
+import { createTokenVerifier, type TokenVerifier } from "../identity/tokens.ts"
 import type { Log } from "../observe/log.ts"
 import { recoverRecordings } from "../record/recover.ts"
 import { Authorities } from "./authorities.ts"
@@ -32,6 +32,7 @@ import { Reporter } from "./reporter.ts"
 import { openServiceDoor } from "./service_door.ts"
 import { SessionRegister } from "./session_register.ts"
 import { makeSettings, type Settings } from "./settings.ts"
+import { TokenKeyring } from "./token_keyring.ts"
 import { alone, type Siblings, siblingsFor } from "./siblings.ts"
 
 export interface GatewayOptions {
@@ -67,6 +68,7 @@ export class Gateway {
   readonly #directory: Directory
   readonly #feed: Feed
   readonly #authorities: Authorities
+  readonly #tokenKeys: TokenKeyring
   readonly #verifier: TokenVerifier
   readonly #statements = new StatementReader()
   readonly #listeners: Listener[] = []
@@ -90,7 +92,8 @@ export class Gateway {
       onForgotten: () => this.#reporter.announce(),
     })
     this.#door = openServiceDoor({ ...approvals, api: this.#api })
-    this.#verifier = createTokenVerifier({ keys: jwksKeys(approvals.url), clock })
+    this.#tokenKeys = new TokenKeyring({ url: approvals.url, clock, log })
+    this.#verifier = createTokenVerifier({ keys: this.#tokenKeys.find, trusts: (key) => this.#tokenKeys.trusts(key), clock })
     this.#authorities = new Authorities({ api: this.#api, clock, log })
     this.#sessions = new SessionRegister(clock, this.#reporter)
     this.#cache = new GrantCache({
@@ -151,6 +154,7 @@ export class Gateway {
     if (readsStatements(config.policy.actions)) await this.#statements.load()
     this.#feed.start()
     this.#authoritiesAsked = this.#authorities.start()
+    this.#tokenKeys.start()
     this.#reporter.start(() => this.#sessions.started())
     const threshold = this.#threshold()
     const listening: Partial<Record<ProtocolName, Address>> = {}
@@ -212,6 +216,7 @@ export class Gateway {
     await this.#presence.close()
     this.#feed.close()
     this.#authorities.close()
+    this.#tokenKeys.close()
     this.#settings?.certificates.close()
     await this.#door.close()
     await this.#api.close()

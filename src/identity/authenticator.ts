@@ -21,7 +21,7 @@ export interface Authenticator {
    * address and port; without it, a certificate that is good from some addresses only is not good.
    */
   identify(credential: Credential, from?: string): Promise<Identity>
-  /** Whether the SSH key that `identity` was proven with, if one was, is still its owner's. */
+  /** Whether the SSH key that `identity` was proven with is still its owner's, and what signed its token still trusted, where there was one. */
   stands(identity: Identity): boolean
   /** Who showed `certificate` in a TLS handshake, from this address and port. Throws `certificate_refused`. */
   identifyClient(certificate: X509Certificate, from: string): Promise<Identity>
@@ -66,7 +66,7 @@ export function createAuthenticator({ users, verifier, people, certificates }: A
     return key === undefined || keyOwners.get(key) === subject
   }
   return {
-    stands: ({ subject, via }) => owns(subject, via),
+    stands: ({ subject, via, token_key }) => owns(subject, via) && (token_key === undefined || verifier.trusts(token_key)),
     async recognises(key) {
       if (!isCertificateName(key.type)) return byKey.has(nameOf(key))
       return certified !== undefined && certified.recognises(key.blob)
@@ -90,14 +90,20 @@ export function createAuthenticator({ users, verifier, people, certificates }: A
         }
         case "token":
         case "cookie": {
-          const { subject, via, expires_at, login } = await verifier.verify(credential.token.reveal(), {
+          const {
+            subject,
+            via,
+            expires_at,
+            login,
+            key: token_key,
+          } = await verifier.verify(credential.token.reveal(), {
             use: credential.kind === "cookie" ? "cookie" : "target",
             target: credential.target,
           })
           if (!owns(subject, via)) throw unauthenticated(`a token for ${subject}, by a key that is not theirs any more`)
           const person = await find({ subject, login })
           if (!person) throw unauthenticated(`a token for ${subject}, who is not a user here, or whose login has ended`)
-          return mintIdentity({ subject, groups: person.groups, via: `${credential.kind} (${via})`, until: expires_at, login })
+          return mintIdentity({ subject, groups: person.groups, via: `${credential.kind} (${via})`, until: expires_at, login, token_key })
         }
       }
     },

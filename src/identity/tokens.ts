@@ -3,7 +3,7 @@
 // and its checks; not who may have one.
 import { createPrivateKey, createPublicKey, randomUUID } from "node:crypto"
 import { calculateJwkThumbprint, createRemoteJWKSet, errors, exportJWK, jwtVerify, SignJWT } from "jose"
-import type { JSONWebKeySet, JWTPayload, JWTVerifyGetKey } from "jose"
+import type { JSONWebKeySet, JWTPayload, JWTVerifyGetKey, RemoteJWKSet } from "jose"
 import { routes } from "../api/routes.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
@@ -27,17 +27,23 @@ export interface TokenIssuer {
     /** The login it came from, and when that ends: the token ends with it at the latest. */
     readonly login?: { readonly id: LoginId; readonly expires_at: Millis } | undefined
   }): Promise<{ token: string; expires_at: Millis }>
+}
+
+/** With one key. */
+export interface TokenSigner extends TokenIssuer {
+  readonly kid: string
   /** The public half, as `/.well-known/jwks.json` publishes it. */
   readonly jwks: JSONWebKeySet
 }
 
 /** `privateKey`: P-256, PKCS#8 PEM. */
-export async function createTokenIssuer(options: { readonly privateKey: Secret; readonly clock: Clock }): Promise<TokenIssuer> {
+export async function createTokenIssuer(options: { readonly privateKey: Secret; readonly clock: Clock }): Promise<TokenSigner> {
   const { clock } = options
   const key = createPrivateKey(options.privateKey.reveal())
   const publicJwk = await exportJWK(createPublicKey(key))
   const kid = await calculateJwkThumbprint(publicJwk)
   return {
+    kid,
     jwks: { keys: [{ ...publicJwk, kid, use: "sig", alg: algorithm }] },
     async issue({ subject, via, use, target, login }) {
       const iat = Math.floor(clock.now() / 1000)
@@ -62,6 +68,8 @@ export interface VerifiedToken {
   readonly expires_at: Millis
   /** The login it came from: once that has ended, the token opens nothing. Undefined: it came from none. */
   readonly login: LoginId | undefined
+  /** The one that signed it, by its `kid`. */
+  readonly key: string
 }
 
 export interface TokenVerifier {
@@ -70,10 +78,19 @@ export interface TokenVerifier {
    * Throws `unauthenticated`; `stale` when the keys themselves cannot be had.
    */
   verify(token: string, use: TokenUse): Promise<VerifiedToken>
+  /** Whether tokens of this key are good still, as far as is known without asking. */
+  trusts(key: string): boolean
 }
 
-/** `keys`: the issuer's public keys, local or remote (jose's `createLocalJWKSet`, `createRemoteJWKSet`). */
-export function createTokenVerifier(options: { readonly keys: JWTVerifyGetKey; readonly clock: Clock }): TokenVerifier {
+export interface TokenVerifierOptions {
+  /** The issuer's public keys, local or remote (jose's `createLocalJWKSet`, `createRemoteJWKSet`). */
+  readonly keys: JWTVerifyGetKey
+  /** Left out: keys do not come and go. */
+  trusts?(key: string): boolean
+  readonly clock: Clock
+}
+
+export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifier {
   const { clock } = options
   const keys: JWTVerifyGetKey = async (header, token) => {
     try {
@@ -84,11 +101,12 @@ export function createTokenVerifier(options: { readonly keys: JWTVerifyGetKey; r
     }
   }
   return {
+    trusts: (key) => options.trusts?.(key) ?? true,
     async verify(token, use) {
       if (Buffer.byteLength(token) > limits.token_bytes_max) throw new GatewayError("unauthenticated", {}, new Error("token too long"))
       const now = clock.now()
       try {
-        const { payload } = await jwtVerify(token, keys, {
+        const { payload, protectedHeader } = await jwtVerify(token, keys, {
           algorithms: [algorithm],
           typ: type,
           issuer,
@@ -96,7 +114,7 @@ export function createTokenVerifier(options: { readonly keys: JWTVerifyGetKey; r
           requiredClaims: ["sub", "iat", "exp", "jti", "via"],
           currentDate: new Date(now),
         })
-        return checked(payload, { use, now })
+        return checked(payload, { use, now, key: protectedHeader.kid })
       } catch (failure) {
         throw GatewayError.from(failure, "unauthenticated")
       }
@@ -108,7 +126,7 @@ export function createTokenVerifier(options: { readonly keys: JWTVerifyGetKey; r
  * The keys of the approval service at `url`. Fetched at the first token and again for a key that is not known, so that tokens
  * can still be checked while the service is away: live sessions run to their own end.
  */
-export function jwksKeys(url: string): JWTVerifyGetKey {
+export function jwksKeys(url: string): RemoteJWKSet {
   return createRemoteJWKSet(new URL(url.replace(/\/$/, "") + routes.jwks.path), {
     timeoutDuration: limits.control_call_ms_max,
     cacheMaxAge: Infinity,
@@ -119,7 +137,7 @@ export function jwksKeys(url: string): JWTVerifyGetKey {
 /** What jose leaves open: the types of our own claims, a second audience, an `iat` from the future, and a life that none of ours has. */
 function checked(
   { sub, via, aud, iat, exp, lid }: JWTPayload,
-  { use, now }: { readonly use: TokenUse; readonly now: Millis },
+  { use, now, key }: { readonly use: TokenUse; readonly now: Millis; readonly key: string | undefined },
 ): VerifiedToken {
   const sound =
     typeof sub === "string" &&
@@ -127,6 +145,7 @@ function checked(
     typeof via === "string" &&
     typeof aud === "string" &&
     (lid === undefined || isLoginId(lid)) &&
+    key !== undefined &&
     iat !== undefined &&
     exp !== undefined &&
     iat * 1000 <= now + limits.token_clock_skew_ms_max &&
@@ -134,7 +153,7 @@ function checked(
     (exp - iat) * 1000 <= lifetime_ms(use.use === "target" ? "targets" : use.use) &&
     (use.use !== "cookie" || lid !== undefined)
   if (!sound) throw new GatewayError("unauthenticated", {}, new Error("the token's claims are not sound"))
-  return { subject: sub, via, expires_at: exp * 1000, login: lid }
+  return { subject: sub, via, expires_at: exp * 1000, login: lid, key }
 }
 
 const lifetime_ms = (use: TokenKind): number =>

@@ -109,6 +109,9 @@ export function changer(door: Door, appended: EventRecord[]): Change {
         .onConflict((conflict) => conflict.column("kid").doUpdateSet({ seen_at }))
         .execute()
     },
+    async retireTokenKey({ kid, retired_at, good_until }) {
+      await db.updateTable("token_keys").set({ retired_at, good_until }).where("kid", "=", kid).execute()
+    },
     async probe(at) {
       await db
         .insertInto("probe")

@@ -10,6 +10,7 @@ import { rulings } from "./steps/step_6_rulings.ts"
 import { tokenKeys } from "./steps/step_7_token_keys.ts"
 import { history } from "./steps/step_8_history.ts"
 import { gateways } from "./steps/step_9_gateways.ts"
+import { tokenKeyEnds } from "./steps/step_10_token_key_ends.ts"
 
 export interface Step {
   /** SQL, several statements. Foreign keys are checked when all steps are done, so that SQLite's way to change a table works. */
@@ -18,7 +19,7 @@ export interface Step {
   down(dialect: Dialect): string
 }
 
-const steps: readonly Step[] = [tables, grants, outbox, people, authorities, rulings, tokenKeys, history, gateways]
+const steps: readonly Step[] = [tables, grants, outbox, people, authorities, rulings, tokenKeys, history, gateways, tokenKeyEnds]
 
 export const schema_version = steps.length
 

@@ -53,6 +53,15 @@ export function peopleReader({ db }: Door): PeopleReader {
         .execute()
       return rows.map(toLogin)
     },
+    async lastLoginEnd(now) {
+      const row = await db
+        .selectFrom("logins")
+        .select((eb) => eb.fn.max("expires_at").as("last"))
+        .where("ended_at", "is", null)
+        .where("expires_at", ">", now)
+        .executeTakeFirst()
+      return row?.last ?? undefined
+    },
     async code(kind, digest) {
       const row = await db.selectFrom("codes").selectAll().where("digest", "=", digest).where("kind", "=", kind).executeTakeFirst()
       return row && toCode(row)

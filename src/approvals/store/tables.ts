@@ -170,6 +170,8 @@ export interface TokenKeysTable {
   kid: string
   jwk: string
   seen_at: number
+  retired_at: Generated<number | null>
+  good_until: Generated<number | null>
 }
 
 export interface GatewaysTable {

@@ -219,12 +219,39 @@ describe("authenticator", { skip: needs("ssh-keygen") }, () => {
     assert.throws(start(alice(ed25519.key), { ...alice(ed25519.key), name: "bob" }), /alice and bob have the same ssh key SHA256:/)
   })
 
+  test("a token that was fetched with a key is good while the key is its owner's, and so is who came with it", async () => {
+    const { authenticator, issuer, verifier } = await setting(ed25519, rsa)
+    const via = `ssh-key ${ed25519.fingerprint}`
+    const { token } = await issuer.issue({ subject: "alice", via, use: "targets" })
+    const credential = { kind: "token", token: new Secret(token), target: "orders" } as const
+    const [byToken, byKey] = [await authenticator.identify(credential), await authenticator.identify(login(ed25519, "ssh-ed25519"))]
+    assert.deepEqual([authenticator.stands(byToken), authenticator.stands(byKey)], [true, true])
+    const user = (name: string, ...keys: RealKey[]) => ({ name, groups: [], ssh_keys: keys.map((real) => real.key) })
+    for (const users of [[user("alice", rsa)], [user("alice", rsa), user("bob", ed25519)], [user("bob")]]) {
+      const later = createAuthenticator({ users, verifier })
+      assert.deepEqual([later.stands(byToken), later.stands(byKey)], [false, false])
+      await refused(later, credential, /by a key that is not theirs any more/)
+    }
+  })
+
+  test("who came with a token stands no more when what signed it is not trusted any more", async () => {
+    const { issuer, clock } = await setting()
+    const trusted = new Set([issuer.kid])
+    const verifier = createTokenVerifier({ keys: createLocalJWKSet(issuer.jwks), trusts: (key) => trusted.has(key), clock })
+    const authenticator = createAuthenticator({ users: [{ name: "bob", groups: [], ssh_keys: [] }], verifier })
+    const { token } = await issuer.issue({ subject: "bob", via: "x", use: "targets" })
+    const identity = await authenticator.identify({ kind: "token", token: new Secret(token), target: "orders" })
+    assert.ok(authenticator.stands(identity))
+    trusted.clear()
+    assert.ok(!authenticator.stands(identity))
+  })
+
   test("a token is its subject with the groups of the config, at its target alone", async () => {
     const { authenticator, issuer, clock } = await setting()
     const { token, expires_at } = await issuer.issue({ subject: "bob", via: "ssh-key SHA256:x", use: "target", target: "orders" })
     const identity = await authenticator.identify({ kind: "token", token: new Secret(token), target: "orders" })
     const facts = { subject: "bob", groups: ["oncall"], via: "token (ssh-key SHA256:x)", until: expires_at, login: undefined }
-    assert.deepEqual({ ...identity }, facts)
+    assert.deepEqual({ ...identity }, { ...facts, token_key: issuer.kid })
     const elsewhere = authenticator.identify({ kind: "token", token: new Secret(token), target: "grafana" })
     await assert.rejects(elsewhere, { code: "unauthenticated" })
     const gone = await issuer.issue({ subject: "mallory", via: "x", use: "targets" })

@@ -25,7 +25,7 @@ function setting(cas: readonly (Buffer | SshPublicKey)[], domain?: string) {
   const configured = configuredAuthorities(keys.map((key) => ({ key, domain })))
   const authenticator = createAuthenticator({
     users: [user("alice", "engineers"), user("bob", "oncall"), user("alice@example.com")],
-    verifier: { verify: () => Promise.reject(new GatewayError("unauthenticated")) },
+    verifier: { verify: () => Promise.reject(new GatewayError("unauthenticated")), trusts: () => true },
     certificates: { ssh: async (blob) => configured(blob), client: async () => [], from: [], clock },
   })
   return { clock, authenticator }

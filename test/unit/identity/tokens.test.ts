@@ -47,7 +47,7 @@ test("tokens: what was issued is what is verified", async () => {
   const { clock, issuer, verifier } = await setting()
   const { token, expires_at } = await issuer.issue({ ...alice, use: "api" })
   assert.equal(expires_at, clock.now() + limits.api_token_ms)
-  assert.deepEqual(await verifier.verify(token, { use: "api" }), { ...alice, expires_at, login: undefined })
+  assert.deepEqual(await verifier.verify(token, { use: "api" }), { ...alice, expires_at, login: undefined, key: issuer.kid })
   const login = { id: "l_0123456789abcdef" as LoginId, expires_at: clock.now() + 60_000 }
   const bound = await issuer.issue({ ...alice, use: "api", login })
   assert.equal(bound.expires_at, login.expires_at, "it ends with its login")
