@@ -151,7 +151,6 @@ export class Gateway {
     if (ended.length > 0) log.warn({ sessions: ended }, "recordings of sessions that a crash interrupted were ended")
     for (const { path, error: err } of unreadable) log.error({ path, err }, "a recording cannot be read; it was left as it is")
     this.#settings = await this.#make(config)
-    if (readsStatements(config.policy.actions)) await this.#statements.load()
     this.#feed.start()
     this.#authoritiesAsked = this.#authorities.start()
     this.#tokenKeys.start()
@@ -252,7 +251,8 @@ export class Gateway {
 
   readonly #current: CurrentConfig = () => this.#now.config
 
-  #make(config: Config): Promise<Settings> {
+  async #make(config: Config): Promise<Settings> {
+    if (readsStatements(config.policy.actions)) await this.#statements.load()
     return makeSettings(config, this.#settings, {
       verifier: this.#verifier,
       authorities: this.#authorities,
