@@ -1,6 +1,7 @@
 // What time alone does, told and put on record: a request that nobody decided lapses, or more people may decide about it; a
 // break-glass that nobody reviewed is overdue; a gateway that is not heard is lost. Looked for now and then, and done once, whoever of several services finds it first:
 // inside a change the request is looked at again.
+import { setImmediate as nextTurn } from "node:timers/promises"
 import type { Clock, Millis, Timer } from "../core/clock.ts"
 import { limits } from "../core/limits.ts"
 import type { Log } from "../observe/log.ts"
@@ -15,7 +16,8 @@ export interface SweeperOptions {
   readonly watch: Pick<GatewayWatch, "look">
 }
 
-const at_once_max = 100
+/** Of each kind, told in one change: what waits for its turn meanwhile waits no longer than for a few decisions. */
+const at_once_max = 8
 
 export class Sweeper {
   readonly #options: SweeperOptions
@@ -41,15 +43,18 @@ export class Sweeper {
     await this.#sweeping
   }
 
+  /** All that is due, a few at a time: those who ask and decide have their turns between them. */
   async #sweep(): Promise<void> {
     const { store, clock, watch } = this.#options
     await watch.look()
-    const due = await store.dueRequests(clock.now(), at_once_max)
-    if (due.length === 0) return
-    await store.change(async (change) => {
-      const now = clock.now()
-      for (const one of await change.dueRequests(now, at_once_max)) await tell(change, one, now)
-    })
+    const until = clock.now() + limits.sweep_ms // then the gateways are looked at again
+    while (!this.#stopped && clock.now() < until && (await store.dueRequests(clock.now(), 1)).length > 0) {
+      await store.change(async (change) => {
+        const now = clock.now()
+        for (const one of await change.dueRequests(now, at_once_max)) await tell(change, one, now)
+      })
+      await nextTurn()
+    }
   }
 }
 

@@ -81,7 +81,7 @@ export const limits = {
   store_idle_ms_max: minute, // a connection that nobody uses
   store_confirm_ms: 100, // between two questions about a commit that was not answered
   store_confirm_attempts_max: 20,
-  store_statements_max: 500, // prepared and kept, of the embedded store
+  store_statements_max: 500, // prepared and kept, of one connection to the store
 
   // The approval service's own door.
   control_request_ms_max: 10 * second, // for the head and body of one request to arrive

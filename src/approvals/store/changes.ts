@@ -1,33 +1,64 @@
 // Writes of the store, for use inside one change; the store itself begins and commits it.
-import { sql } from "kysely"
+import assert from "node:assert/strict"
+import { type Insertable, sql } from "kysely"
 import type { RequestId } from "../../core/ids.ts"
 import type { Change, EventRecord } from "../store.ts"
 import { outboxChanger } from "./outbox.ts"
 import { peopleChanger } from "./people.ts"
 import { authorityWrites } from "./authorities.ts"
 import { gatewayWrites } from "./gateways.ts"
-import { type Door, lastSequence, reader } from "./reads.ts"
+import { type Door, reader } from "./reads.ts"
 import { listText, listTextOrNull } from "./rows.ts"
+import type { EventsTable } from "./tables.ts"
 
-/** The writes on one connection. What is appended to the audit log is also put into `appended`. */
-export function changer(door: Door, appended: EventRecord[]): Change {
+/** Values of one statement: SQLite takes 32,766, and an event has twelve. */
+const events_at_once = 500
+
+export interface Writing extends Change {
+  /** Writes what was appended and is not written yet. */
+  writeEvents(): Promise<void>
+}
+
+/** The audit log, as one change goes on with it. */
+export interface Appending {
+  /** What the change appends, in order. */
+  readonly appended: EventRecord[]
+  /** The last sequence before the change. */
+  readonly last: number
+}
+
+/** The writes on one connection, to be followed by `writeEvents`: the lines of the audit log are written at the end, all at once. */
+export function changer(door: Door, { appended, last }: Appending): Writing {
   const { db } = door
+  const readers = reader(door)
+  let written = 0
+  const next = (): number => last + appended.length + 1
+  const writeEvents = async (): Promise<void> => {
+    const events = appended.slice(written)
+    written = appended.length
+    for (let at = 0; at < events.length; at += events_at_once)
+      await db
+        .insertInto("events")
+        .values(events.slice(at, at + events_at_once).map(toRow))
+        .execute()
+  }
   return {
-    ...reader(door),
+    ...readers,
     ...outboxChanger(door),
     ...peopleChanger(door),
     ...authorityWrites(door),
     ...gatewayWrites(door),
     async nextSequence() {
-      return (await lastSequence(db)) + 1
+      return next()
     },
     async append(event) {
-      const { by, from, grant, session, detail, ...rest } = event
-      await db
-        .insertInto("events")
-        .values({ ...rest, by_name: by, from_address: from, grant_id: grant, session_id: session, detail: JSON.stringify(detail) })
-        .execute()
+      assert.equal(event.sequence, next(), "the audit log has no gap")
       appended.push(event)
+    },
+    writeEvents,
+    async events(after, limit) {
+      await writeEvents()
+      return readers.events(after, limit)
     },
     async addRequest({ groups, as, approve_by, actions, plan, escalation, review, ...rest }) {
       // One change after the other: the next number is free, and numbers have no gaps.
@@ -120,4 +151,8 @@ export function changer(door: Door, appended: EventRecord[]): Change {
         .execute()
     },
   }
+}
+
+function toRow({ by, from, grant, session, detail, ...rest }: EventRecord): Insertable<EventsTable> {
+  return { ...rest, by_name: by, from_address: from, grant_id: grant, session_id: session, detail: JSON.stringify(detail) }
 }

@@ -82,7 +82,10 @@ function checked(client: PoolClient) {
   const ask = async (sql: string, parameters: readonly unknown[]): Promise<unknown> => {
     if (broken) throw new GatewayError("stale", {}, new Error("the connection to the store is lost"))
     try {
-      return await client.query(sql, [...parameters])
+      const name = nameOf(sql, parameters)
+      const answer = await client.query({ text: sql, values: [...parameters], ...(name === undefined ? {} : { name }) })
+      // Of several statements in one text, the last one's.
+      return Array.isArray(answer) ? (answer as readonly unknown[]).at(-1) : answer
     } catch (failure) {
       if (isRefusal(failure)) throw failure
       broken = true
@@ -104,8 +107,22 @@ function checked(client: PoolClient) {
   }
 }
 
-/** SQLSTATE classes of a database that cannot do its work now (PostgreSQL, appendix A), in place of one that will not do ours. */
-const unable = new Set(["08", "25", "40", "53", "55", "57", "58", "XX"])
+const names = new Map<string, string>()
+
+/** A statement with parameters is prepared under a name, once on each connection: the database reads and plans it no second time. */
+function nameOf(sql: string, parameters: readonly unknown[]): string | undefined {
+  const known = names.get(sql)
+  if (known !== undefined || parameters.length === 0 || names.size >= limits.store_statements_max) return known
+  const name = `sluice_${names.size}`
+  names.set(sql, name)
+  return name
+}
+
+/**
+ * SQLSTATE classes of a database that cannot do its work now (PostgreSQL, appendix A), in place of one that will not do ours. 0A: a newer
+ * service has changed a table that a prepared statement reads; a new connection prepares it anew.
+ */
+const unable = new Set(["0A", "08", "25", "40", "53", "55", "57", "58", "XX"])
 
 function isRefusal(failure: unknown): boolean {
   return failure instanceof DatabaseError && !unable.has(failure.code?.slice(0, 2) ?? "08")

@@ -8,7 +8,7 @@ import type { Clock } from "../../core/clock.ts"
 import { GatewayError } from "../../core/errors.ts"
 import { limits } from "../../core/limits.ts"
 import type { Log } from "../../observe/log.ts"
-import type { EventRecord, Store } from "../store.ts"
+import type { Change, EventRecord, Store } from "../store.ts"
 import { changer } from "./changes.ts"
 import { CommitTail } from "./commit_tail.ts"
 import { postgres } from "./dialect.ts"
@@ -55,9 +55,7 @@ export async function openPostgresStore(config: PostgresStoreConfig, { clock, lo
   const change: Store["change"] = (work) =>
     turns.take(async () => {
       const appended: EventRecord[] = []
-      const transaction = await writing.db
-        .connection()
-        .execute((connection) => inTransaction(connection, appended, () => work(changer({ db: connection, dialect: postgres }, appended))))
+      const transaction = await writing.db.connection().execute((connection) => inTransaction(connection, appended, work))
       if (transaction.lost) await confirm(transaction, appended, reading.db)
       tail.committed(appended)
       return transaction.answer
@@ -87,35 +85,38 @@ interface Transaction<T> {
 }
 
 /** The same number in every service; with the schema's, one lock for each store of a database. */
-const lock = sql.raw(
+const lock =
   // What was answered is kept, whatever the server's setting for others is.
   "select pg_advisory_xact_lock(1936746851, hashtext(current_schema())), " +
-    "case when current_setting('synchronous_commit') = 'off' then set_config('synchronous_commit', 'on', true) end",
-)
+  "case when current_setting('synchronous_commit') = 'off' then set_config('synchronous_commit', 'on', true) end"
+/** In one go, because each way to the database and back is a good part of what a change takes. What is last is read under the lock. */
+const begin = sql.raw<{ last: number }>(`begin; ${lock}; select coalesce(max(sequence), 0) as last from events`)
 const channel = "'sluice_' || hashtext(current_schema())::text"
 
-async function inTransaction<T>(db: Kysely<Tables>, appended: readonly EventRecord[], work: () => Promise<T>): Promise<Transaction<T>> {
-  await sql`begin`.execute(db)
+async function inTransaction<T>(
+  db: Kysely<Tables>,
+  appended: EventRecord[],
+  work: (change: Change) => Promise<T>,
+): Promise<Transaction<T>> {
   try {
-    await lock.execute(db)
-    const answer = await work()
+    const { rows: begun } = await begin.execute(db)
+    const writes = changer({ db, dialect: postgres }, { appended, last: begun[0]?.last ?? 0 })
+    const answer = await work(writes)
+    await writes.writeEvents()
     const last = appended.at(-1)
-    if (last) await sql`select pg_notify(${sql.raw(channel)}, ${String(last.sequence)})`.execute(db)
-    const { rows } = await sql<{ id: string | null }>`select pg_current_xact_id_if_assigned()::text as id`.execute(db)
+    const notify = last ? sql`, pg_notify(${sql.raw(channel)}, ${String(last.sequence)})` : sql``
+    const { rows } = await sql<{ id: string | null }>`select pg_current_xact_id_if_assigned()::text as id${notify}`.execute(db)
     const id = rows[0]?.id ?? null
-    const lost = await sql`commit`.execute(db).then(committed, (failure: unknown) => GatewayError.from(failure, "stale"))
+    const lost = await sql`commit`.execute(db).then(
+      () => undefined,
+      (failure: unknown) => GatewayError.from(failure, "stale"),
+    )
     return { answer, id, lost }
   } catch (failure) {
     // On a connection that is lost this fails too, and the database has rolled back by itself.
     await sql`rollback`.execute(db).catch(() => {})
     throw failure
   }
-}
-
-/** A transaction in which a statement had failed is rolled back by its own COMMIT. */
-function committed({ rows }: { readonly rows: readonly unknown[] }): undefined {
-  const [answer] = rows as readonly { command?: string }[]
-  if (answer?.command === "ROLLBACK") throw new Error("a statement of this change had failed")
 }
 
 /** Asks the database what became of a commit that it did not answer. Throws `stale` unless the change is in force. */

@@ -85,7 +85,12 @@ export function reader(door: Door): Reader {
       return row && toRequest(row)
     },
     async pendingExtensions(grant) {
-      const rows = await db.selectFrom("requests").select("id").where("extends_grant", "=", grant).where("state", "=", "pending").execute()
+      const rows = await db
+        .selectFrom("requests")
+        .select("id")
+        .where("extends_grant", "=", grant)
+        .where("state", "=", sql.lit("pending"))
+        .execute()
       return rows.map(({ id }) => id as RequestId)
     },
     async pendingCount(subject, now) {
@@ -93,7 +98,7 @@ export function reader(door: Door): Reader {
         .selectFrom("requests")
         .select((eb) => eb.fn.countAll<number>().as("count"))
         .where("subject", "=", subject)
-        .where("state", "=", "pending")
+        .where("state", "=", sql.lit("pending"))
         .where("lapses_at", ">", now)
         .executeTakeFirstOrThrow()
       return count
@@ -123,7 +128,7 @@ export function reader(door: Door): Reader {
         .selectFrom("grants")
         .select((eb) => eb.fn.countAll<number>().as("count"))
         .where("subject", "=", subject)
-        .where("status", "=", "active")
+        .where("status", "=", sql.lit("active"))
         .where("ends_at", ">", now)
         .executeTakeFirstOrThrow()
       return count

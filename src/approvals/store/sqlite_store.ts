@@ -12,7 +12,7 @@ import { changer } from "./changes.ts"
 import { sqlite } from "./dialect.ts"
 import { lists } from "./lists.ts"
 import { migrate, schema_version } from "./migrations.ts"
-import { feeds, reader } from "./reads.ts"
+import { feeds, lastSequence, reader } from "./reads.ts"
 import { sqliteKysely } from "./sqlite_database.ts"
 import type { Tables } from "./tables.ts"
 import { Turns } from "./turns.ts"
@@ -34,9 +34,14 @@ export async function openSqliteStore(path: string, clock: Clock): Promise<Store
   const change: Store["change"] = (work) =>
     turns.take(async () => {
       const appended: EventRecord[] = []
-      const answer = await db
-        .connection()
-        .execute((connection) => whole(connection, file, () => work(changer({ db: connection, dialect: sqlite }, appended))))
+      const answer = await db.connection().execute((connection) =>
+        whole(connection, file, async () => {
+          const writes = changer({ db: connection, dialect: sqlite }, { appended, last: await lastSequence(connection) })
+          const answer = await work(writes)
+          await writes.writeEvents()
+          return answer
+        }),
+      )
       if (appended.length > 0) for (const listener of listeners) listener(appended)
       return answer
     })
