@@ -13,7 +13,7 @@ export const routes = {
   whoami: { method: "GET", path: "/v1/whoami", who: "person", summary: "Who the token says I am" },
   logout: { method: "POST", path: "/v1/logout", who: "person", summary: "End the login behind this call, everywhere" },
   mint: { method: "POST", path: "/v1/tokens", who: "person", summary: "A token for targets, from one's login" },
-  people: { method: "GET", path: "/v1/people", who: "person", summary: "Everybody there is (administrators)" },
+  people: { method: "GET", path: "/v1/people", who: "person", summary: "Everybody there is, by name (administrators)" },
   disable: {
     method: "POST",
     path: "/v1/people/disable",
@@ -26,7 +26,7 @@ export const routes = {
     method: "GET",
     path: "/v1/requests",
     who: "person",
-    summary: "Requests: mine, and those I may decide about (?status=pending)",
+    summary: "Requests: mine, and those I may decide about, newest first (?status=pending)",
   },
   ask: {
     method: "POST",
@@ -54,7 +54,7 @@ export const routes = {
     method: "GET",
     path: "/v1/grants",
     who: "person",
-    summary: "Grants: mine, and those I may revoke (?all=true: also those that are over)",
+    summary: "Grants: mine, and those I may revoke, newest first (?all=true: also those that are over)",
   },
   extend: {
     method: "POST",
@@ -64,7 +64,12 @@ export const routes = {
   },
   revoke: { method: "POST", path: "/v1/grants/:id/revoke", who: "person", summary: "End somebody's grant now" },
   drop: { method: "POST", path: "/v1/grants/:id/drop", who: "person", summary: "End one's own grant early" },
-  sessions: { method: "GET", path: "/v1/sessions", who: "person", summary: "Sessions: mine, and those I may kill (?live=true)" },
+  sessions: {
+    method: "GET",
+    path: "/v1/sessions",
+    who: "person",
+    summary: "Sessions: mine, and those I may kill, newest first (?live=true)",
+  },
   kill: { method: "POST", path: "/v1/sessions/:id/kill", who: "person", summary: "End one session now; the grant stays" },
   token: { method: "POST", path: "/v1/gateway/token", who: "gateway", summary: "A token for somebody the gateway has identified" },
   lookup: { method: "GET", path: "/v1/gateway/grants", who: "gateway", summary: "Grants of ?subject= on ?target=" },
@@ -114,16 +119,22 @@ export const routes = {
 
 export type RouteName = keyof typeof routes
 
+/** Of a list: at most `limit`, after the place that the answer before it gave as `next`. */
+interface Rows<Place> {
+  limit?: number
+  before?: Place
+}
+
 /** What each route takes and answers. */
 export interface Shapes {
   whoami: { answer: schema.Whoami }
   logout: { body: Record<string, never>; answer: Record<string, never> }
   mint: { body: z.input<typeof schema.mintWanted>; answer: schema.TokenAnswer }
-  people: { answer: { people: schema.PersonView[] } }
+  people: { query: Rows<string>; answer: { people: schema.PersonView[]; next: string | null } }
   disable: { body: z.input<typeof schema.aboutPerson>; answer: schema.PersonView }
   enable: { body: z.input<typeof schema.aboutPerson>; answer: schema.PersonView }
   targets: { answer: { targets: schema.AskableTarget[] } }
-  requests: { query: { status?: "pending" | "unreviewed" }; answer: { requests: schema.RequestView[] } }
+  requests: { query: { status?: "pending" | "unreviewed" } & Rows<number>; answer: { requests: schema.RequestView[]; next: number | null } }
   ask: { body: schema.NewRequest; answer: schema.RequestView }
   request: { id: number; query: { wait_ms?: number }; answer: schema.RequestView }
   approve: { id: number; body: z.input<typeof schema.reason>; answer: schema.RequestView }
@@ -134,11 +145,11 @@ export interface Shapes {
     answer: { events: schema.AuditEvent[] }
   }
   withdraw: { id: number; body: Record<string, never>; answer: schema.RequestView }
-  grants: { query: { all?: boolean }; answer: { grants: schema.GrantView[] } }
+  grants: { query: { all?: boolean } & Rows<number>; answer: { grants: schema.GrantView[]; next: number | null } }
   extend: { id: string; body: z.input<typeof schema.extension>; answer: schema.RequestView }
   revoke: { id: string; body: z.input<typeof schema.reason>; answer: schema.GrantView }
   drop: { id: string; body: Record<string, never>; answer: schema.GrantView }
-  sessions: { query: { live?: boolean }; answer: { sessions: schema.SessionView[] } }
+  sessions: { query: { live?: boolean } & Rows<string>; answer: { sessions: schema.SessionView[]; next: string | null } }
   kill: { id: string; body: z.input<typeof schema.reason>; answer: schema.SessionView }
   token: { body: schema.TokenWanted; answer: schema.TokenAnswer }
   workload: { body: z.input<typeof schema.workloadToken>; answer: schema.WorkloadLogin }

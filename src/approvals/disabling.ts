@@ -6,6 +6,7 @@ import { GatewayError } from "../core/errors.ts"
 import { byPerson, type Caller, note } from "./journal.ts"
 import { revokeGrants, takeBackRequests } from "./leaving.ts"
 import { endLogins } from "./logins.ts"
+import type { Page, Paged } from "./page.ts"
 import type { People } from "./people.ts"
 import type { Store } from "./store.ts"
 
@@ -37,9 +38,10 @@ export class Disabling {
     return this.#set(caller, { subject, disabled: false, reason })
   }
 
-  async list({ person }: Caller): Promise<PersonView[]> {
+  /** By name. */
+  async list({ person }: Caller, paged: Paged<string>): Promise<Page<PersonView, string>> {
     if (!person.admin) throw new GatewayError("forbidden")
-    return this.#options.people.list()
+    return this.#options.people.page(paged)
   }
 
   #set(caller: Caller, { subject, disabled, reason }: { subject: string; disabled: boolean; reason: string }): Promise<PersonView> {

@@ -4,10 +4,10 @@ import assert from "node:assert/strict"
 import type { GrantsAnswer, GrantView } from "../api/schema.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
-import { type GrantId, newGrantId } from "../core/ids.ts"
-import { limits } from "../core/limits.ts"
+import { type GrantId, newGrantId, type RequestId } from "../core/ids.ts"
 import { closeExtensions } from "./extensions.ts"
 import { type Actor, byPerson, type Caller, note } from "./journal.ts"
+import { type Page, type Paged, pageOf } from "./page.ts"
 import { mayEnd, maySee, type Person, seenBy, type Subjected } from "./policy.ts"
 import type { Change, EventKind, RequestRecord, Store } from "./store.ts"
 
@@ -93,8 +93,14 @@ export class Grants {
     return this.#end(caller, id, { status: "dropped", reason: "", may: ({ subject }) => subject === caller.person.name })
   }
 
-  async list(person: Person, { all }: { readonly all: boolean }): Promise<readonly GrantView[]> {
-    return this.#store.grants({ seen: seenBy(person), limit: limits.list_rows_max, live_at: all ? undefined : this.#clock.now() })
+  /** By the number of the request that made them, the newest first. */
+  list(person: Person, { all, ...paged }: Paged<RequestId> & { readonly all: boolean }): Promise<Page<GrantView, RequestId>> {
+    const wanted = { seen: seenBy(person), live_at: all ? undefined : this.#clock.now(), before: paged.before }
+    return pageOf(
+      paged,
+      (limit) => this.#store.grants({ ...wanted, limit }),
+      ({ request }) => request,
+    )
   }
 
   /** For a gateway: what a subject holds on a target, and the sequence as of which that is so. */

@@ -39,7 +39,10 @@ export function loginPersonRoutes({ logins, disabling, issuer }: LoginRoutesOpti
       const use = target === undefined ? { use: "targets" as const } : { use: "target" as const, target }
       return issuer.issue({ subject: login.subject, via: login.via, login, ...use })
     },
-    people: async ({ caller }) => ({ people: await disabling.list(caller) }),
+    people: async ({ caller, query }) => {
+      const { items, next } = await disabling.list(caller, query)
+      return { people: [...items], next }
+    },
     disable: ({ caller, body: { subject, reason } }) => disabling.disable(caller, subject, reason),
     enable: ({ caller, body: { subject, reason } }) => disabling.enable(caller, subject, reason),
   }

@@ -3,7 +3,7 @@
 // what was wrong. Nothing here needs a script.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify"
 import { z } from "zod"
-import { grantId, requestId, sessionId } from "../api/schema.ts"
+import { grantId, requestId, sessionId, sessionPlace } from "../api/schema.ts"
 import { askPage, choosePage } from "../console/ask_page.ts"
 import { grantsPage } from "../console/grants_page.ts"
 import { problemPage, sentence } from "../console/problem_page.ts"
@@ -73,25 +73,26 @@ class Pages {
     scope.get("/", async (request, reply) => {
       const { visit, ...call } = this.#guest(request, reply)
       const ask = { ...call, params: undefined, body: undefined }
-      const pending = await person.requests({ ...ask, query: { status: "pending" } })
-      const unreviewed = await person.requests({ ...ask, query: { status: "unreviewed" } })
-      const { grants } = await person.grants({ ...call, params: undefined, body: undefined, query: { all: false } })
+      const pending = await person.requests({ ...ask, query: { status: "pending", limit } })
+      const unreviewed = await person.requests({ ...ask, query: { status: "unreviewed", limit } })
+      const { grants } = await person.grants({ ...call, params: undefined, body: undefined, query: { all: false, limit } })
       return overviewPage({
         visit,
-        pending: [...unreviewed.requests, ...pending.requests].slice(0, limits.page_rows_max),
-        grants: grants.slice(0, limits.page_rows_max),
+        pending: [...unreviewed.requests, ...pending.requests].slice(0, limit),
+        grants,
       })
     })
     scope.get("/requests", async (request, reply) => {
       const { visit, ...call } = this.#guest(request, reply)
-      const { requests } = await person.requests({ ...call, params: undefined, body: undefined, query: {} })
-      return requestsPage({ visit, requests: requests.slice(0, limits.page_rows_max), more: requests.length > limits.page_rows_max })
+      const before = placeIn(requestId, request)
+      const { requests, next } = await person.requests({ ...call, params: undefined, body: undefined, query: { limit, before } })
+      return requestsPage({ visit, requests, older: olderThan("/requests", next) })
     })
     scope.get("/requests/:id", (request, reply) => this.#request(request, reply))
-    scope.get("/grants", async (request, reply) => this.#grants(this.#guest(request, reply)))
+    scope.get("/grants", async (request, reply) => this.#grants(this.#guest(request, reply), { before: placeIn(requestId, request) }))
     scope.get("/sessions", async (request, reply) => {
       const told = z.object({ told: sessionId }).safeParse(request.query).data?.told
-      return this.#sessions(this.#guest(request, reply), { told })
+      return this.#sessions(this.#guest(request, reply), { told, before: placeIn(sessionPlace, request) })
     })
     scope.get("/ask", async (request, reply) => {
       const { visit, ...call } = this.#guest(request, reply)
@@ -186,9 +187,10 @@ class Pages {
     })
   }
 
-  async #grants({ visit, ...call }: Guest, problem?: string): Promise<string> {
-    const { grants } = await this.#options.person.grants({ ...call, params: undefined, body: undefined, query: { all: false } })
-    return grantsPage({ visit, grants: grants.slice(0, limits.page_rows_max), ...(problem === undefined ? {} : { problem }) })
+  async #grants({ visit, ...call }: Guest, { before, ...more }: { readonly before?: RequestId | undefined; readonly problem?: string }) {
+    const query = { all: false, limit, before }
+    const { grants, next } = await this.#options.person.grants({ ...call, params: undefined, body: undefined, query })
+    return grantsPage({ visit, grants, older: olderThan("/grants", next), ...more })
   }
 
   #onGrant(scope: FastifyInstance, verb: string, work: (call: Guest, id: GrantId, form: URLSearchParams) => Promise<unknown>): void {
@@ -199,15 +201,19 @@ class Pages {
       try {
         next = await work(guest, id, form)
       } catch (failure) {
-        return this.#grants(guest, refusal(failure, reply))
+        return this.#grants(guest, { problem: refusal(failure, reply) })
       }
       return reply.redirect(typeof next === "string" ? next : "/grants", 303)
     })
   }
 
-  async #sessions({ visit, ...call }: Guest, more: { readonly told?: string | undefined; readonly problem?: string }): Promise<string> {
-    const { sessions } = await this.#options.person.sessions({ ...call, params: undefined, body: undefined, query: { live: true } })
-    return sessionsPage({ visit, sessions: sessions.slice(0, limits.page_rows_max), ...more })
+  async #sessions(
+    { visit, ...call }: Guest,
+    { before, ...more }: { readonly before?: string | undefined; readonly told?: string | undefined; readonly problem?: string },
+  ): Promise<string> {
+    const query = { live: true, limit, before }
+    const { sessions, next } = await this.#options.person.sessions({ ...call, params: undefined, body: undefined, query })
+    return sessionsPage({ visit, sessions, older: olderThan("/sessions", next), ...more })
   }
 
   async #ask(request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
@@ -245,6 +251,14 @@ export function answerNotFound(request: FastifyRequest, reply: FastifyReply): bo
 }
 
 const nothing = { params: undefined, query: {}, body: undefined } as const
+const limit = limits.page_rows_max
+
+/** Where in a list a page begins; one that is no place in it is the first page's. */
+const placeIn = <Place>(schema: z.ZodType<Place>, { query }: FastifyRequest): Place | undefined =>
+  z.object({ before: schema }).safeParse(query).data?.before
+
+const olderThan = (path: string, next: string | number | null): string | undefined =>
+  next === null ? undefined : `${path}?${new URLSearchParams({ before: String(next) }).toString()}`
 
 /** Something that has no such id is not there, whatever was written in its place. */
 function idOf(schema: z.ZodType, { params }: FastifyRequest): unknown {

@@ -12,6 +12,7 @@ import { keyBehind } from "../identity/proof_key.ts"
 import { fingerprint } from "../identity/ssh_fingerprint.ts"
 import type { Log } from "../observe/log.ts"
 import { type Actor, note } from "./journal.ts"
+import type { Page, Paged } from "./page.ts"
 import type { LoginRecord, PersonRecord, StandingRecord } from "./people_store.ts"
 import type { Change, Reader, Store } from "./store.ts"
 
@@ -90,12 +91,29 @@ export class People {
 
   /** Everybody, by name. */
   async list(): Promise<PersonView[]> {
+    const all: PersonView[] = []
+    let next: string | null = ""
+    do {
+      const page: Page<PersonView, string> = await this.page({ before: next })
+      all.push(...page.items)
+      next = page.next
+    } while (next !== null)
+    return all
+  }
+
+  /** Those whose names come after `before`: this list begins at A. */
+  async page({ before: after = "", limit = limits.list_rows_max }: Paged<string>): Promise<Page<PersonView, string>> {
     const named = this.#named()
-    const [people, standings] = [await this.#store.people(limits.list_rows_max), await this.#store.standings(limits.list_rows_max)]
-    const byName = new Map(people.map((person) => [person.subject, person]))
-    const standing = new Map(standings.map((one) => [one.subject, one]))
-    const names = new Set([...named.users.keys(), ...byName.keys()])
-    return [...names].toSorted().flatMap((name) => viewOf(named, name, { person: byName.get(name), standing: standing.get(name) }) ?? [])
+    const rows = Math.min(limit, limits.list_rows_max)
+    const people = new Map((await this.#store.people(after, rows + 1)).map((person) => [person.subject, person]))
+    const users = [...named.users.keys()].filter((name) => name > after)
+    const names = [...new Set([...users, ...people.keys()])].toSorted()
+    const shown = names.slice(0, rows)
+    const standings = new Map((await this.#store.standings(shown)).map((one) => [one.subject, one]))
+    return {
+      items: shown.flatMap((name) => viewOf(named, name, { person: people.get(name), standing: standings.get(name) }) ?? []),
+      next: names.length > rows ? (shown.at(-1) ?? null) : null,
+    }
   }
 
   /** Whether a login that was proven in this way is still that person's: its `sub` or its key may have been taken from them in the config. */

@@ -76,9 +76,10 @@ export interface PeopleReader {
   personOf(iss: string, sub: string): Promise<PersonRecord | undefined>
   /** Those of `names` that are somebody's, whatever the case. */
   namesTaken(names: readonly string[]): Promise<readonly string[]>
-  /** By name. */
-  people(limit: number): Promise<readonly PersonRecord[]>
-  standings(limit: number): Promise<readonly StandingRecord[]>
+  /** By name, byte by byte, those after `after`. */
+  people(after: string, limit: number): Promise<readonly PersonRecord[]>
+  /** Of `subjects`, those there are. */
+  standings(subjects: readonly string[]): Promise<readonly StandingRecord[]>
   login(id: LoginId): Promise<LoginRecord | undefined>
   loginWith(digest: string): Promise<LoginRecord | undefined>
   /** Those that have not ended, the least lately used first. */

@@ -48,7 +48,10 @@ export function personRoutes(domain: Domain): PersonRoutes {
   return {
     ...login,
     targets: async ({ caller }) => ({ targets: askableTargets(current(), caller.person, clock.now()) }),
-    requests: async ({ caller, query }) => ({ requests: await requests.list(caller.person, query.status ?? "all") }),
+    requests: async ({ caller, query: { status, limit, before } }) => {
+      const { items, next } = await requests.list(caller.person, { which: status ?? "all", limit, before })
+      return { requests: [...items], next }
+    },
     ask: ({ caller, body }) => requests.ask(caller, body),
     request: async ({ caller: { person }, params: { id }, query: { wait_ms = 0 }, signal }) => {
       if (wait_ms === 0) return requests.get(person, id)
@@ -67,11 +70,17 @@ export function personRoutes(domain: Domain): PersonRoutes {
     review: ({ caller, params, body }) => requests.review(caller, params.id, body.reason),
     audit: async ({ caller, query }) => ({ events: [...(await audit.list(caller.person, query))] }),
     withdraw: ({ caller, params }) => requests.withdraw(caller, params.id),
-    grants: async ({ caller, query }) => ({ grants: [...(await grants.list(caller.person, { all: query.all ?? false }))] }),
+    grants: async ({ caller, query: { all = false, limit, before } }) => {
+      const { items, next } = await grants.list(caller.person, { all, limit, before })
+      return { grants: [...items], next }
+    },
     extend: ({ caller, params, body }) => requests.extend(caller, params.id, body),
     revoke: ({ caller, params, body }) => grants.revoke(caller, params.id, body.reason),
     drop: ({ caller, params }) => grants.drop(caller, params.id),
-    sessions: async ({ caller, query }) => ({ sessions: [...(await sessions.list(caller.person, { live: query.live ?? false }))] }),
+    sessions: async ({ caller, query: { live = false, limit, before } }) => {
+      const { items, next } = await sessions.list(caller.person, { live, limit, before })
+      return { sessions: [...items], next }
+    },
     gateways: ({ caller }) => gateways.list(caller.person),
     certificates: ({ caller, body }) => certificates.issue(caller, body),
     rotate: async ({ caller, params: { id }, body }) => ({

@@ -7,7 +7,6 @@ import type { CurrentConfig } from "../config/current_config.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import type { GrantId, RequestId } from "../core/ids.ts"
-import { limits } from "../core/limits.ts"
 import { metrics } from "../observe/metrics.ts"
 import { checkReach, checkStands, extendGrant, extensionOf } from "./extensions.ts"
 import { makeGrant } from "./grants.ts"
@@ -27,6 +26,7 @@ import {
   checkLogin,
   givesAtOnce,
 } from "./policy.ts"
+import { type Page, type Paged, pageOf } from "./page.ts"
 import type { People } from "./people.ts"
 import { countsFor, isEnough, isNamedNow, mayReview, sameQuestion, standingApprovals, stillRuled, viewOf } from "./request_state.ts"
 import type { Change, DecisionRecord, NewRequestRecord, RequestRecord, Store } from "./store.ts"
@@ -165,12 +165,21 @@ export class Requests {
     return viewOf(seen(await this.#store.request(id), person), person, this.#clock.now())
   }
 
-  async list(person: Person, which: "all" | "pending" | "unreviewed"): Promise<RequestView[]> {
+  /** Newest first. */
+  async list(
+    person: Person,
+    { which, ...paged }: Paged<RequestId> & { readonly which: "all" | "pending" | "unreviewed" },
+  ): Promise<Page<RequestView, RequestId>> {
     const now = this.#clock.now()
     const live_at = which === "pending" ? now : undefined
     const unreviewed = which === "unreviewed"
-    const requests = await this.#store.requests({ seen: seenBy(person), limit: limits.list_rows_max, live_at, unreviewed })
-    return requests.map((request) => viewOf(request, person, now))
+    const wanted = { seen: seenBy(person), live_at, unreviewed, before: paged.before }
+    const { items, next } = await pageOf(
+      paged,
+      (limit) => this.#store.requests({ ...wanted, limit }),
+      ({ id }) => id,
+    )
+    return { items: items.map((request) => viewOf(request, person, now)), next }
   }
 
   #decide(caller: Caller, id: RequestId, { verdict, reason }: Pick<DecisionRecord, "verdict" | "reason">): Promise<RequestView> {

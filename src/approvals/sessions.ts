@@ -5,8 +5,8 @@ import type { SessionReport, sessionReports, SessionView } from "../api/schema.t
 import type { Clock, Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import type { SessionId } from "../core/ids.ts"
-import { limits } from "../core/limits.ts"
 import { type Actor, byPerson, byService, type Caller, note } from "./journal.ts"
+import { type Page, type Paged, pageOf } from "./page.ts"
 import { mayEnd, maySee, type Person, seenBy, type Subjected } from "./policy.ts"
 import type { Change, Reader, Store } from "./store.ts"
 
@@ -19,8 +19,16 @@ export class Sessions {
     this.#clock = clock
   }
 
-  async list(person: Person, { live }: { readonly live: boolean }): Promise<readonly SessionView[]> {
-    return this.#store.sessions({ seen: seenBy(person), limit: limits.list_rows_max, live_at: live ? this.#clock.now() : undefined })
+  /** Newest first. A place in the list is written as "1790000000000.s_0123456789abcdef". */
+  async list(person: Person, { live, limit, before }: Paged<string> & { readonly live: boolean }): Promise<Page<SessionView, string>> {
+    const [started_at = "", id = ""] = before?.split(".") ?? []
+    const place = before === undefined ? undefined : { started_at: Number(started_at), id: id as SessionId }
+    const wanted = { seen: seenBy(person), live_at: live ? this.#clock.now() : undefined, before: place }
+    return pageOf(
+      { limit },
+      (rows) => this.#store.sessions({ ...wanted, limit: rows }),
+      (session) => `${session.started_at}.${session.id}`,
+    )
   }
 
   /**

@@ -166,6 +166,12 @@ export interface List {
   readonly live_at: Millis | undefined
 }
 
+/** Of a session in their list, newest first: two may have begun in the same millisecond. */
+export interface SessionPlace {
+  readonly started_at: Millis
+  readonly id: SessionId
+}
+
 export interface FeedBatch {
   /** Of those kinds that gateways are told of, in order. */
   readonly events: readonly EventRecord[]
@@ -239,9 +245,10 @@ export interface Change extends Reader, OutboxChange, PeopleChange, AuthorityWri
 export interface Store extends Reader {
   /** Runs `work` alone: one change after the other, each whole and durable when it settles, or undone when it rejects. */
   change<T>(work: (change: Change) => Promise<T>): Promise<T>
-  requests(list: List & { readonly unreviewed?: boolean }): Promise<readonly RequestRecord[]>
-  grants(list: List): Promise<readonly GrantView[]>
-  sessions(list: List): Promise<readonly SessionView[]>
+  /** By their number, and grants by that of the request that made them; only those before `before`, if that is said. */
+  requests(list: List & { readonly unreviewed?: boolean; readonly before?: RequestId | undefined }): Promise<readonly RequestRecord[]>
+  grants(list: List & { readonly before?: RequestId | undefined }): Promise<readonly GrantView[]>
+  sessions(list: List & { readonly before?: SessionPlace | undefined }): Promise<readonly SessionView[]>
   /** The grants of `subject` on `target` that are not over, and the sequence as of which that is so. */
   lookup(wanted: { readonly subject: string; readonly target: string; readonly now: Millis }): Promise<{
     readonly sequence: number

@@ -20,29 +20,32 @@ const digits = z
   .regex(/^\d{1,15}$/)
   .transform(Number)
 const nothing = z.strictObject({})
-const aRequest = z.strictObject({
-  id: z
-    .string()
-    .regex(/^\d{1,15}$/)
-    .pipe(schema.requestId as unknown as z.ZodType<z.output<typeof schema.requestId>, string>),
-})
+const name = z.string().min(1).max(128)
+/** Of a list: at most so many, after the place that the answer before it gave as `next`. */
+const rows = digits.refine((count) => count > 0, "at least 1").optional()
+const number = z
+  .string()
+  .regex(/^\d{1,15}$/)
+  .pipe(schema.requestId as unknown as z.ZodType<z.output<typeof schema.requestId>, string>)
+const aRequest = z.strictObject({ id: number })
 const aGrant = z.strictObject({ id: schema.grantId })
 const aSession = z.strictObject({ id: schema.sessionId })
-const name = z.string().min(1).max(128)
-
 const authorities = z.object({ authorities: z.array(schema.authority) })
 
 export const wire = {
   whoami: { query: nothing, answer: schema.whoami },
   logout: { query: nothing, body: nothing, answer: nothing },
   mint: { query: nothing, body: schema.mintWanted, answer: schema.token },
-  people: { query: nothing, answer: z.object({ people: z.array(schema.person) }) },
+  people: {
+    query: z.strictObject({ limit: rows, before: name.optional() }),
+    answer: z.object({ people: z.array(schema.person), next: name.nullable() }),
+  },
   disable: { query: nothing, body: schema.aboutPerson, answer: schema.person },
   enable: { query: nothing, body: schema.aboutPerson, answer: schema.person },
   targets: { query: nothing, answer: z.object({ targets: z.array(schema.askable) }) },
   requests: {
-    query: z.strictObject({ status: z.enum(["pending", "unreviewed"]).optional() }),
-    answer: z.object({ requests: z.array(schema.request) }),
+    query: z.strictObject({ status: z.enum(["pending", "unreviewed"]).optional(), limit: rows, before: number.optional() }),
+    answer: z.object({ requests: z.array(schema.request), next: schema.requestId.nullable() }),
   },
   ask: { query: nothing, body: schema.newRequest, answer: schema.request },
   request: { params: aRequest, query: z.strictObject({ wait_ms: digits.optional() }), answer: schema.request },
@@ -63,11 +66,17 @@ export const wire = {
     answer: z.object({ events: z.array(schema.auditEvent) }),
   },
   withdraw: { params: aRequest, query: nothing, body: nothing, answer: schema.request },
-  grants: { query: z.strictObject({ all: flag }), answer: z.object({ grants: z.array(schema.grant) }) },
+  grants: {
+    query: z.strictObject({ all: flag, limit: rows, before: number.optional() }),
+    answer: z.object({ grants: z.array(schema.grant), next: schema.requestId.nullable() }),
+  },
   extend: { params: aGrant, query: nothing, body: schema.extension, answer: schema.request },
   revoke: { params: aGrant, query: nothing, body: schema.reason, answer: schema.grant },
   drop: { params: aGrant, query: nothing, body: nothing, answer: schema.grant },
-  sessions: { query: z.strictObject({ live: flag }), answer: z.object({ sessions: z.array(schema.session) }) },
+  sessions: {
+    query: z.strictObject({ live: flag, limit: rows, before: schema.sessionPlace.optional() }),
+    answer: z.object({ sessions: z.array(schema.session), next: z.string().nullable() }),
+  },
   kill: { params: aSession, query: nothing, body: schema.reason, answer: schema.session },
   token: { query: nothing, body: schema.tokenWanted, answer: schema.token },
   certificates: { query: nothing, body: schema.certificatesWanted, answer: schema.certificates },

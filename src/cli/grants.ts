@@ -3,6 +3,8 @@ import type { GrantView } from "../api/schema.ts"
 import { formatDuration } from "../core/duration.ts"
 import { visible } from "../core/visible.ts"
 import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
+import { requestNumber } from "./ids.ts"
+import { andNext, inPages, limitOption, type PageOptions } from "./pages.ts"
 import { table } from "./table.ts"
 import { columnTime, distance, listing, targetAs, usesOf } from "./words.ts"
 
@@ -13,11 +15,19 @@ export const addGrants: AddVerb = (program, context) => {
     .command("grants")
     .description("grants: yours, and those you may revoke")
     .option("--all", "also those that are over")
+    .option(...limitOption)
+    .option("--before <request>", "only those of requests before this one: the next page", requestNumber)
     .option(...jsonOption)
-    .action(async (options: JsonOption & { readonly all?: true }) => {
+    .action(async (options: JsonOption & PageOptions<number> & { readonly all?: true }) => {
       const query = options.all ? { all: true } : {}
-      const answer = await (await context.api()).call("grants", { query }, { signal: context.io.signal })
-      show(context, options, answer, () => grantTable(answer.grants, context.now(), context.io.columns))
+      const api = await context.api()
+      const { items: grants, next } = await inPages(options, async (page) => {
+        const answer = await api.call("grants", { query: { ...query, ...page } }, { signal: context.io.signal })
+        return { items: answer.grants, next: answer.next }
+      })
+      show(context, options, { grants, next }, () =>
+        andNext(grantTable(grants, context.now(), context.io.columns), `${context.call} grants${options.all ? " --all" : ""}`, next),
+      )
     })
 }
 

@@ -1,6 +1,7 @@
 // `sluice people`, `sluice disable` and `sluice enable`: who there is, and who may no longer come in. For administrators.
 import { visible } from "../core/visible.ts"
 import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
+import { inPages, andNext, limitOption, type PageOptions } from "./pages.ts"
 import { table } from "./table.ts"
 
 interface Options extends JsonOption {
@@ -12,16 +13,24 @@ export const addPeople: AddVerb = (program, context) => {
   program
     .command("people")
     .description("everybody there is (administrators)")
+    .option(...limitOption)
+    .option("--before <name>", "go on after this name: the next page")
     .option(...jsonOption)
-    .action(async (options: JsonOption) => {
-      const { people } = await (await context.api()).call("people", {}, { signal: io.signal })
+    .action(async (options: JsonOption & PageOptions<string>) => {
+      const api = await context.api()
+      const { items: people, next } = await inPages(options, async (page) => {
+        const answer = await api.call("people", { query: page }, { signal: io.signal })
+        return { items: answer.people, next: answer.next }
+      })
       const rows = people.map(({ name, groups, known_from, disabled }) => [
         visible(name),
         visible(groups.join(", ")),
         known_from,
         disabled ? `disabled by ${visible(disabled.by)}${disabled.reason === "" ? "" : `: ${visible(disabled.reason)}`}` : "",
       ])
-      show(context, options, people, () => table(["NAME", "GROUPS", "FROM", ""], rows, { columns: io.columns, nothing: "Nobody." }))
+      show(context, options, people, () =>
+        andNext(table(["NAME", "GROUPS", "FROM", ""], rows, { columns: io.columns, nothing: "Nobody." }), `${context.call} people`, next),
+      )
     })
   program
     .command("disable")

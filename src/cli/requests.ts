@@ -4,6 +4,8 @@ import type { RequestView } from "../api/schema.ts"
 import { formatDuration } from "../core/duration.ts"
 import { visible } from "../core/visible.ts"
 import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
+import { requestNumber } from "./ids.ts"
+import { andNext, inPages, limitOption, type PageOptions } from "./pages.ts"
 import { table } from "./table.ts"
 import { distance, listing, reasonOf, stillNeeded, targetAs, time, until, usesOf } from "./words.ts"
 
@@ -15,16 +17,25 @@ export const addRequests: AddVerb = (program, context) => {
     .description("requests: yours, and those you may decide about")
     .addOption(new Option("--pending", "only those nobody has decided about yet").conflicts("unreviewed"))
     .option("--unreviewed", "only what a break-glass gave and nobody has reviewed yet")
+    .option(...limitOption)
+    .option("--before <request>", "only those before this one: the next page", requestNumber)
     .option(...jsonOption)
-    .action(async (options: JsonOption & { readonly pending?: true; readonly unreviewed?: true }) => {
+    .action(async (options: JsonOption & PageOptions<number> & { readonly pending?: true; readonly unreviewed?: true }) => {
       const query = options.pending ? ({ status: "pending" } as const) : options.unreviewed ? ({ status: "unreviewed" } as const) : {}
-      const answer = await (await context.api()).call("requests", { query }, { signal: context.io.signal })
-      show(context, options, answer, () => {
-        const text = requestTable(answer.requests, context.now(), context.io.columns)
-        const mine = answer.requests.filter((request) => request.may_decide)
-        return mine.length === 0
-          ? text
-          : `${text}\n\nYou may decide about ${mine.map(({ id }) => id).join(", ")}: ${context.call} approve ${mine[0]!.id}`
+      const api = await context.api()
+      const { items: requests, next } = await inPages(options, async (page) => {
+        const answer = await api.call("requests", { query: { ...query, ...page } }, { signal: context.io.signal })
+        return { items: answer.requests, next: answer.next }
+      })
+      show(context, options, { requests, next }, () => {
+        const text = requestTable(requests, context.now(), context.io.columns)
+        const mine = requests.filter((request) => request.may_decide)
+        const told =
+          mine.length === 0
+            ? text
+            : `${text}\n\nYou may decide about ${mine.map(({ id }) => id).join(", ")}: ${context.call} approve ${mine[0]!.id}`
+        const which = options.pending ? " --pending" : options.unreviewed ? " --unreviewed" : ""
+        return andNext(told, `${context.call} requests${which}`, next)
       })
     })
 }

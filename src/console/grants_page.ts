@@ -2,17 +2,19 @@
 import type { GrantView } from "../api/schema.ts"
 import { limits } from "../core/limits.ts"
 import { html, type Html } from "./html.ts"
-import { cards } from "./request_facts.ts"
+import { cards, olderLink } from "./request_facts.ts"
 import { csrfField, note, page, type Visit } from "./shell.ts"
 import { badge, code, fact, moment, names, said } from "./words.ts"
 
 export interface GrantsPage {
   readonly visit: Visit
   readonly grants: readonly GrantView[]
+  /** Where older ones are, if there are any. */
+  readonly older: string | undefined
   readonly problem?: string
 }
 
-export function grantsPage({ visit, grants, problem }: GrantsPage): string {
+export function grantsPage({ visit, grants, older, problem }: GrantsPage): string {
   const mine = grants.filter(({ subject }) => subject === visit.subject)
   const others = grants.filter(({ subject }) => subject !== visit.subject)
   return page({
@@ -33,7 +35,8 @@ export function grantsPage({ visit, grants, problem }: GrantsPage): string {
             others.map((grant) => grantCard(visit, grant)),
             "",
           )}`
-      }`,
+      }
+      ${olderLink(older, "access")}`,
   })
 }
 

@@ -74,3 +74,7 @@ export const cards = (items: readonly Html[], none: Content): Html =>
     : html`<ul class="cards">
         ${items}
       </ul>`
+
+/** To the next page of a list of `what`; nothing where there is none. */
+export const olderLink = (older: string | undefined, what: string): Html | false =>
+  older !== undefined && html`<p><a href="${older}">Older ${what}</a></p>`

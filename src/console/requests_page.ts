@@ -2,7 +2,7 @@
 import type { GrantView, RequestView } from "../api/schema.ts"
 import { grantCard } from "./grants_page.ts"
 import { html } from "./html.ts"
-import { cards, requestCard } from "./request_facts.ts"
+import { cards, olderLink, requestCard } from "./request_facts.ts"
 import { page, type Visit } from "./shell.ts"
 
 export interface OverviewPage {
@@ -50,11 +50,11 @@ export interface RequestsPage {
   readonly visit: Visit
   /** Newest first. */
   readonly requests: readonly RequestView[]
-  /** There are older ones that are not shown. */
-  readonly more: boolean
+  /** Where older ones are, if there are any. */
+  readonly older: string | undefined
 }
 
-export function requestsPage({ visit, requests, more }: RequestsPage): string {
+export function requestsPage({ visit, requests, older }: RequestsPage): string {
   const waiting = toDecide(visit, requests)
   const rest = requests.filter((request) => !waiting.includes(request))
   const mine = rest.filter(({ subject }) => subject === visit.subject)
@@ -74,7 +74,7 @@ export function requestsPage({ visit, requests, more }: RequestsPage): string {
         html`<h2>Of others</h2>
           ${cards(list(others), "")}`
       }
-      ${more && html`<p class="soft">Older ones are not shown here; <code>sluice requests</code> lists them.</p>`}`,
+      ${olderLink(older, "requests")}`,
   })
 }
 

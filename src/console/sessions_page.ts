@@ -2,19 +2,21 @@
 import type { SessionView } from "../api/schema.ts"
 import { reasonField } from "./grants_page.ts"
 import { html, type Html } from "./html.ts"
-import { cards } from "./request_facts.ts"
+import { cards, olderLink } from "./request_facts.ts"
 import { csrfField, note, page, type Visit } from "./shell.ts"
 import { fact, moment, said } from "./words.ts"
 
 export interface SessionsPage {
   readonly visit: Visit
   readonly sessions: readonly SessionView[]
+  /** Where older ones are, if there are any. */
+  readonly older: string | undefined
   /** One that was just told to end. */
   readonly told?: string | undefined
   readonly problem?: string
 }
 
-export function sessionsPage({ visit, sessions, told, problem }: SessionsPage): string {
+export function sessionsPage({ visit, sessions, older, told, problem }: SessionsPage): string {
   return page({
     title: "Sessions",
     visit,
@@ -26,7 +28,8 @@ export function sessionsPage({ visit, sessions, told, problem }: SessionsPage): 
       ${cards(
         sessions.map((session) => sessionCard(visit, session)),
         "None now.",
-      )}`,
+      )}
+      ${olderLink(older, "sessions")}`,
   })
 }
 

@@ -10,6 +10,8 @@ export interface Dialect {
   readonly jsonObjectFrom: typeof sqliteObject
   /** Whether the JSON list in `column` holds one of `names`. */
   holdsOneOf(column: Expression<string>, names: readonly string[]): RawBuilder<SqlBool>
+  /** The text in `column`, which compares and sorts byte by byte, whatever the database's language is. */
+  byBytes(column: string): RawBuilder<string>
   /** Words of table definitions. */
   readonly ddl: Ddl
 }
@@ -35,6 +37,7 @@ export const sqlite: Dialect = {
   jsonObjectFrom: sqliteObject,
   holdsOneOf: (column, names) =>
     sql`exists (select 1 from json_each(${column}) one where one.value in (select value from json_each(${JSON.stringify(names)})))`,
+  byBytes: (column) => sql`${sql.ref(column)}`,
   ddl: {
     int: "integer",
     counter: "integer primary key autoincrement",
@@ -51,6 +54,7 @@ export const postgres: Dialect = {
   jsonArrayFrom: postgresArray,
   jsonObjectFrom: postgresObject,
   holdsOneOf: (column, names) => sql`(${column})::jsonb ?| ${names}::text[]`,
+  byBytes: (column) => sql`${sql.ref(column)} collate "C"`,
   ddl: {
     int: "bigint",
     counter: "bigint primary key",

@@ -16,24 +16,26 @@ export function lists(door: Door): Pick<Store, "requests" | "grants" | "sessions
       else if (kind !== undefined) query = query.where("kind", "=", kind)
       return (await query.orderBy("sequence", "desc").limit(limit).execute()).map(toEvent)
     },
-    async requests({ seen, limit, live_at, unreviewed = false }) {
+    async requests({ seen, limit, live_at, before, unreviewed = false }) {
       let query = wholeRequests(door).where(visible(door, seen, "r.subject"))
       if (live_at !== undefined) query = query.where("r.state", "=", sql.lit("pending")).where("r.lapses_at", ">", live_at)
       if (unreviewed) query = query.where("r.review_due_at", "is not", null).where("r.reviewed_at", "is", null)
+      if (before !== undefined) query = query.where("r.id", "<", before)
       const rows = await query.orderBy("r.id", "desc").limit(limit).execute()
       return rows.map(toRequest)
     },
-    async grants({ seen, limit, live_at }) {
+    async grants({ seen, limit, live_at, before }) {
       let query = db
         .selectFrom("grants as g")
         .innerJoin("requests as r", "r.id", "g.request")
         .select(grant_columns)
         .where(visible(door, seen, "g.subject"))
       if (live_at !== undefined) query = query.where("g.status", "=", sql.lit("active")).where("g.ends_at", ">", live_at)
-      const rows = await query.orderBy("g.revision", "desc").limit(limit).execute()
+      if (before !== undefined) query = query.where("g.request", "<", before)
+      const rows = await query.orderBy("g.request", "desc").limit(limit).execute()
       return rows.map(toGrant)
     },
-    async sessions({ seen, limit, live_at }) {
+    async sessions({ seen, limit, live_at, before }) {
       let query = db
         .selectFrom("sessions as s")
         .leftJoin("grants as g", "g.id", "s.grant_id")
@@ -42,7 +44,8 @@ export function lists(door: Door): Pick<Store, "requests" | "grants" | "sessions
         .where(visible(door, seen, "s.subject"))
       // A session without an end is live at any time; `live_at` only asks for these.
       if (live_at !== undefined) query = query.where("s.ended_at", "is", null)
-      const rows = await query.orderBy("s.started_at", "desc").limit(limit).execute()
+      if (before !== undefined) query = query.where(sql<SqlBool>`(s.started_at, s.id) < (${before.started_at}, ${before.id})`)
+      const rows = await query.orderBy("s.started_at", "desc").orderBy("s.id", "desc").limit(limit).execute()
       return rows.map(toSession)
     },
   }

@@ -6,7 +6,7 @@ import type { Door } from "./reads.ts"
 import { listText } from "./rows.ts"
 import type { CodesTable, LoginsTable, PeopleTable, StandingsTable } from "./tables.ts"
 
-export function peopleReader({ db }: Door): PeopleReader {
+export function peopleReader({ db, dialect }: Door): PeopleReader {
   return {
     async personCalled(subject) {
       const [person, standing] = await Promise.all([
@@ -26,12 +26,14 @@ export function peopleReader({ db }: Door): PeopleReader {
       const taken = new Set(rows.map(({ subject_lower }) => subject_lower))
       return names.filter((name) => taken.has(name.toLowerCase()))
     },
-    async people(limit) {
-      const rows = await db.selectFrom("people").selectAll().orderBy("subject").limit(limit).execute()
+    async people(after, limit) {
+      const name = dialect.byBytes("subject")
+      const rows = await db.selectFrom("people").selectAll().where(name, ">", after).orderBy(name).limit(limit).execute()
       return rows.map(toPerson)
     },
-    async standings(limit) {
-      const rows = await db.selectFrom("standings").selectAll().orderBy("subject").limit(limit).execute()
+    async standings(subjects) {
+      if (subjects.length === 0) return []
+      const rows = await db.selectFrom("standings").selectAll().where("subject", "in", subjects).execute()
       return rows.map(toStanding)
     },
     async login(id) {
