@@ -31,7 +31,7 @@ export class GatewayCredentials {
   readonly #options: GatewayCredentialsOptions
   readonly #shared: Buffer
   readonly #once: Once
-  /** When the log last said that something signed in this name was not accepted; there are as many as gateways. */
+  /** When the log last said that something signed in this name was not accepted: one for each that is listed, and "" for all others. */
   readonly #warned = new Map<string, Millis>()
 
   constructor(options: GatewayCredentialsOptions) {
@@ -42,25 +42,34 @@ export class GatewayCredentials {
 
   /** Whose `credential` is, shown with `call`; undefined: no gateway's. */
   async verify(credential: string, call: AssertedCall): Promise<GatewayCaller | undefined> {
-    const { clock, log } = this.#options
+    const { clock } = this.#options
     if (timingSafeEqual(digest(credential), this.#shared)) {
       const caller = { name: undefined }
       return this.stands(caller) ? caller : undefined
     }
     const name = claimedName(credential)
-    const key = name === undefined ? undefined : this.#keyOf(name)
-    if (name === undefined || !key) return undefined
+    if (name === undefined) return undefined
+    const key = this.#keyOf(name)
+    if (!key) {
+      this.#warn("", { claimed: name.slice(0, limits.gateway_name_chars_max) }, "a gateway that is not listed was refused")
+      return undefined
+    }
     try {
       const { id, until } = await verifyAssertion(credential, { key, call, clock })
       this.#once.take(`${name} ${id}`, until)
       return { name }
     } catch (err) {
-      // Anybody may send such a thing, as often as they like.
-      const loud = clock.now() - (this.#warned.get(name) ?? -Infinity) >= limits.gateway_refused_ms
-      if (loud) this.#warned.set(name, clock.now())
-      log[loud ? "warn" : "debug"]({ gateway: name, err }, "what a gateway signed was not accepted; are its clock and its key right?")
+      this.#warn(name, { gateway: name, err }, "what a gateway signed was not accepted; are its clock and its key right?")
       return undefined
     }
+  }
+
+  /** Now and then: anybody may send such a thing, as often as they like. */
+  #warn(about: string, facts: Record<string, unknown>, words: string): void {
+    const { clock, log } = this.#options
+    const loud = clock.now() - (this.#warned.get(about) ?? -Infinity) >= limits.gateway_refused_ms
+    if (loud) this.#warned.set(about, clock.now())
+    log[loud ? "warn" : "debug"](facts, words)
   }
 
   /** Whether it may speak as `claimed`: a name, or with "/n" one of its processes. */

@@ -92,6 +92,7 @@ export const limits = {
 
   // Gateways, as the approval service sees them.
   gateways_max: 1_000, // processes of gateways that are known at once
+  gateway_name_chars_max: 128, // of a name that somebody claims, in the log
   gateway_assertion_ms: minute, // what a gateway signs for one call; also how far behind its clock may be
   gateway_assertions_max: 200_000, // remembered until they are over, so that each counts once; some 3,000 calls a second
   gateway_word_ms: 5 * second, // a gateway says this often that it is there; the store learns of it as often

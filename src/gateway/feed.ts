@@ -94,6 +94,7 @@ export class Feed {
       })
       if (statusCode !== 200) {
         await body.dump()
+        if (statusCode === 401) this.#shutOut()
         throw new Error(`the approval service answered the feed with ${statusCode}`)
       }
       body.setEncoding("utf8")
@@ -113,6 +114,14 @@ export class Feed {
     } finally {
       void client.destroy()
     }
+  }
+
+  /** It is no gateway of the service's, or not any more: what it has heard so far is good for nothing new. */
+  #shutOut(): never {
+    this.#heard = -Infinity
+    throw new Error(
+      "the approval service does not know this gateway: list the key that `sluice gateway-key` prints under its approvals.gateways, or give both the same gateway_key; and see that the clocks agree",
+    )
   }
 
   #hear(line: FeedLine, asked_at: Millis): void {

@@ -32,8 +32,11 @@ afterEach(() => open.splice(0).forEach((close) => close()))
 /** An approval service that says what the test says, and a feed that listens to it. */
 async function setUp() {
   const asked: { url: string; authorization: string | undefined; say(line: object): void; hangUp(): void }[] = []
+  let refusing = false
   const server = http.createServer((request, response) => {
+    if (refusing) response.statusCode = 401
     response.flushHeaders()
+    if (refusing) response.end()
     asked.push({
       url: request.url ?? "",
       authorization: request.headers.authorization,
@@ -67,7 +70,7 @@ async function setUp() {
       if (asked.length <= index && index > 0) clock.advance(100) // the first retry's delay; little, for a call that takes long is old
       return asked[index]
     })
-  return { clock, feed, heard, connection, otherHistories: () => otherHistories }
+  return { clock, feed, heard, connection, otherHistories: () => otherHistories, refuse: () => (refusing = true) }
 }
 
 describe("the feed", () => {
@@ -164,6 +167,17 @@ describe("the feed", () => {
     assert.equal(feed.fresh, false)
     second.say({ kind: "hello", sequence: 5, at: 2_000_000, service: "a" })
     await eventually("fresh again", () => feed.fresh)
+  })
+
+  test("a gateway that is shut out opens nothing new from then on, however lately it has heard something", async () => {
+    const { feed, connection, refuse } = await setUp()
+    const first = await connection(0)
+    first.say({ kind: "hello", sequence: 5, at: 0, service: "a" })
+    await eventually("fresh", () => feed.fresh)
+    first.hangUp()
+    refuse()
+    await connection(1)
+    await eventually("it to have understood", () => !feed.fresh)
   })
 
   test("a change alone does not make it fresh: it says nothing of when", async () => {
