@@ -164,7 +164,7 @@ class Visit {
     const gone = () => session.end()
     client.once("close", gone)
     this.#target = target
-    const login = { startup, ...(await this.#role(target, startup)) }
+    const login = { startup, clock: this.#gate.clock, ...(await this.#role(target, startup)) }
     const upstream = (this.#upstream = await connectUpstream(session, target, login))
     if (session.signal.aborted) return
     const key = keys.mint(startup.version, () => this.#cancel(() => session.dial()))

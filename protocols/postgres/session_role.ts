@@ -14,7 +14,7 @@ import type { Session } from "../../src/gateway/contract.ts"
 import { message, protocol_3_0, startupMessage } from "./codec.ts"
 import { Inlet } from "./inlet.ts"
 import { secured } from "./upstream.ts"
-import { failed, logIn, nextMessage, refused } from "./upstream_login.ts"
+import { failed, inTime, logIn, nextMessage, refused } from "./upstream_login.ts"
 
 export interface SessionRole {
   readonly name: string
@@ -90,10 +90,15 @@ BEGIN
   END LOOP;
 END $sweep$`
 
-async function asCreator({ session, target, database, dial }: Place, statements: readonly string[]): Promise<void> {
+async function asCreator(place: Place, statements: readonly string[]): Promise<void> {
+  const socket = await place.dial()
+  await inTime({ clock: place.clock, socket }, () => say(socket, place, statements))
+}
+
+async function say(socket: Duplex, { session, target, database }: Place, statements: readonly string[]): Promise<void> {
   const { creator } = target
   if (!creator) throw failed("the target says nobody who makes roles")
-  const stream = await secured(session, target, { stream: await dial(), role: creator })
+  const stream = await secured(session, target, { stream: socket, role: creator })
   try {
     const inlet = new Inlet(stream, limits.postgres_greeting_bytes_max)
     const parameters = { user: creator.user, database, application_name: "sluice", search_path: "pg_catalog" }

@@ -8,7 +8,7 @@ import type { PostgresRole, PostgresTarget } from "../../src/core/target.ts"
 import type { Session } from "../../src/gateway/contract.ts"
 import { cancelRequest, message, sslRequest, startupMessage, type BackendKey } from "./codec.ts"
 import { Inlet } from "./inlet.ts"
-import { broke, logIn, nextMessage, refused } from "./upstream_login.ts"
+import { broke, inTime, logIn, nextMessage, refused } from "./upstream_login.ts"
 import type { Startup } from "./startup.ts"
 
 export interface Upstream {
@@ -28,11 +28,22 @@ export interface LoginAs {
   /** The name on the server. */
   readonly user: string
   readonly role: PostgresRole | undefined
+  readonly clock: Clock
 }
 
 /** Throws `target_unreachable`, `target_untrusted`, `target_login_failed`, `target_broke`, or the cut's reason. */
-export async function connectUpstream(session: Session, target: PostgresTarget, { startup, user, role }: LoginAs): Promise<Upstream> {
+export async function connectUpstream(session: Session, target: PostgresTarget, login: LoginAs): Promise<Upstream> {
   const socket = await session.dial()
+  return inTime({ clock: login.clock, socket }, () => logInOver(socket, { session, target, login }))
+}
+
+interface Connecting {
+  readonly session: Session
+  readonly target: PostgresTarget
+  readonly login: LoginAs
+}
+
+async function logInOver(socket: Duplex, { session, target, login: { startup, user, role } }: Connecting): Promise<Upstream> {
   const stream = await secured(session, target, { stream: socket, role })
   const inlet = new Inlet(stream, limits.postgres_greeting_bytes_max)
   const database = startup.database ?? target.database

@@ -4,6 +4,7 @@
 import { createHash } from "node:crypto"
 import type { X509Certificate } from "node:crypto"
 import type { Duplex } from "node:stream"
+import type { Clock } from "../../src/core/clock.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
 import type { Secret } from "../../src/core/secret.ts"
@@ -100,6 +101,29 @@ function endPointDigest({ raw, signatureAlgorithm }: X509Certificate): Buffer | 
   return createHash(name === "md5" || name === "sha1" ? "sha256" : name)
     .update(raw)
     .digest()
+}
+
+export interface Patience {
+  readonly clock: Clock
+  /** Of the conversation: destroyed when it takes too long. */
+  readonly socket: Duplex
+}
+
+/** `talk`, if it is over in `postgres_login_ms_max`. Throws `target_unreachable` for a target that keeps us waiting. */
+export async function inTime<T>({ clock, socket }: Patience, talk: () => Promise<T>): Promise<T> {
+  let late = false
+  const timer = clock.after(limits.postgres_login_ms_max, () => {
+    late = true
+    socket.destroy()
+  })
+  try {
+    return await talk()
+  } catch (failure) {
+    if (!late) throw failure
+    throw new GatewayError("target_unreachable", {}, new Error(`not ready within ${limits.postgres_login_ms_max} ms`))
+  } finally {
+    timer.cancel()
+  }
 }
 
 export async function nextMessage(inlet: Inlet): Promise<Message> {

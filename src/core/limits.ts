@@ -231,6 +231,7 @@ export const limits = {
   postgres_statements_max: 10_000, // prepared statements and portals followed on one connection
   postgres_statement_bytes_max: 64 * MiB, // SQL text followed on one connection
   postgres_pending_max: 10_000, // messages sent to the target and not answered yet; more than its 8 KiB of unflushed answers can cover
+  postgres_login_ms_max: 30 * second, // from the first byte to a target until it is ready for a query; a busy server takes its time
   postgres_greeting_bytes_max: 256 * KiB, // what a target may say between the login and its first ReadyForQuery
   postgres_cancels_per_second_max: 10, // Ctrl-C on one session
   postgres_cancel_ms_max: 5 * second, // a CancelRequest's own connection to the target

@@ -2,6 +2,7 @@ import assert from "node:assert/strict"
 import { createHash } from "node:crypto"
 import type { Duplex } from "node:stream"
 import { test } from "node:test"
+import { setImmediate as nextTurn } from "node:timers/promises"
 import { authenticationOk, int32, message, protocol_3_0 } from "../../../protocols/postgres/codec.ts"
 import type { Startup } from "../../../protocols/postgres/startup.ts"
 import { connectUpstream } from "../../../protocols/postgres/upstream.ts"
@@ -9,6 +10,8 @@ import { GatewayError, type ErrorCode } from "../../../src/core/errors.ts"
 import { Secret } from "../../../src/core/secret.ts"
 import type { PostgresLogin, PostgresTarget } from "../../../src/core/target.ts"
 import type { Session } from "../../../src/gateway/contract.ts"
+import { limits } from "../../../src/core/limits.ts"
+import { FakeClock } from "../../support/fake_clock.ts"
 import { wire } from "../../support/wire.ts"
 
 const startup: Startup = {
@@ -22,6 +25,8 @@ const startup: Startup = {
   wants: [],
   login: "token",
 }
+
+const clock = new FakeClock()
 
 /** Logs in on a server that says `lines`, one after each thing it hears. */
 async function logIn(
@@ -56,7 +61,7 @@ async function logIn(
     creator: undefined,
     startup: { options: false, replication: false },
   } satisfies PostgresTarget
-  const upstream = await connectUpstream(session, target, { startup, user: startup.user, role: target.roles.get(startup.user) })
+  const upstream = await connectUpstream(session, target, { startup, clock, user: startup.user, role: target.roles.get(startup.user) })
   return { upstream, heard: Buffer.concat(heard).toString("latin1") }
 }
 
@@ -115,4 +120,20 @@ test("upstream: a server that talks without end, or nonsense, or leaves, is give
   await refused([Buffer.concat([authenticationOk(), message("K", int32(1), Buffer.alloc(300))])], {}, "target_broke")
   await refused([Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n")], {}, "target_broke")
   await refused([authenticationOk()], {}, "target_broke")
+})
+
+test("upstream: a server that says nothing, or nothing more, is given up in time", async () => {
+  const silent = [Buffer.alloc(0), Buffer.alloc(0)]
+  for (const [lines, options] of [
+    [silent, {}],
+    [[asks(10, "SCRAM-SHA-256\0\0"), ...silent], { password: "pencil" }],
+    [[authenticationOk(), ...silent], {}],
+    [silent, { tls: "require" }],
+  ] as const) {
+    const waiting = logIn(lines, options)
+    const refusal = assert.rejects(waiting, (failure) => failure instanceof GatewayError && failure.code === "target_unreachable")
+    await nextTurn()
+    clock.advance(limits.postgres_login_ms_max)
+    await refusal
+  }
 })
