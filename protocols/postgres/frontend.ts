@@ -9,13 +9,14 @@
 // Source: "Protocol Flow", "Message Formats".
 import { isUtf8 } from "node:buffer"
 import { randomBytes } from "node:crypto"
-import type { Action } from "../../src/core/action.ts"
+import type { Action, BoundValue } from "../../src/core/action.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
+import type { Pattern } from "../../src/core/pattern.ts"
 import type { Decided } from "../../src/gateway/contract.ts"
 import { byteOf, cutAt, endOfString, int32, message, sync, text } from "./codec.ts"
 import type { Conversation } from "./conversation.ts"
-import { redact } from "./redaction.ts"
+import { redact, redactValue } from "./redaction.ts"
 import { denial } from "./refusal.ts"
 import { unknown_type, type Fate, type MessageReader, type Seen } from "./scanner.ts"
 import { mayRename, nameKey, type Portal, type Statement } from "./statements.ts"
@@ -55,6 +56,7 @@ export class Frontend implements MessageReader {
   readonly wants = wants
   readonly #talk: Conversation
   readonly #readOn: () => void
+  readonly #patterns: readonly Pattern[]
   #terminated = false
   /** About the message that waited, which is the next one to be read. */
   #decided: Decided | undefined
@@ -65,6 +67,8 @@ export class Frontend implements MessageReader {
   constructor(conversation: Conversation, readOn: () => void) {
     this.#talk = conversation
     this.#readOn = readOn
+    const { target } = conversation.session
+    this.#patterns = target.protocol === "postgres" ? target.redact : []
   }
 
   /** Whether the client has said goodbye. */
@@ -139,9 +143,18 @@ export class Frontend implements MessageReader {
     return undefined
   }
 
+  #sql(seen: Seen, start: number): Sql {
+    return sqlAt(seen, start, this.#patterns)
+  }
+
+  #recordable(values: readonly BoundValue[]): readonly BoundValue[] {
+    const patterns = this.#patterns
+    return patterns.length === 0 ? values : values.map((value) => redactValue(value, patterns))
+  }
+
   #query(seen: Seen): Fate {
     const talk = this.#talk
-    const { sql, sql_bytes, inexact } = sqlAt(seen, seen.start)
+    const { sql, sql_bytes, inexact } = this.#sql(seen, seen.start)
     const decision = this.#decide(
       sql_bytes === undefined && !inexact
         ? { kind: "postgres.statement", how: "simple", sql }
@@ -156,7 +169,7 @@ export class Frontend implements MessageReader {
   #parse(seen: Seen): Fate {
     const { bytes, start, end } = seen
     const nameEnd = endOfString(bytes, start, end)
-    const { sql, sql_bytes, inexact, after } = sqlAt(seen, nameEnd + 1)
+    const { sql, sql_bytes, inexact, after } = this.#sql(seen, nameEnd + 1)
     const oids: number[] = []
     if (sql_bytes === undefined && after + 2 <= end) {
       const count = bytes.readUInt16BE(after)
@@ -195,7 +208,8 @@ export class Frontend implements MessageReader {
     const room = Math.min(limits.recorded_values_bytes_max, talk.room)
     const read = readValues({ bytes, start: statementEnd + 1, end, partial, oids: statement?.oids ?? [], room })
     const name = nameKey(bytes, start, portalEnd)
-    const portal: Portal = { name, statementName, statement, certain, values: read.values, leftOut: read.leftOut, bytes: read.bytes }
+    const values = this.#recordable(read.values)
+    const portal: Portal = { name, statementName, statement, certain, values, leftOut: read.leftOut, bytes: read.bytes }
     talk.ask("bind", { name, portal })
     return "pass"
   }
@@ -238,12 +252,13 @@ export class Frontend implements MessageReader {
     const talk = this.#talk
     if (start + 4 > end) throw broken("a FunctionCall without its function")
     const partial = size - header_bytes > end - start
-    const { values, leftOut } = readValues({ bytes, start: start + 4, end, partial, oids: [], room: limits.recorded_values_bytes_max })
+    const read = readValues({ bytes, start: start + 4, end, partial, oids: [], room: limits.recorded_values_bytes_max })
+    const { leftOut } = read
     const decision = this.#decide({
       kind: "postgres.statement",
       how: "function_call",
       sql: `function ${bytes.readUInt32BE(start)}`,
-      values,
+      values: this.#recordable(read.values),
       ...(leftOut > 0 ? { values_left_out: leftOut } : {}),
     })
     if (!decision) return "wait"
@@ -283,14 +298,14 @@ interface Sql {
 }
 
 /** The NUL-terminated SQL at `start`. */
-function sqlAt({ bytes, start: body, end, size }: Seen, start: number): Sql {
+function sqlAt({ bytes, start: body, end, size }: Seen, start: number, patterns: readonly Pattern[]): Sql {
   const nul = bytes.indexOf(0, start)
   const whole = size - header_bytes - (start - body)
   const ends = nul >= 0 && nul < end
   if (!ends && whole <= end - start) throw broken("SQL without its end")
   const until = ends ? nul : cutAt(bytes, start, end)
   const said = text(bytes, start, until)
-  const sql = redact(said)
+  const sql = redact(said, patterns)
   const inexact = sql !== said || (/[^\0-\x7f]/.test(said) && !isUtf8(bytes.subarray(start, until)))
   return { sql, sql_bytes: ends ? undefined : whole - 1, inexact, after: ends ? nul + 1 : end }
 }

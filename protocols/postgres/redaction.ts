@@ -4,12 +4,30 @@
 // never hidden, so where quoting depends on a setting or an encoding that we do not follow, a password may stay.
 // Source: "Lexical Structure", and the server's own lexer for comments, continued strings and what ends a line.
 
+import type { BoundValue } from "../../src/core/action.ts"
+import type { Pattern } from "../../src/core/pattern.ts"
+
 const replacement = "[secret]"
 const nesting_max = 3 // SQL inside a literal inside a literal; each level is read again
 
-/** `sql` with the passwords it sets taken out. */
-export function redact(sql: string): string {
-  return /password/i.test(sql) ? redactText(sql, nesting_max) : sql
+/** `sql` with the passwords it sets taken out, and what `patterns` find. */
+export function redact(sql: string, patterns: readonly Pattern[] = []): string {
+  return withoutFound(/password/i.test(sql) ? redactText(sql, nesting_max) : sql, patterns)
+}
+
+/** A bound value without what `patterns` find in it, as it reads; the bytes of a binary one go too. */
+export function redactValue(value: BoundValue, patterns: readonly Pattern[]): BoundValue {
+  const { format, value: kept, text = format === "text" ? kept : null } = value
+  if (text === null) return value
+  const left = withoutFound(text, patterns)
+  if (left === text) return value
+  return format === "text" ? { ...value, value: left, redacted: true } : { ...value, value: "", text: left, redacted: true }
+}
+
+function withoutFound(text: string, patterns: readonly Pattern[]): string {
+  let left = text
+  for (const pattern of patterns) left = pattern.replaceIn(left, replacement)
+  return left
 }
 
 // A string goes on after white space with a line's end in it.

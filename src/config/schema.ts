@@ -174,6 +174,13 @@ const target = z.strictObject({
         .strictObject({ user: text, ...postgresLogin })
         .optional()
         .describe("The role that makes and drops the roles of sessions: CREATEROLE, and ADMIN on those they are members of"),
+      redact: z
+        .array(text)
+        .max(limits.redact_patterns_max)
+        .default([])
+        .describe(
+          "RE2 patterns; what they find in a statement or a bound value is not recorded. Passwords that a statement sets never are",
+        ),
       startup: z
         .array(z.enum(["options", "replication"]))
         .default([])

@@ -1,6 +1,7 @@
 // The section `targets`: what can be reached, and the credentials the gateway uses there.
 import { X509Certificate } from "node:crypto"
 import { destinationPattern, type DestinationPattern } from "../core/destination.ts"
+import { parsePattern } from "../core/pattern.ts"
 import { Secret } from "../core/secret.ts"
 import type { Address, HttpTarget, PostgresTarget, SshTarget, Target } from "../core/target.ts"
 import { isLabel, parseAddress, parseHttpUrl } from "./address.ts"
@@ -124,6 +125,7 @@ function readPostgres(reading: Reading, path: Path, file: Written<"postgres">): 
     tls: file.tls,
     ca: readCa(reading, [...path, "ca"], file.ca),
     ...readPostgresRoles(reading, path, file),
+    redact: file.redact.flatMap((written, index) => attempt(reading, [...path, "redact", index], () => parsePattern(written)) ?? []),
     startup: { options: file.startup.includes("options"), replication: file.startup.includes("replication") },
   }
 }

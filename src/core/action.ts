@@ -10,6 +10,8 @@ export interface BoundValue {
   readonly value: string | null
   /** What a binary value says, for the types that are read; nothing is decided by it. */
   readonly text?: string
+  /** A part of it was taken out by a pattern of the target's config: it says `[secret]` there. */
+  readonly redacted?: true
   /** The full size in bytes, when `value` was cut. */
   readonly bytes?: number
 }

@@ -7,6 +7,8 @@ export interface Pattern {
   readonly source: string
   /** Whether it is found somewhere in `text`. */
   isIn(text: string): boolean
+  /** `text` with `words` wherever it is found. */
+  replaceIn(text: string, words: string): string
 }
 
 const pattern_chars_max = 200
@@ -20,5 +22,9 @@ export function parsePattern(source: string): Pattern {
   } catch (failure) {
     throw new Error(`not a pattern: ${(failure as Error).message}`, { cause: failure })
   }
-  return { source, isIn: (text) => compiled.matcher(text).find() }
+  return {
+    source,
+    isIn: (text) => compiled.matcher(text).find(),
+    replaceIn: (text, words) => compiled.matcher(text).replaceAll(() => words),
+  }
 }

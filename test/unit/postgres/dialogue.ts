@@ -6,6 +6,7 @@ import { Frontend } from "../../../protocols/postgres/frontend.ts"
 import { Scanner } from "../../../protocols/postgres/scanner.ts"
 import type { Action } from "../../../src/core/action.ts"
 import type { GatewayError } from "../../../src/core/errors.ts"
+import { parsePattern } from "../../../src/core/pattern.ts"
 import type { Decided, Decision, Session } from "../../../src/gateway/contract.ts"
 import type { Outcome } from "../../../src/record/events.ts"
 import { FakeClock } from "../../support/fake_clock.ts"
@@ -15,6 +16,8 @@ export type Statement = Extract<Action, { kind: "postgres.statement" }>
 export interface DialogueOptions {
   readonly scoped?: boolean
   readonly hold?: (sql: string) => Promise<void> | undefined
+  /** Patterns of the target's config. */
+  readonly redact?: readonly string[]
 }
 
 export class Dialogue {
@@ -31,13 +34,14 @@ export class Dialogue {
   readOns = 0
 
   /** `scoped`: the grant names actions. `hold`: settles before a decision is made, if there is one to wait for. */
-  constructor(deny?: (sql: string) => GatewayError | undefined, { scoped = false, hold }: DialogueOptions = {}) {
+  constructor(deny?: (sql: string) => GatewayError | undefined, { scoped = false, hold, redact = [] }: DialogueOptions = {}) {
     const decided = (action: Statement): Decided => {
       const error = deny?.(action.sql)
       return error ? { verdict: "deny", error } : { verdict: "allow", action: this.actions.push(action) - 1 }
     }
     const session = {
       signal: new AbortController().signal,
+      target: { protocol: "postgres", redact: redact.map(parsePattern) },
       grant: { actions: scoped ? ["named"] : null },
       covers: ({ sql }: Statement) => !deny?.(sql),
       decide: (action: Statement): Decision => {

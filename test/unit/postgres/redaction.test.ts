@@ -1,6 +1,9 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { redact } from "../../../protocols/postgres/redaction.ts"
+import { message } from "../../../protocols/postgres/codec.ts"
+import { redact, redactValue } from "../../../protocols/postgres/redaction.ts"
+import { parsePattern } from "../../../src/core/pattern.ts"
+import { bind, Dialogue, execute, parse, query, sync } from "./dialogue.ts"
 
 const secret = "hunter2"
 const cases: readonly (readonly [string, string])[] = [
@@ -70,4 +73,31 @@ test("redaction: hostile text takes no more than linear time", () => {
   }
   const nested = Array.from({ length: 50_000 }, (_, level) => `$a${level}$ password `).join("")
   assert.ok(redact(nested).length > 0)
+})
+
+test("redaction: what a target's patterns find is in no statement and no value on record, and reaches the server", () => {
+  const dialogue = new Dialogue(undefined, { redact: ["\\b\\d{16}\\b", "(?i)iban [a-z0-9]+"] })
+  const card = "4111111111111111"
+  const asked = query(`SELECT '${card}', 'IBAN DE02$1'`)
+  assert.deepEqual(dialogue.client(asked), asked)
+  dialogue.server(message("Z", Buffer.from("I")))
+  dialogue.client(parse("", "SELECT $1, $2"), bind("", "", [`card ${card}`, "plain"]), execute(), sync())
+  const [simple, executed] = dialogue.actions
+  assert.deepEqual([simple?.sql, simple?.inexact], ["SELECT '[secret]', '[secret]$1'", true])
+  assert.deepEqual(
+    executed?.values?.map(({ value, redacted }) => [value, redacted]),
+    [
+      ["card [secret]", true],
+      ["plain", undefined],
+    ],
+  )
+})
+
+test("redaction: of a binary value the bytes go as well as what they say", () => {
+  const patterns = [parsePattern("42")]
+  const number = { oid: 23, format: "binary", value: "0000002a", text: "42" } as const
+  assert.deepEqual(redactValue(number, patterns), { ...number, value: "", text: "[secret]", redacted: true })
+  const other = { ...number, value: "0000002b", text: "43" }
+  assert.equal(redactValue(other, patterns), other)
+  assert.deepEqual(redactValue({ oid: 0, format: "null", value: null }, patterns), { oid: 0, format: "null", value: null })
 })
