@@ -14,7 +14,7 @@ const pending_overhead_bytes = 64 // what remembering one request costs besides 
 const answer_head_bytes = 13 // length, type, id and the first field
 
 export interface SftpRelayOptions {
-  readonly session: Pick<Session, "outcome" | "recorder">
+  readonly session: Pick<Session, "covers" | "outcome" | "recorder">
   readonly channel: number
   readonly access: "all" | "read"
   /** Answers the client in the target's place, between two of its answers. */
@@ -148,6 +148,11 @@ export class SftpRelay {
     if (writes && access === "read") {
       session.recorder.write({ kind: "action", verdict: "deny", action })
       this.#refuse(id, sftpStatus.permission_denied, "this target may only be read by SFTP")
+      return undefined
+    }
+    if (!session.covers(action)) {
+      session.recorder.write({ kind: "action", verdict: "deny", action })
+      this.#refuse(id, sftpStatus.permission_denied, "your access does not cover this")
       return undefined
     }
     // Covered by the decision about the channel, the uses of a grant too; at an end the pump lets nothing more come here.

@@ -9,6 +9,7 @@
 //   forward  forward 10.0.0.9:6379                a connection that the target makes; patterns as in `destination.ts`
 //            forward remote localhost:8080        the target listens there
 //            forward agent                        programs there may use one's SSH agent
+//   file     sftp read,list /var/log/*            what SFTP may do with files, as in `file_scope.ts`
 //   HTTP     GET,HEAD /api/*                      a * at the end is the rest of the path, elsewhere a part of one segment;
 //            WEBSOCKET /live                      `*` for the method is any but this one; query and body are not looked at
 //   any      exact:…  sha256:<hex>                exactly this text; the SHA-256 of an action's canonical text
@@ -17,6 +18,7 @@ import type { Action } from "./action.ts"
 import { commandPattern, type Pattern, pathPattern, sqlPattern } from "./action_pattern.ts"
 import { destinationPattern, destinationText, readDestination } from "./destination.ts"
 import { GatewayError } from "./errors.ts"
+import { fileTexts, isFileScope, readFileScope } from "./file_scope.ts"
 import { limits } from "./limits.ts"
 import type { ProtocolName } from "./target.ts"
 
@@ -40,11 +42,21 @@ export function scopeMatcher(protocol: ProtocolName, scope: ActionScope): (actio
     }
   })
   return (action) => {
-    const text = canonicalText(action)
-    const forward = action.kind === "ssh.forward" || action.kind === "ssh.agent" // a command may have the same text
-    return text !== undefined && forms.some((form) => (form.forward ?? false) === forward && form.covers(text))
+    const about = aboutOf(action)
+    const fitting = forms.filter((form) => form.about === about)
+    if (action.kind === "ssh.sftp") return fitting.length > 0
+    const texts = action.kind === "ssh.file" ? fileTexts(action) : one(canonicalText(action))
+    return texts !== undefined && texts.every((text) => fitting.some((form) => form.covers(text)))
   }
 }
+
+/** What a form must be about to cover an action: a command may have the same text as a forward or a file. */
+function aboutOf({ kind }: Action): Form["about"] {
+  if (kind === "ssh.forward" || kind === "ssh.agent") return "forward"
+  return kind === "ssh.sftp" || kind === "ssh.file" ? "file" : undefined
+}
+
+const one = (text: string | undefined): readonly string[] | undefined => (text === undefined ? undefined : [text])
 
 /**
  * What `asked` leaves of what a rule allows: the rule's own actions when nothing is named, else the named ones. Undefined when
@@ -54,8 +66,8 @@ export function narrowScope(protocol: ProtocolName, ruled: ActionScope | null, a
   if (ruled === null || asked === null) return asked ?? ruled
   const forms = ruled.map((text) => read(protocol, text))
   const given = asked.every((text) => {
-    const { exact, forward } = read(protocol, text)
-    return ruled.includes(text) || (exact !== undefined && forms.some((form) => form.forward === forward && form.covers(exact)))
+    const { exact, about } = read(protocol, text)
+    return ruled.includes(text) || (exact !== undefined && forms.some((form) => form.about === about && form.covers(exact)))
   })
   return given ? asked : undefined
 }
@@ -92,8 +104,8 @@ interface Form {
   readonly text: string
   /** The one action it covers, where it is one. */
   readonly exact: string | undefined
-  /** It is about forwards, and what it covers is no command. */
-  readonly forward?: true
+  /** It is about forwards or files, and what it covers is no command. */
+  readonly about?: "forward" | "file"
   covers(canonical: string): boolean
 }
 
@@ -114,9 +126,10 @@ function read(protocol: ProtocolName, written: string): Form {
       return httpForm(body, prefix)
     case "ssh":
       if (prefix === "" && isForward(body)) return forwardForm(body)
+      if (prefix === "" && isFileScope(body)) return fileForm(body)
       return prefix === "pattern:" || (prefix === "" && body.includes("*"))
         ? commandForm(body)
-        : exactForm(body, body.includes("*") || isForward(body))
+        : exactForm(body, body.includes("*") || isOther(body))
     case "postgres": {
       const sql = canonicalSql(body)
       if (sql === "") throw invalid("an action is not empty")
@@ -143,10 +156,12 @@ function patternForm(text: string, literal: string, pattern: Pattern): Form {
 }
 
 const isForward = (body: string): boolean => body.startsWith("forward ")
+/** Without a prefix it would not be a command. */
+const isOther = (body: string): boolean => isForward(body) || isFileScope(body)
 
 function commandForm(body: string): Form {
-  if (!body.includes("*")) return exactForm(body, isForward(body))
-  return patternForm(prefixed.test(body) || isForward(body) ? `pattern:${body}` : body, body, commandPattern(body))
+  if (!body.includes("*")) return exactForm(body, isOther(body))
+  return patternForm(prefixed.test(body) || isOther(body) ? `pattern:${body}` : body, body, commandPattern(body))
 }
 
 function forwardForm(body: string): Form {
@@ -154,7 +169,7 @@ function forwardForm(body: string): Form {
   const where = rest.trim()
   const before = remote === "" ? "forward " : "forward remote "
   if (`${before}${where}` === forward_agent) {
-    return { text: forward_agent, exact: forward_agent, forward: true, covers: (canonical) => canonical === forward_agent }
+    return { text: forward_agent, exact: forward_agent, about: "forward", covers: (canonical) => canonical === forward_agent }
   }
   try {
     const pattern = destinationPattern(where)
@@ -162,9 +177,17 @@ function forwardForm(body: string): Form {
       const named = canonical.startsWith(before) ? readDestination(canonical.slice(before.length)) : undefined
       return named !== undefined && pattern.covers(named)
     }
-    return { text: before + pattern.text, exact: pattern.exact && before + pattern.exact, forward: true, covers }
+    return { text: before + pattern.text, exact: pattern.exact && before + pattern.exact, about: "forward", covers }
   } catch (failure) {
     throw invalid(`after "forward", or "forward remote": ${(failure as Error).message}; a command of that name is written exact:forward …`)
+  }
+}
+
+function fileForm(body: string): Form {
+  try {
+    return { ...readFileScope(body), about: "file" }
+  } catch (failure) {
+    throw invalid(`after "sftp" come ${(failure as Error).message}; a command of that name is written exact:sftp …`)
   }
 }
 

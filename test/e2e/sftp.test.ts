@@ -25,9 +25,9 @@ suite("sftp", { skip: needs("ssh", "scp", "sftp", "sshd", "ssh-keygen", "rsync",
 
   before(async () => {
     sshd = await startSshd()
-    const modes = { "prod-host": {}, "read-host": { sftp: "read" }, "closed-host": { sftp: "off" } }
+    const modes = { "prod-host": {}, "read-host": { sftp: "read" }, "closed-host": { sftp: "off" }, "few-host": {} }
     sluice = await startSluice({ users: [alice, bob], targets: Object.entries(modes).map(([name, more]) => sshTarget(name, sshd, more)) })
-    for (const target of Object.keys(modes)) await sluice.grant(alice, target, { by: bob, for: "1h" })
+    for (const target of Object.keys(modes).filter((name) => name !== "few-host")) await sluice.grant(alice, target, { by: bob, for: "1h" })
   })
   after(async () => {
     await sluice.stop()
@@ -123,6 +123,36 @@ suite("sftp", { skip: needs("ssh", "scp", "sftp", "sshd", "ssh-keygen", "rsync",
       line.kind === "action" && line.verdict === "deny" && line.action.kind === "ssh.file" ? [line.action.op] : [],
     )
     assert.deepEqual(denied, ["open", "remove", "mkdir"])
+  })
+
+  test("a grant for certain files lets sftp and scp at these, and at nothing else", async () => {
+    await must("mkdir", ["-p", at("logs")])
+    writeFileSync(at("logs/one"), "one\n")
+    writeFileSync(at("secret"), "secret\n")
+    await sluice.grant(alice, "few-host", { by: bob, for: "1h", actions: [`sftp read,list ${at("logs")}/*`, `sftp list ${at("logs")}`] })
+    const way = ways("few-host")[0]!
+    const got = await sftp(way, `ls ${at("logs")}\nget ${at("logs")}/on* ${at("got-one")}\n-get ${at("secret")} ${at("stolen")}\n`)
+    assert.equal(got.status, 0, got.stderr)
+    assert.match(got.stdout, /logs\/one/)
+    assert.equal(readFileSync(at("got-one"), "utf8"), "one\n")
+    assert.match(got.stderr, /secret.*: Permission denied/)
+    const attempts = [`put ${at("secret")} ${at("logs")}/two`, `rm ${at("logs")}/one`, `get ${at("logs")}/../secret ${at("stolen")}`]
+    for (const attempt of attempts) assert.match((await sftp(way, `${attempt}\n`)).stderr, /Permission denied|Couldn't/, attempt)
+    assert.equal((await scp(way, `HOST:${at("logs")}/one`, at("copied-one"))).status, 0)
+    assert.notEqual((await scp(way, `HOST:${at("secret")}`, at("stolen"))).status, 0)
+    for (const args of [
+      [...way, "uptime"],
+      ["-tt", ...way],
+    ]) {
+      const ran = await run("ssh", [...sluice.ssh(alice), ...args])
+      assert.match(ran.stderr + ran.stdout, /does not cover/)
+    }
+    assert.equal(existsSync(at("stolen")), false)
+    assert.deepEqual([readFileSync(at("logs/one"), "utf8"), existsSync(at("logs/two"))], ["one\n", false])
+    const denied = recorded().flatMap((line) =>
+      line.kind === "action" && line.verdict === "deny" && line.action.kind === "ssh.file" ? [line.action.op] : [],
+    )
+    assert.ok(["open", "remove"].every((op) => denied.some((each) => each === op)))
   })
 
   test("where it is off, it is refused with words, and commands go on", async () => {

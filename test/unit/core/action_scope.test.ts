@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { spawnSync } from "node:child_process"
 import { describe, test } from "node:test"
-import type { Action } from "../../../src/core/action.ts"
+import type { Action, FileName, FileOperation, OpenFlag } from "../../../src/core/action.ts"
 import { canonicalText, digestOf, narrowScope, parseScope, scopeMatcher } from "../../../src/core/action_scope.ts"
 import { readDestination } from "../../../src/core/destination.ts"
 import { GatewayError } from "../../../src/core/errors.ts"
@@ -31,7 +31,76 @@ const forward = (text: string, direction: "local" | "remote" = "local"): Action 
   ...(readDestination(text) ?? assert.fail(text)),
 })
 
+const file = (operation: FileOperation): Action => ({ kind: "ssh.file", channel: 0, ...operation })
+const opened = (path: FileName, ...flags: OpenFlag[]): Action => file({ op: "open", path, flags })
+
 describe("an action scope", () => {
+  test("a file is covered by an operation and its path, a * within one name, at the end the rest", () => {
+    cases("ssh", (path) => opened(path, "read"), {
+      "sftp read /var/log/syslog": {
+        yes: ["/var/log/syslog", "//var/./log//syslog"],
+        no: ["/var/log/syslog.1", "/var/log", "var/log/syslog", "/var/log/../log/syslog", "/var/log/syslog\0", "/var/log/sys\0log", ""],
+      },
+      "sftp  read,list  /var/log/*": {
+        yes: ["/var/log/a", "/var/log/a/b", "/var/log/.hidden", "/var/log/a b\nc"],
+        no: ["/var/log", "/var/logs/a", "/var/log/a/../../../etc/shadow", "/etc/shadow", "/var/log/\0"],
+      },
+      "sftp read /srv/*/public": { yes: ["/srv/a/public"], no: ["/srv/a/b/public", "/srv//public", "/srv/../public", "/srv/x\0/public"] },
+      "sftp write /var/log/*": { yes: [], no: ["/var/log/a"] },
+      "sftp * /": { yes: ["/"], no: ["/a"] },
+      uptime: { yes: [], no: ["/uptime"] },
+    })
+  })
+
+  test("all that an operation on files does must be covered, by one text or several", () => {
+    const rw = opened("/d/a", "read", "write", "create")
+    assert(!covers("ssh", "sftp write /d/*", rw), "it could read what is there")
+    assert(covers("ssh", "sftp read,write /d/*", rw))
+    assert(covers("ssh", ["sftp read /d/a", "sftp write /d/*"], rw))
+    for (const op of ["rename", "hardlink", "symlink", "copy"] as const) {
+      assert(covers("ssh", `sftp ${op} /d/*`, file({ op, path: "/d/a", to: "/d/b" })))
+      for (const to of ["/etc/shadow", "../etc/shadow", "b"])
+        assert(!covers("ssh", "sftp * /d/*", file({ op, path: "/d/a", to })), `${op} ${to}`)
+      assert(!covers("ssh", "sftp * /d/*", file({ op, path: "/etc/shadow", to: "/d/a" })))
+    }
+    assert(!covers("ssh", "sftp * /*", file({ op: "other", name: "x@y", path: "/d/a" })), "what we do not know")
+    assert(!covers("ssh", "sftp * /*", opened({ base64: "L/8=" }, "read")), "what is no text")
+  })
+
+  test("sftp begins where any file is named; a command is no file, and a file no command", () => {
+    const begin: Action = { kind: "ssh.sftp", channel: 0, access: "all" }
+    assert(covers("ssh", ["uptime", "sftp read /etc/motd"], begin))
+    assert(!covers("ssh", ["uptime", "exact:sftp read /etc/motd", digestOf("sftp read /etc/motd")], begin))
+    assert(!covers("ssh", "sftp read /etc/motd", exec("sftp read /etc/motd")))
+    assert(!covers("ssh", ["exact:sftp read /etc/motd", digestOf("sftp read /etc/motd")], opened("/etc/motd", "read")))
+    assert(covers("ssh", "exact:sftp read /etc/motd", exec("sftp read /etc/motd")))
+    assert(!covers("ssh", "sftp * /*", { kind: "ssh.shell", channel: 0 }))
+    for (const written of ["sftp write,read,read //a/./b/", "exact:sftp read /a", "pattern:sftp *"]) {
+      assert.deepEqual(parseScope("ssh", parseScope("ssh", [written])), parseScope("ssh", [written]), "its canonical form means the same")
+    }
+    assert.deepEqual(parseScope("ssh", ["sftp write,read,read //a/./b/"]), ["sftp read,write /a/b"])
+    for (const wrong of [
+      "sftp ",
+      "sftp host",
+      "sftp read",
+      "sftp reed /a",
+      "sftp read a",
+      "sftp read /a/../b",
+      "sftp other /a",
+      "sftp read,* /a",
+    ]) {
+      assert.throws(() => parseScope("ssh", [wrong]), /a command of that name is written exact:sftp/, wrong)
+    }
+  })
+
+  test("what a rule gives of files may be asked for in parts", () => {
+    const ruled = parseScope("ssh", ["sftp read,list /var/log/*"])
+    const asked = (text: string) => narrowScope("ssh", ruled, parseScope("ssh", [text]))
+    assert.deepEqual(asked("sftp read /var/log/syslog"), ["sftp read /var/log/syslog"])
+    for (const text of ["sftp write /var/log/syslog", "sftp read /etc/motd", "sftp read /var/*", "exact:sftp read /var/log/syslog"])
+      assert.equal(asked(text), undefined, text)
+  })
+
   test("a forward is covered by its place or a pattern of places, each direction for itself", () => {
     cases("ssh", forward, {
       "forward 10.0.0.9:6379": { yes: ["10.0.0.9:6379"], no: ["10.0.0.9:6380", "10.0.0.8:6379"] },

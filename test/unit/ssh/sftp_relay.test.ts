@@ -4,6 +4,8 @@ import { createHash, randomBytes } from "node:crypto"
 import { suite, test } from "node:test"
 import { type Field, pack } from "../../../protocols/ssh/codec.ts"
 import { sftpPacket, sftpType } from "../../../protocols/ssh/sftp_packet.ts"
+import type { Action } from "../../../src/core/action.ts"
+import { scopeMatcher } from "../../../src/core/action_scope.ts"
 import { SftpRelay } from "../../../protocols/ssh/sftp_relay.ts"
 import { limits } from "../../../src/core/limits.ts"
 import type { Event } from "../../../src/record/events.ts"
@@ -17,7 +19,7 @@ const write = (id: number, at: number, data: Buffer): Buffer => sftpPacket(sftpT
 const read = (id: number, at: number, bytes: number): Buffer => sftpPacket(sftpType.read, id, "h", offset(at), bytes)
 const sha256 = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("hex")
 
-function rig(access: "all" | "read" = "all", greeted = true) {
+function rig(access: "all" | "read" = "all", greeted = true, covers: (action: Action) => boolean = () => true) {
   const events: Event[] = []
   const answers: Buffer[] = []
   const keep = (event: Event): boolean => events.push(event) > 0
@@ -28,7 +30,7 @@ function rig(access: "all" | "read" = "all", greeted = true) {
       return events.length
     },
   }
-  const session = { recorder, outcome: (outcome: object) => void keep({ kind: "outcome", ...outcome } as Event) }
+  const session = { recorder, covers, outcome: (outcome: object) => void keep({ kind: "outcome", ...outcome } as Event) }
   const relay = new SftpRelay({ session, channel: 7, access, answer: (packet) => void answers.push(packet) })
   const up = (...packets: Buffer[]): Buffer => Buffer.concat(relay.fromClient(Buffer.concat(packets)))
   const down = (...packets: Buffer[]): Buffer => Buffer.concat(relay.fromTarget(Buffer.concat(packets)))
@@ -40,6 +42,23 @@ function rig(access: "all" | "read" = "all", greeted = true) {
     events.filter((event): event is Extract<Event, { kind: Kind }> => event.kind === kind)
   return { relay, events, answers, up, down, of }
 }
+
+suite("sftp: what a grant covers", () => {
+  test("what it does not never reaches the target, is on record as denied, and the rest goes on", () => {
+    const { events, answers, up, down } = rig("all", true, scopeMatcher("ssh", ["sftp read /log/*"]))
+    const uncovered = [open(1, "/etc/shadow"), open(2, "/log/a", 26), open(3, "log/a"), sftpPacket(sftpType.remove, 4, "/log/a")]
+    assert.equal(up(...uncovered).length, 0)
+    assert.equal(answers.length, 4)
+    for (const answer of answers) assert.match(answer.toString("latin1"), /sluice: your access does not cover this/)
+    assert.deepEqual(
+      events.map((event) => event.kind === "action" && event.verdict),
+      ["deny", "deny", "deny", "deny"],
+    )
+    assert.ok(up(open(5, "/log/a")).length > 0)
+    down(given(5))
+    assert.ok(events.some((event) => event.kind === "action" && event.verdict === "allow"))
+  })
+})
 
 suite("sftp: what passes", () => {
   test("both directions pass byte for byte, however the packets are cut", () => {
