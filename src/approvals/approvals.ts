@@ -47,6 +47,7 @@ import type { EventKind, Store } from "./store.ts"
 import { Sweeper } from "./sweeper.ts"
 import { WorkloadLogins } from "./workload_logins.ts"
 import { TokenKeys } from "./token_keys.ts"
+import { Waiting } from "./waiting.ts"
 import { Waiters } from "./waiters.ts"
 
 export interface ApprovalsOptions {
@@ -155,6 +156,7 @@ export async function startApprovals({ config: first, keys, gatewayKey, clock, l
     clock,
     log,
   })
+  const waiting = new Waiting({ store, current, people, clock, log })
   const close = async (): Promise<void> => {
     feed.close()
     waiters.close()
@@ -162,6 +164,7 @@ export async function startApprovals({ config: first, keys, gatewayKey, clock, l
     await server.close()
     await workloadTokens.close()
     tokenKeys.close()
+    await waiting.close()
     await sweeper.close()
     await gateways.close()
     await slack.close()
@@ -191,6 +194,7 @@ export async function startApprovals({ config: first, keys, gatewayKey, clock, l
     reload: async (next, about) => {
       await reloading.take(next, about)
       notifier.reloaded()
+      waiting.look()
     },
     refused: (about) => reloading.refuse(about),
     close,

@@ -87,6 +87,8 @@ export type EventKind =
   | "request.withdrawn"
   /** Nobody decided it in its rule's time; nobody decided it so long that more people may. */
   | "request.lapsed"
+  /** An approval counts no more: its giver may not decide any more. */
+  | "request.unapproved"
   | "request.escalated"
   /** Access that a rule gave at once to who asked for it by that name; somebody else has looked at it; nobody has, in time. */
   | "break_glass.used"
@@ -205,6 +207,8 @@ export interface Reader extends OutboxReader, PeopleReader, AuthorityReads, Gate
   /** All that were ever shown. */
   tokenKeys(): Promise<readonly TokenKeyRecord[]>
   pendingCount(subject: string, now: Millis): Promise<number>
+  /** Those that wait for a decision, by number. */
+  pendingRequests(wanted: { readonly after: RequestId; readonly now: Millis; readonly limit: number }): Promise<readonly RequestId[]>
   /** At most `limit`, of each kind. */
   dueRequests(now: Millis, limit: number): Promise<readonly DueRequest[]>
   grant(id: GrantId): Promise<GrantView | undefined>
@@ -227,6 +231,10 @@ export interface Change extends Reader, OutboxChange, PeopleChange, AuthorityWri
   escalateRequest(id: RequestId, approve_by: readonly string[]): Promise<void>
   /** It was told: `dueRequests` does not list it for that any more. */
   markTold(id: RequestId, why: "lapsed" | "review_overdue"): Promise<void>
+  /** It lapses at `at`, and that was told. */
+  lapseRequest(id: RequestId, at: Millis): Promise<void>
+  /** Takes away what one person has said for it; the audit log keeps that they did. */
+  dropApproval(id: RequestId, by: string): Promise<void>
   reviewRequest(id: RequestId, review: Review): Promise<void>
   addDecision(request: RequestId, decision: DecisionRecord): Promise<void>
   addGrant(grant: GrantView): Promise<void>

@@ -1,8 +1,6 @@
 // Reloads the config of a running Sluice: reads the file again, checks it as a start does, and puts it in the place of the one in use,
 // or says why not and leaves everything as it is. One at a time; what is asked for meanwhile is one more afterwards.
-import type { Config } from "../config/config.ts"
-import { configChanges } from "../config/config_changes.ts"
-import type { ConfigSource } from "../config/config_source.ts"
+import { configChanges, type Sourced } from "../config/config_changes.ts"
 import { loadConfig, type Problem } from "../config/load.ts"
 import { needsRestart } from "../config/restart_only.ts"
 import type { Log } from "../observe/log.ts"
@@ -15,21 +13,16 @@ export type Outcome =
   | { readonly ok: true; readonly changes: readonly string[] }
   | { readonly ok: false; readonly problems: readonly string[] }
 
-export interface InUse {
-  readonly config: Config
-  readonly source: ConfigSource
-}
-
 export interface ReloaderOptions {
   readonly path: string
-  readonly inUse: InUse
+  readonly inUse: Sourced
   readonly running: Pick<Running, "reload" | "refused">
   readonly log: Log
 }
 
 export class Reloader {
   readonly #options: ReloaderOptions
-  #inUse: InUse
+  #inUse: Sourced
   #last: Promise<unknown> = Promise.resolve()
   #next: Promise<Outcome> | undefined
 
@@ -56,11 +49,11 @@ export class Reloader {
     const { digest } = source
     const fixed: readonly Problem[] = needsRestart(this.#inUse.config, config, source)
     if (fixed.length > 0) return this.#refuse(fixed.map(problemLine), digest)
-    const changes = configChanges(this.#inUse.config, config)
-    if (changes.length === 0) {
+    if (source.same(this.#inUse.source)) {
       log.info({ digest }, "the config says what it said: nothing has changed")
-      return { ok: true, changes }
+      return { ok: true, changes: [] }
     }
+    const changes = configChanges(this.#inUse, { config, source })
     try {
       await running.reload({ config, source }, { digest, words: changes })
     } catch (failure) {

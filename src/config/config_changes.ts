@@ -1,10 +1,18 @@
 // What is different in another config, in words for the log, the audit log and whoever reloads. Names and numbers alone: never what a
 // value is, because some are secret.
 import type { Config } from "./config.ts"
+import type { ConfigSource } from "./config_source.ts"
 import { sameValue } from "./same_value.ts"
 
-/** "users +1 -2 ~1": so many are new, gone, and not what they were. In the order of the file; empty when they say the same. */
-export function configChanges(before: Config, after: Config): readonly string[] {
+/** A config and what it was made from. */
+export interface Sourced {
+  readonly config: Config
+  readonly source: ConfigSource
+}
+
+/** "users +1 -2 ~1": so many are new, gone, and not what they were. In the order of the file. */
+export function configChanges(old: Sourced, next: Sourced): readonly string[] {
+  const [before, after] = [old.config, next.config]
   const named = (what: string, of: (config: Config) => readonly { readonly name: string }[]): string | undefined =>
     listed(what, byName(of(before)), byName(of(after)))
   const other = (what: string, of: (config: Config) => unknown): string | undefined =>
@@ -20,13 +28,19 @@ export function configChanges(before: Config, after: Config): readonly string[] 
     other("company login", ({ identity }) => identity.oidc),
     other("certificates", ({ identity: { certificate_ms, certificate_from } }) => [certificate_ms, certificate_from]),
     named("targets", ({ targets }) => targets),
-    other("rules", ({ policy: { admins: _admins, auditors: _auditors, ...rules } }) => rules),
+    rulesOf(old) === rulesOf(next) ? undefined : "rules changed",
     other("administrators", ({ policy }) => policy.admins),
     other("auditors", ({ policy }) => policy.auditors),
     other("recordings", ({ recordings }) => recordings),
     named("notification channels", ({ notify }) => notify),
   ].filter((one) => one !== undefined)
-  return words.length > 0 || sameValue(before, after) ? words : ["other settings changed"]
+  return words.length > 0 ? words : ["nothing but its text changed"]
+}
+
+/** As they are written: what a pattern matches cannot be compared. */
+function rulesOf({ source }: Sourced): string {
+  const { admins: _admins, auditors: _auditors, ...rules } = (source.written(["policy"]) ?? {}) as Record<string, unknown>
+  return JSON.stringify(rules)
 }
 
 const byName = <T extends { readonly name: string }>(things: readonly T[]): ReadonlyMap<string, T> =>

@@ -32,14 +32,19 @@ export class ConfigSource {
     return this.#source.placeOf(path)
   }
 
-  /** Whether the file itself says something at `path`. */
-  says(path: Path): boolean {
+  /** What the file itself says at `path`, references as they are written; undefined: nothing. */
+  written(path: Path): unknown {
     let value = this.#source.value
     for (const step of path) {
-      if (typeof value !== "object" || value === null || !Object.hasOwn(value, step)) return false
+      if (typeof value !== "object" || value === null || !Object.hasOwn(value, step)) return undefined
       value = (value as Record<string | number, unknown>)[step]
     }
-    return value !== undefined
+    return value
+  }
+
+  /** Whether it says the same as another, down to what its references gave. */
+  same(other: ConfigSource): boolean {
+    return this.#text === other.#text && JSON.stringify([...this.#values]) === JSON.stringify([...other.#values])
   }
 
   message(): SourceMessage {

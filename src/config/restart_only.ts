@@ -30,7 +30,7 @@ const fixed: readonly { readonly path: Path; of(config: Config): unknown }[] = [
 /** A problem for each thing that is another one in `after` and takes a restart, in file order; `source`: what `after` was made from. */
 export function needsRestart(before: Config, after: Config, source: ConfigSource): readonly Problem[] {
   const changed = fixed.filter(({ path, of }) => !sameValue(of(before), of(after)) && !isFirstProvider(path, before))
-  const written = changed.filter(({ path }) => source.says(path))
+  const written = changed.filter(({ path }) => source.written(path) !== undefined)
   // What the file does not say follows from what it does; that alone is to be told, unless it was taken out.
   const told = written.length > 0 ? written : changed
   const problems = told.map(({ path }) => ({

@@ -64,6 +64,7 @@ export const limits = {
   start_ahead_ms_max: 90 * 24 * 60 * minute, // how far ahead a later start may be asked for
   start_behind_ms_max: minute, // clocks differ: a start this far in the past still means now
   same_question_ms: minute, // a retry of a question that a rule answered finds that answer
+  waiting_requests_max: 50, // looked at in one change when the rules are others: others decide in between
   live_grants_per_subject_max: 1_000, // that rules give by themselves; people stop at their own bound
   list_rows_max: 1_000, // of one list of the API, newest first
   grant_uses_max: 10_000, // actions that one grant may count; each is a change of the store

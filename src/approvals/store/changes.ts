@@ -99,6 +99,18 @@ export function changer(door: Door, { appended, last }: Appending): Writing {
         .where("id", "=", id)
         .execute()
     },
+    async lapseRequest(id, at) {
+      await db.updateTable("requests").set({ lapses_at: at, lapse_told: 1 }).where("id", "=", id).execute()
+    },
+    async dropApproval(id, by) {
+      await db
+        .deleteFrom("decisions")
+        .where("request", "=", id)
+        .where("by_name", "=", by)
+        .where("actor", "=", "person")
+        .where("verdict", "=", "approve")
+        .execute()
+    },
     async reviewRequest(id, { by, at, note }) {
       await db.updateTable("requests").set({ reviewed_by: by, reviewed_at: at, review_note: note }).where("id", "=", id).execute()
     },

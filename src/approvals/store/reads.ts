@@ -104,6 +104,18 @@ export function reader(door: Door): Reader {
       return count
     },
     tokenKeys: () => db.selectFrom("token_keys").selectAll().execute(),
+    async pendingRequests({ after, now, limit }) {
+      const rows = await db
+        .selectFrom("requests")
+        .select("id")
+        .where("state", "=", "pending")
+        .where("lapses_at", ">", now)
+        .where("id", ">", after)
+        .orderBy("id")
+        .limit(limit)
+        .execute()
+      return rows.map(({ id }) => id as RequestId)
+    },
     async dueRequests(now, limit) {
       const due = async (why: DueRequest["why"], where: RawBuilder<SqlBool>): Promise<DueRequest[]> => {
         const rows = await db.selectFrom("requests").select("id").where(where).orderBy("id").limit(limit).execute()

@@ -4,6 +4,7 @@ import test, { type TestContext } from "node:test"
 import type { AuditEvent } from "../../../src/api/schema.ts"
 import type { AccessRule, Config, User } from "../../../src/config/config.ts"
 import { generateOpensshKey, parsePublicKey } from "../../../src/config/openssh_key.ts"
+import type { Weekday } from "../../../src/core/schedule.ts"
 import { Secret } from "../../../src/core/secret.ts"
 import { viaKey } from "../../../src/identity/proof_key.ts"
 import { startReceiver } from "../../support/receiver.ts"
@@ -178,15 +179,75 @@ test("reload: an approval of somebody who was removed or disabled counts no more
   }
 })
 
-test("reload: who is named again counts again, once they say so again", async (t) => {
+test("reload: who is named again approves again, and who was only disabled meanwhile counts as before", async (t) => {
   const service = await startService(t)
   const { body } = await service.ask({ target: "two-keys" })
   await approve(service, "bob", body.id)
   await service.reload(withGroups(service, "bob", []))
-  await approve(service, "erin", body.id)
+  await eventually("his approval to be taken away", async () => (await events(service, "request.unapproved")).length > 0)
+  const seen = (await service.call("alice", `GET /v1/requests/${String(body.id)}`)).body
+  assert.deepEqual([seen.status, seen.decisions], ["pending", []])
   assert.equal((await approve(service, "bob", body.id)).status, 404)
   await service.reload(withGroups(service, "bob", ["oncall"]))
+  assert.equal((await approve(service, "bob", body.id)).body.status, "pending")
+  const disabled = { subject: "bob@example.com", reason: "on leave" }
+  await service.call("dana", "POST /v1/people/disable", disabled)
+  assert.equal((await approve(service, "erin", body.id)).body.status, "pending")
+  await service.call("dana", "POST /v1/people/enable", disabled)
   assert.equal((await approve(service, "erin", body.id)).body.status, "approved")
+})
+
+const weekdays: readonly Weekday[] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
+
+/** Settles with the reason for which the request has lapsed. */
+const lapsed = (service: Service, id: unknown): Promise<string> =>
+  eventually("it to lapse", async () => (await events(service, "request.lapsed")).find(({ request }) => request === id)?.reason)
+
+test("reload: a request that nobody could ask for any more lapses, and says why; the others wait on", async (t) => {
+  const service = await startService(t)
+  const [rule, target, shorter] = [
+    await service.ask(),
+    await service.ask({ target: "two-keys" }),
+    await service.ask({ as: ["root"], duration_ms: 3 * hour }),
+  ]
+  const one = await service.ask({ target: "deploy-only" })
+  await service.reload({
+    ...prodRule(service, { max_ms: 2 * hour }),
+    targets: service.config.targets.filter(({ name }) => name !== "two-keys"),
+  })
+  const words = "no rule lets it be asked for any more"
+  assert.deepEqual([await lapsed(service, target.body.id), await lapsed(service, shorter.body.id)], [words, words])
+  const status = async ({ body }: { body: { id: unknown } }) =>
+    (await service.call("alice", `GET /v1/requests/${String(body.id)}`)).body.status
+  assert.deepEqual(await Promise.all([rule, target, shorter, one].map(status)), ["pending", "lapsed", "lapsed", "pending"])
+  assert.equal((await approve(service, "bob", target.body.id)).body.code, "over")
+  assert.equal((await approve(service, "bob", one.body.id)).body.status, "approved")
+})
+
+test("reload: a request that waits for people whom its rule does not name any more lapses, and can be asked anew", async (t) => {
+  const service = await startService(t)
+  const { body } = await service.ask()
+  await service.reload(prodRule(service, { approve: by(["admins"]) }))
+  assert.equal(await lapsed(service, body.id), "its rule names other people now: ask again")
+  const again = await service.ask()
+  assert.notEqual(again.body.id, body.id)
+  assert.equal((await approve(service, "dana", again.body.id)).body.status, "approved")
+})
+
+test("reload: the hours of a rule are no reason to let a request lapse: they come again", async (t) => {
+  const service = await startService(t)
+  const { body } = await service.ask()
+  const today = new Date(service.clock.now()).getUTCDay()
+  const days = new Set([weekdays[(today + 3) % 7] ?? "mon"])
+  const schedule = [{ days, from: 0, to: 24 * 60, zone: "UTC" }]
+  const marker = await service.ask({ target: "two-keys" })
+  await service.reload({
+    ...prodRule(service, { schedule }),
+    targets: service.config.targets.filter(({ name }) => name !== "two-keys"),
+  })
+  await lapsed(service, marker.body.id) // it has the higher number: all were looked at
+  assert.equal((await service.call("alice", `GET /v1/requests/${String(body.id)}`)).body.status, "pending")
+  assert.equal((await approve(service, "bob", body.id)).body.code, "over", "not now")
 })
 
 test("reload: an earlier step is open again for another when the one who took it has gone", async (t) => {

@@ -9,6 +9,7 @@ import { type Loaded, loadConfig, loadSource } from "../../../src/config/load.ts
 import { generateOpensshKey } from "../../../src/config/openssh_key.ts"
 import { needsRestart } from "../../../src/config/restart_only.ts"
 import { sameValue } from "../../../src/config/same_value.ts"
+import { Secret } from "../../../src/core/secret.ts"
 import { scratch } from "../../support/scratch.ts"
 
 const folder = scratch("reload")
@@ -49,6 +50,23 @@ test("another process makes the same config of what it is sent, whatever has bec
   assert.deepEqual(again.source.message(), loaded.source.message())
 })
 
+test("two values are the same when all they hold is, in maps, sets, secrets and URLs too", () => {
+  const make = (text: string) => ({
+    map: new Map([["a", { text }]]),
+    set: new Set([text, "b"]),
+    secret: new Secret(text),
+    url: new URL(`https://${text}.example.com`),
+    bytes: Buffer.from(text),
+    none: undefined,
+  })
+  // One that is made anew could match anything else.
+  assert.ok(!sameValue([(text: string) => text === "a"], [(text: string) => text === "a"]))
+  assert.ok(sameValue(make("one"), make("one")))
+  for (const key of ["map", "set", "secret", "url", "bytes"] as const)
+    assert.ok(!sameValue(make("one"), { ...make("one"), [key]: make("two")[key] }), key)
+  assert.ok(!sameValue(undefined, "undefined") && !sameValue(undefined, null))
+})
+
 test("what a config was made from prints as its digest, and never as what it holds", async () => {
   const { source } = await load()
   for (const text of [JSON.stringify({ source }), inspect(source, { showHidden: true, depth: 9 }), inspect({ source })])
@@ -61,7 +79,7 @@ test("a secret that was exchanged behind its reference is a change, though the f
   t.after(() => writeFileSync(join(folder, "password"), `${secret}\n`))
   const after = await load()
   assert.equal(before.source.digest, after.source.digest)
-  assert.deepEqual(configChanges(before.config, after.config), ["targets ~1"])
+  assert.deepEqual(configChanges(before, after), ["targets ~1"])
 })
 
 test("where it listens, what it is called and where it keeps things take a restart, each named with its place", async () => {
@@ -98,13 +116,19 @@ test("a first provider of company logins can come while it runs; another one tak
 
 test("what is different is told in numbers, section by section", async () => {
   const before = await load()
-  const changes = async (change: (text: string) => string) => configChanges(before.config, (await load(change)).config)
-  assert.deepEqual(await changes((text) => text), [])
+  const changes = async (change: (text: string) => string) => configChanges(before, await load(change))
+  assert.deepEqual(await changes((text) => `# only a comment\n${text}`), ["nothing but its text changed"])
   assert.deepEqual(await changes((text) => text.replace("groups: [oncall]", "groups: [oncall, admins]")), ["users ~1"])
   assert.deepEqual(
     await changes((text) => text.replace(/ .*name: bob.*\n/, "    - { name: carol, groups: [oncall] }\n    - { name: dana }\n")),
     ["users +2 -1"],
   )
   assert.deepEqual(await changes((text) => text.replace("max: 4h", "max: 5h").replace("5432", "5433")), ["targets ~1", "rules changed"])
+  const actions = (path: string) => (text: string) =>
+    text
+      .replace("targets:", 'targets:\n  - { name: web, http: { url: "http://127.0.0.1:3000" } }')
+      .replace("policy: {", `policy: { actions: [{ http: { path: "${path}" }, then: deny }],`)
+  const [one, other] = [await load(actions("/a/*")), await load(actions("/b/*"))]
+  assert.deepEqual(configChanges(one, other), ["rules changed"])
   assert.deepEqual(await changes((text) => `${text}recordings: { stream_bytes_max: 1KiB }\n`), ["recordings changed"])
 })
