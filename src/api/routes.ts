@@ -1,5 +1,6 @@
 // Every route once. `who` is the credential it takes: a person's API token, the gateway's key, or none.
 import type { z } from "zod"
+import type { ListedGrant, ListedSession } from "./listed.ts"
 import * as schema from "./schema.ts"
 
 export interface Route {
@@ -145,11 +146,11 @@ export interface Shapes {
     answer: { events: schema.AuditEvent[] }
   }
   withdraw: { id: number; body: Record<string, never>; answer: schema.RequestView }
-  grants: { query: { all?: boolean } & Rows<number>; answer: { grants: schema.GrantView[]; next: number | null } }
+  grants: { query: { all?: boolean } & Rows<number>; answer: { grants: ListedGrant[]; next: number | null } }
   extend: { id: string; body: z.input<typeof schema.extension>; answer: schema.RequestView }
   revoke: { id: string; body: z.input<typeof schema.reason>; answer: schema.GrantView }
   drop: { id: string; body: Record<string, never>; answer: schema.GrantView }
-  sessions: { query: { live?: boolean } & Rows<string>; answer: { sessions: schema.SessionView[]; next: string | null } }
+  sessions: { query: { live?: boolean } & Rows<string>; answer: { sessions: ListedSession[]; next: string | null } }
   kill: { id: string; body: z.input<typeof schema.reason>; answer: schema.SessionView }
   token: { body: schema.TokenWanted; answer: schema.TokenAnswer }
   workload: { body: z.input<typeof schema.workloadToken>; answer: schema.WorkloadLogin }

@@ -115,9 +115,6 @@ export const session = z
   })
   .meta({ id: "Session" })
 
-/** Of a session in their list: when it began, and its id. */
-export const sessionPlace = z.string().regex(/^\d{1,15}\.s_[0-9a-z]{16}$/)
-
 export const errorBody = z.object({ code: z.string(), message: z.string() }).meta({ id: "Error" })
 
 export const newRequest = z.strictObject({

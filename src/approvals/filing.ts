@@ -7,6 +7,7 @@ import type { Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import type { RequestId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
+import { utc } from "../core/utc.ts"
 import type { ActionScope } from "../core/action_scope.ts"
 import type { Extension } from "./extensions.ts"
 import { type Actor, note } from "./journal.ts"
@@ -30,11 +31,27 @@ export async function checkBounds(
 ): Promise<void> {
   const { subject, ruling, now } = at
   if (givesAtOnce(ruling.rule.approve)) {
+    await checkPerDay(change, at)
     if ((await change.liveGrantCount(subject, now)) >= limits.live_grants_per_subject_max)
       throw new GatewayError("too_many", { what: "you have too many grants: drop some, or wait until they end" })
   } else if ((await change.pendingCount(subject, now)) >= limits.pending_requests_per_subject_max)
     throw new GatewayError("too_many", { what: "too many of your requests are pending: withdraw some, or wait for a decision" })
 }
+
+async function checkPerDay(
+  change: Change,
+  { subject, ruling: { rule, name }, now }: { readonly subject: string; readonly ruling: Ruling; readonly now: Millis },
+): Promise<void> {
+  const { per_day } = rule
+  if (per_day === undefined) return
+  const given = await change.timesGiven(name, subject, { since: now - day_ms, limit: per_day })
+  const oldest = given[per_day - 1]
+  if (oldest === undefined) return
+  const times = per_day === 1 ? "once" : `${per_day} times`
+  throw new GatewayError("too_many", { what: `this is given by itself ${times} in 24 hours; the next time is at ${utc(oldest + day_ms)}` })
+}
+
+const day_ms = 24 * 60 * 60 * 1_000
 
 export interface Filing {
   readonly person: Person

@@ -1,15 +1,17 @@
 // Grants: made by a decision, ended early by people, over by time alone. What one covers never changes; its end moves only by a
 // decision (`extensions.ts`) or its first use (`grant_uses.ts`).
 import assert from "node:assert/strict"
+import type { ListedGrant } from "../api/listed.ts"
 import type { GrantsAnswer, GrantView } from "../api/schema.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import { type GrantId, newGrantId, type RequestId } from "../core/ids.ts"
 import { closeExtensions } from "./extensions.ts"
 import { type Actor, byPerson, type Caller, note } from "./journal.ts"
+import { withMayEnd } from "./may_end.ts"
 import { type Page, type Paged, pageOf } from "./page.ts"
 import { mayEnd, maySee, type Person, seenBy, type Subjected } from "./policy.ts"
-import type { Change, EventKind, RequestRecord, Store } from "./store.ts"
+import type { Change, EventKind, RequestRecord, Seen, Store } from "./store.ts"
 
 /**
  * The end is absolute from here on: the later start that was asked for, or this moment, and the duration. One that waits for its
@@ -94,13 +96,16 @@ export class Grants {
   }
 
   /** By the number of the request that made them, the newest first. */
-  list(person: Person, { all, ...paged }: Paged<RequestId> & { readonly all: boolean }): Promise<Page<GrantView, RequestId>> {
-    const wanted = { seen: seenBy(person), live_at: all ? undefined : this.#clock.now(), before: paged.before }
-    return pageOf(
+  async list(person: Person, { all, ...paged }: Paged<RequestId> & { readonly all: boolean }): Promise<Page<ListedGrant, RequestId>> {
+    const now = this.#clock.now()
+    const wanted = { live_at: all ? undefined : now, before: paged.before }
+    const read = (seen: Seen, limit: number): Promise<readonly GrantView[]> => this.#store.grants({ ...wanted, seen, limit })
+    const { items, next } = await pageOf(
       paged,
-      (limit) => this.#store.grants({ ...wanted, limit }),
+      (limit) => read(seenBy(person), limit),
       ({ request }) => request,
     )
+    return { items: await withMayEnd({ items, person, isOpen: (grant) => isOpen(grant, now) }, read), next }
   }
 
   /** For a gateway: what a subject holds on a target, and the sequence as of which that is so. */

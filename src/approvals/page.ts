@@ -14,7 +14,7 @@ export interface Page<Item, Place> {
   readonly next: Place | null
 }
 
-export const page_rows_default = limits.list_rows_max
+const page_rows_default = limits.list_rows_max
 
 /** `read` is asked for one more than the page has, to see whether there is another. */
 export async function pageOf<Item, Place>(

@@ -3,7 +3,8 @@
 // what was wrong. Nothing here needs a script.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify"
 import { z } from "zod"
-import { grantId, requestId, sessionId, sessionPlace } from "../api/schema.ts"
+import { sessionPlace } from "../api/listed.ts"
+import { grantId, requestId, sessionId } from "../api/schema.ts"
 import { askPage, choosePage } from "../console/ask_page.ts"
 import { grantsPage } from "../console/grants_page.ts"
 import { problemPage, sentence } from "../console/problem_page.ts"

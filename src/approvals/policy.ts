@@ -203,6 +203,11 @@ export function seenBy({ name, admin, auditor, decides_as }: Person): Seen {
   return admin || auditor ? "all" : { subject: name, names: decides_as }
 }
 
+/** Whose rows they may end something about, as a question to the store: what an auditor sees is more. */
+export function endableBy({ name, admin, decides_as }: Person): Seen {
+  return admin ? "all" : { subject: name, names: decides_as }
+}
+
 /** To end a grant early, or a session. */
 export function mayEnd(person: Person, about: Subjected): boolean {
   return person.admin || mayDecide(person, about)

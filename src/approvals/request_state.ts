@@ -1,13 +1,25 @@
 // What a request is at a given time, read from its record. Pure.
 import type { RequestView } from "../api/schema.ts"
-import type { Config, FreshLogin } from "../config/config.ts"
+import type { Config, FreshLogin, Policy } from "../config/config.ts"
 import { type Approval, type ApprovalPlan, filled, isFulfilled, namedIn, stepsFor } from "../core/approval_plan.ts"
 import type { Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
+import { scheduleWords } from "../core/schedule.ts"
 import type { Target } from "../core/target.ts"
 import { checkReach } from "./extensions.ts"
-import { checkActions, checkAsked, checkFirstUse, givesAtOnce, isOneOf, mayDecide, type Person, type Ruling, rulingFor } from "./policy.ts"
+import {
+  checkActions,
+  checkAsked,
+  type Circumstances,
+  checkFirstUse,
+  givesAtOnce,
+  isOneOf,
+  mayDecide,
+  type Person,
+  type Ruling,
+  rulingFor,
+} from "./policy.ts"
 import type { NewRequestRecord, RequestRecord } from "./store.ts"
 
 /** As `person` sees it at `now`. */
@@ -68,26 +80,23 @@ export function mayReview(person: Person, { subject, review }: Pick<RequestRecor
   return !person.workload && person.name !== subject && review !== null && isOneOf(person, review.by)
 }
 
-/**
- * Whether asking again would only repeat `last`, which asks the same question: it is still pending, or a rule
- * answered exactly this a moment ago (a client that retries) and its grant stands.
- */
-export function sameQuestion(
-  last: RequestRecord,
-  asked: Pick<NewRequestRecord, "duration_ms" | "starts_at" | "uses" | "first_use_within_ms">,
-  now: Millis,
-): boolean {
-  if (last.state === "pending") return now < last.lapses_at
-  return (
-    last.approvals_needed === 0 &&
-    now - last.created_at <= limits.same_question_ms &&
-    last.duration_ms === asked.duration_ms &&
-    last.starts_at === asked.starts_at &&
-    last.uses === asked.uses &&
-    last.first_use_within_ms === asked.first_use_within_ms &&
-    last.grant?.status === "active" &&
-    now < last.grant.ends_at
-  )
+/** What two requests for the same thing may still differ in. */
+export type Times = Pick<NewRequestRecord, "duration_ms" | "starts_at" | "uses" | "first_use_within_ms">
+
+export const isAlike = (one: Times, other: Times): boolean =>
+  one.duration_ms === other.duration_ms &&
+  one.starts_at === other.starts_at &&
+  one.uses === other.uses &&
+  one.first_use_within_ms === other.first_use_within_ms
+
+export const isPending = ({ state, lapses_at }: Pick<RequestRecord, "state" | "lapses_at">, now: Millis): boolean =>
+  state === "pending" && now < lapses_at
+
+/** Whether a rule answered exactly this a moment ago (a client that tries again), and what it gave stands. */
+export function wasJustGiven(last: RequestRecord, asked: Times, now: Millis): boolean {
+  const { approvals_needed, state, created_at, grant } = last
+  if (state !== "approved" || approvals_needed > 0 || now - created_at > limits.same_question_ms) return false
+  return isAlike(last, asked) && grant?.status === "active" && now < grant.ends_at
 }
 
 /** The rules as they are, and the one who asks as they are: undefined when they are not there any more. */
@@ -112,14 +121,28 @@ export interface StillRuled {
  */
 export function stillRuled({ policy, targets, asker, now }: RulesNow, request: RequestRecord): StillRuled {
   const target = targets.find(({ name }) => name === request.target)
-  const ruling = asker && target && rulingFor(policy, asker, { target, now, starts_at: request.starts_at, asked: request })
-  if (!target || !ruling) throw new GatewayError("over")
+  const about = { target, now, starts_at: request.starts_at, asked: request }
+  const ruling = asker && target && rulingFor(policy, asker, { ...about, target })
+  if (!target || !ruling) throw (asker && target && outsideHours(policy, asker, { ...about, target })) ?? new GatewayError("over")
   const { as, actions } = coveredBy(ruling, target, { request, now })
   // It was asked for all, and the rule now gives only some: what was asked for can no longer be given.
   if ((as !== null && request.as === null) || (actions !== null && request.actions === null)) throw new GatewayError("over")
   const { approve } = ruling.rule
   if (givesAtOnce(approve)) return { plan: undefined, escalated: [], login: undefined }
   return { plan: approve.plan, escalated: request.escalated ? (approve.escalate?.to ?? []) : [], login: approve.login }
+}
+
+/** There is a rule for it, at other hours: which they are. */
+function outsideHours(
+  policy: Policy,
+  asker: Pick<Person, "name" | "groups">,
+  about: Circumstances & { readonly target: Target },
+): GatewayError | undefined {
+  const always = policy.access.map(({ schedule: _schedule, ...rule }) => rule)
+  const index = rulingFor({ ...policy, access: always }, asker, about)?.index
+  const schedule = index === undefined ? undefined : policy.access[index]?.schedule
+  if (!schedule) return undefined
+  return new GatewayError("not_now", { what: `the rule for this is in force at other hours: ${scheduleWords(schedule)}` })
 }
 
 /** Whether the rule as it is names this person among those who decide. */

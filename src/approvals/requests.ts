@@ -8,6 +8,7 @@ import type { Clock, Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import type { GrantId, RequestId } from "../core/ids.ts"
 import { metrics } from "../observe/metrics.ts"
+import { askedBefore } from "./asked_before.ts"
 import { checkReach, checkStands, extendGrant, extensionOf } from "./extensions.ts"
 import { makeGrant } from "./grants.ts"
 import { type Asked, checkBounds, checkStart, file, newRecord } from "./filing.ts"
@@ -28,7 +29,7 @@ import {
 } from "./policy.ts"
 import { type Page, type Paged, pageOf } from "./page.ts"
 import type { People } from "./people.ts"
-import { countsFor, isEnough, isNamedNow, mayReview, sameQuestion, standingApprovals, stillRuled, viewOf } from "./request_state.ts"
+import { countsFor, isEnough, isNamedNow, mayReview, standingApprovals, stillRuled, viewOf } from "./request_state.ts"
 import type { Change, DecisionRecord, NewRequestRecord, RequestRecord, Store } from "./store.ts"
 
 export interface RequestsOptions {
@@ -114,13 +115,25 @@ export class Requests {
 
   async #file(change: Change, { caller, person, ruling, record, check }: Filed): Promise<RequestView> {
     const now = record.created_at
-    const last = await change.lastRequest(record)
-    const asAlike = (last?.review === null) === (record.review === null)
-    if (last && asAlike && sameQuestion(last, record, now)) return viewOf(last, person, now)
+    const given = givesAtOnce(ruling.rule.approve)
+    const { answer, instead } = await askedBefore(change, { record, given, now })
+    if (answer) return viewOf(answer, person, now)
     check?.()
     await checkBounds(change, { subject: person.name, ruling, now })
     const id = await file(change, record, byPerson(caller))
     metrics.requested()
+    if (instead) {
+      await change.setRequestState(instead.id, "withdrawn")
+      const reason = `asked again as request ${id}, which a rule gives by now`
+      await note(change, {
+        at: now,
+        kind: "request.withdrawn",
+        actor: byPerson(caller),
+        reason,
+        request: instead.id,
+        detail: { state: "withdrawn" },
+      })
+    }
     if (record.review !== null)
       await note(change, {
         at: now,
@@ -131,7 +144,7 @@ export class Requests {
         request: id,
         detail: record,
       })
-    if (givesAtOnce(ruling.rule.approve)) await this.#decideByRule(change, id, { ruling, now })
+    if (given) await this.#decideByRule(change, id, { ruling, now })
     return this.#view(change, id, { person, now })
   }
 

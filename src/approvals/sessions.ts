@@ -1,14 +1,16 @@
 // The catalogue of sessions, as gateways report them, and the word that ends one. A report may come late, twice or after a crash:
 // what is known already is not changed by it.
 import type { z } from "zod"
+import type { ListedSession } from "../api/listed.ts"
 import type { SessionReport, sessionReports, SessionView } from "../api/schema.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import type { SessionId } from "../core/ids.ts"
 import { type Actor, byPerson, byService, type Caller, note } from "./journal.ts"
+import { withMayEnd } from "./may_end.ts"
 import { type Page, type Paged, pageOf } from "./page.ts"
 import { mayEnd, maySee, type Person, seenBy, type Subjected } from "./policy.ts"
-import type { Change, Reader, Store } from "./store.ts"
+import type { Change, Reader, Seen, Store } from "./store.ts"
 
 export class Sessions {
   readonly #store: Store
@@ -20,15 +22,17 @@ export class Sessions {
   }
 
   /** Newest first. A place in the list is written as "1790000000000.s_0123456789abcdef". */
-  async list(person: Person, { live, limit, before }: Paged<string> & { readonly live: boolean }): Promise<Page<SessionView, string>> {
+  async list(person: Person, { live, limit, before }: Paged<string> & { readonly live: boolean }): Promise<Page<ListedSession, string>> {
     const [started_at = "", id = ""] = before?.split(".") ?? []
     const place = before === undefined ? undefined : { started_at: Number(started_at), id: id as SessionId }
-    const wanted = { seen: seenBy(person), live_at: live ? this.#clock.now() : undefined, before: place }
-    return pageOf(
+    const wanted = { live_at: live ? this.#clock.now() : undefined, before: place }
+    const read = (seen: Seen, rows: number): Promise<readonly SessionView[]> => this.#store.sessions({ ...wanted, seen, limit: rows })
+    const { items, next } = await pageOf(
       { limit },
-      (rows) => this.#store.sessions({ ...wanted, limit: rows }),
+      (rows) => read(seenBy(person), rows),
       (session) => `${session.started_at}.${session.id}`,
     )
+    return { items: await withMayEnd({ items, person, isOpen: ({ ended_at }) => ended_at === null }, read), next }
   }
 
   /**

@@ -200,8 +200,10 @@ export interface TokenKeyRecord extends TokenKey {
 /** Reads. Outside a change they see what is committed. */
 export interface Reader extends OutboxReader, PeopleReader, AuthorityReads, GatewayReads {
   request(id: RequestId): Promise<RequestRecord | undefined>
-  /** The newest request that asks this. */
-  lastRequest(question: Question): Promise<RequestRecord | undefined>
+  /** The newest request that asks this; of those that nobody has decided, if that is said. */
+  lastRequest(question: Question, state?: "pending"): Promise<RequestRecord | undefined>
+  /** When this rule gave somebody something by itself, since `since`, the newest first; at most `limit` times. */
+  timesGiven(rule: string, subject: string, within: { readonly since: Millis; readonly limit: number }): Promise<readonly Millis[]>
   /** Requests to extend a grant that nobody has decided. */
   pendingExtensions(grant: GrantId): Promise<readonly RequestId[]>
   /** All that were ever shown. */

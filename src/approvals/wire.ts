@@ -1,6 +1,7 @@
 // What each route takes and answers, as the schemas that check it. The OpenAPI page is made from the same ones.
 import { z } from "zod"
 import type { RouteName } from "../api/routes.ts"
+import * as listed from "../api/listed.ts"
 import * as schema from "../api/schema.ts"
 
 export interface Wire {
@@ -68,14 +69,14 @@ export const wire = {
   withdraw: { params: aRequest, query: nothing, body: nothing, answer: schema.request },
   grants: {
     query: z.strictObject({ all: flag, limit: rows, before: number.optional() }),
-    answer: z.object({ grants: z.array(schema.grant), next: schema.requestId.nullable() }),
+    answer: z.object({ grants: z.array(listed.listedGrant), next: schema.requestId.nullable() }),
   },
   extend: { params: aGrant, query: nothing, body: schema.extension, answer: schema.request },
   revoke: { params: aGrant, query: nothing, body: schema.reason, answer: schema.grant },
   drop: { params: aGrant, query: nothing, body: nothing, answer: schema.grant },
   sessions: {
-    query: z.strictObject({ live: flag, limit: rows, before: schema.sessionPlace.optional() }),
-    answer: z.object({ sessions: z.array(schema.session), next: z.string().nullable() }),
+    query: z.strictObject({ live: flag, limit: rows, before: listed.sessionPlace.optional() }),
+    answer: z.object({ sessions: z.array(listed.listedSession), next: z.string().nullable() }),
   },
   kill: { params: aSession, query: nothing, body: schema.reason, answer: schema.session },
   token: { query: nothing, body: schema.tokenWanted, answer: schema.token },

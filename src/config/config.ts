@@ -161,6 +161,8 @@ export interface AccessRule {
   readonly as: readonly string[] | undefined
   readonly max_ms: number
   readonly approve: Approve
+  /** With `approve: auto`: how often one person gets something by it in 24 hours; undefined: as often as they ask. */
+  readonly per_day?: number
   readonly reason_required: boolean
   /** Must be found in the reason. */
   readonly ticket?: Pattern

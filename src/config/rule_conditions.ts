@@ -10,13 +10,16 @@ import type { Context } from "./rule_people.ts"
 import type { RuleFile } from "./schema.ts"
 import type { Path } from "./source.ts"
 
-type Conditions = Pick<AccessRule, "ticket" | "schedule" | "when" | "pending_ms" | "login">
+type Conditions = Pick<AccessRule, "ticket" | "per_day" | "schedule" | "when" | "pending_ms" | "login">
 
 export function readConditions({ reading }: Context, path: Path, file: RuleFile): Conditions {
   const ticket = file.ticket === undefined ? undefined : readPattern(reading, [...path, "ticket"], file.ticket)
   const when = file.when && readWhen(reading, [...path, "when"], file.when)
+  if (file.per_day !== undefined && file.approve !== "auto")
+    reading.problem([...path, "per_day"], "only what a rule gives by itself is counted: it goes with approve: auto")
   return {
     ...(ticket && { ticket }),
+    ...(file.per_day !== undefined && { per_day: file.per_day }),
     ...(file.schedule && { schedule: readSchedule(reading, [...path, "schedule"], file.schedule) }),
     ...(when && { when }),
     pending_ms: readWait(reading, [...path, "pending"], { written: file.pending, ms_max: limits.pending_ms_max }),

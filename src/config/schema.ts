@@ -232,6 +232,12 @@ const accessRule = z.strictObject({
   approve: z
     .union([z.literal("auto"), approve])
     .describe("auto, or by how many distinct people of which groups; nobody approves their own request"),
+  per_day: z
+    .int()
+    .min(1)
+    .max(limits.live_grants_per_subject_max)
+    .optional()
+    .describe("With approve: auto: how often each person gets it in 24 hours"),
   reason: z.enum(["required", "optional"]).default("optional"),
   ticket: text.optional().describe("A regular expression (RE2) that must be found in the reason: 'INC-[0-9]+'"),
   schedule: z

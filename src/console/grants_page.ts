@@ -1,4 +1,5 @@
 // Access that is in force or to come: mine, to extend or give back, and that of others, to end.
+import type { ListedGrant } from "../api/listed.ts"
 import type { GrantView } from "../api/schema.ts"
 import { limits } from "../core/limits.ts"
 import { html, type Html } from "./html.ts"
@@ -8,7 +9,7 @@ import { badge, code, fact, moment, names, said } from "./words.ts"
 
 export interface GrantsPage {
   readonly visit: Visit
-  readonly grants: readonly GrantView[]
+  readonly grants: readonly ListedGrant[]
   /** Where older ones are, if there are any. */
   readonly older: string | undefined
   readonly problem?: string
@@ -41,8 +42,8 @@ export function grantsPage({ visit, grants, older, problem }: GrantsPage): strin
 }
 
 /** With what may be done about it. */
-export function grantCard(visit: Visit, grant: GrantView): Html {
-  const { id, subject, target, as, actions, uses_left, uses_max, starts_at, ends_at, first_use_ms, request } = grant
+export function grantCard(visit: Visit, grant: ListedGrant): Html {
+  const { may_end, id, subject, target, as, actions, uses_left, uses_max, starts_at, ends_at, first_use_ms, request } = grant
   const { now } = visit
   const to_come = starts_at > now
   return html`<li class="card">
@@ -56,7 +57,7 @@ export function grantCard(visit: Visit, grant: GrantView): Html {
       ${fact("Uses left", uses_left !== null && `${uses_left} of ${uses_max}`)}
       ${fact("Grant", html`${said(id)}, <a href="/requests/${request}">request ${request}</a>`)}
     </dl>
-    ${subject === visit.subject ? ownActions(visit, grant) : revokeForm(visit, grant)}
+    ${subject === visit.subject ? ownActions(visit, grant) : may_end && revokeForm(visit, grant)}
   </li>`
 }
 

@@ -1,5 +1,6 @@
 // Lists of requests: what waits for me, what I wait for, what is over; and the overview, which begins with what is urgent.
-import type { GrantView, RequestView } from "../api/schema.ts"
+import type { ListedGrant } from "../api/listed.ts"
+import type { RequestView } from "../api/schema.ts"
 import { grantCard } from "./grants_page.ts"
 import { html } from "./html.ts"
 import { cards, olderLink, requestCard } from "./request_facts.ts"
@@ -9,7 +10,7 @@ export interface OverviewPage {
   readonly visit: Visit
   readonly pending: readonly RequestView[]
   /** In force or to come. */
-  readonly grants: readonly GrantView[]
+  readonly grants: readonly ListedGrant[]
 }
 
 export function overviewPage({ visit, pending, grants }: OverviewPage): string {

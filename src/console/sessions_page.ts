@@ -1,5 +1,5 @@
 // Sessions that are open now, mine and those I may see, each with the way to end it.
-import type { SessionView } from "../api/schema.ts"
+import type { ListedSession } from "../api/listed.ts"
 import { reasonField } from "./grants_page.ts"
 import { html, type Html } from "./html.ts"
 import { cards, olderLink } from "./request_facts.ts"
@@ -8,7 +8,7 @@ import { fact, moment, said } from "./words.ts"
 
 export interface SessionsPage {
   readonly visit: Visit
-  readonly sessions: readonly SessionView[]
+  readonly sessions: readonly ListedSession[]
   /** Where older ones are, if there are any. */
   readonly older: string | undefined
   /** One that was just told to end. */
@@ -33,7 +33,7 @@ export function sessionsPage({ visit, sessions, older, told, problem }: Sessions
   })
 }
 
-function sessionCard(visit: Visit, { id, subject, target, as, protocol, client, gateway, started_at }: SessionView): Html {
+function sessionCard(visit: Visit, { id, subject, target, as, protocol, client, gateway, started_at, may_end }: ListedSession): Html {
   return html`<li class="card">
     <div class="row">
       <h3>${said(subject)} on ${said(target)}${as !== null && html` as ${said(as)}`}</h3>
@@ -44,7 +44,7 @@ function sessionCard(visit: Visit, { id, subject, target, as, protocol, client, 
       ${fact("Session", said(id))}
     </dl>
     ${
-      subject !== visit.subject &&
+      may_end &&
       html`<details>
         <summary>End this session<span class="unseen"> (${subject}, ${target})</span></summary>
         <form method="post" action="/sessions/${id}/kill">

@@ -96,6 +96,8 @@ const table = {
   // the API
   invalid: { kind: "input", say: (facts) => facts.what ?? "the request is not valid" },
   too_long: { kind: "input", say: (facts) => facts.what ?? "longer than the rule allows" },
+  already_asked: { kind: "conflict", say: (facts) => facts.what ?? "you have asked for this already, and it waits for a decision" },
+  not_now: { kind: "conflict", say: (facts) => facts.what ?? "this cannot be decided at this hour" },
   decided: { kind: "conflict", say: constant("it was already decided") },
   grant_over: { kind: "conflict", say: constant("the grant has ended, and nothing brings it back: ask for a new one") },
   over: { kind: "conflict", say: constant("it is already over") },

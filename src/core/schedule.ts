@@ -27,6 +27,24 @@ function isOpen({ days, from, to, zone }: Window, at: Millis): boolean {
 
 const dayBefore = (day: Weekday): Weekday => weekdays[(weekdays.indexOf(day) + 6) % 7] as Weekday
 
+/** "mon-fri 09:00-17:00 Europe/Berlin, or sat 10:00-12:00 UTC": as it may be read by those who wait for it. */
+export function scheduleWords(windows: readonly Window[]): string {
+  return windows.map(({ days, from, to, zone }) => `${dayWords(days)} ${hourWords(from)}-${hourWords(to)} ${zone}`).join(", or ")
+}
+
+function dayWords(days: ReadonlySet<Weekday>): string {
+  const runs: Weekday[][] = []
+  for (const day of weekdays.filter((one) => days.has(one))) {
+    const run = runs.at(-1)
+    if (run?.at(-1) === dayBefore(day)) run.push(day)
+    else runs.push([day])
+  }
+  return runs.map((run) => (run.length === 1 ? run[0] : `${run[0]}-${run.at(-1)}`)).join(" and ")
+}
+
+const hourWords = (minutes: number): string =>
+  `${String(Math.floor(minutes / 60)).padStart(2, "0")}:${String(minutes % 60).padStart(2, "0")}`
+
 /** "mon", "mon-fri", "fri-mon"; undefined: not such words. */
 export function parseDays(text: string): Weekday[] | undefined {
   const [first, last = first, ...more] = text.trim().toLowerCase().split("-")

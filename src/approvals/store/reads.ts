@@ -72,8 +72,9 @@ export function reader(door: Door): Reader {
       const row = await wholeRequests(door).where("r.id", "=", id).executeTakeFirst()
       return row && toRequest(row)
     },
-    async lastRequest({ subject, target, as, actions, extends_grant }) {
+    async lastRequest({ subject, target, as, actions, extends_grant }, state) {
       const row = await wholeRequests(door)
+        .where(state === "pending" ? sql<SqlBool>`r.state = 'pending'` : sql<SqlBool>`1 = 1`)
         .where("r.subject", "=", subject)
         .where("r.target", "=", target)
         .where(same("r.accounts", listTextOrNull(as)))
@@ -83,6 +84,20 @@ export function reader(door: Door): Reader {
         .limit(1)
         .executeTakeFirst()
       return row && toRequest(row)
+    },
+    async timesGiven(rule, subject, { since, limit }) {
+      const rows = await db
+        .selectFrom("requests")
+        .select("created_at")
+        .where("subject", "=", subject)
+        .where("rule", "=", rule)
+        .where("approvals_needed", "=", 0)
+        .where("state", "=", sql.lit("approved"))
+        .where("created_at", ">", since)
+        .orderBy("id", "desc")
+        .limit(limit)
+        .execute()
+      return rows.map(({ created_at }) => created_at)
     },
     async pendingExtensions(grant) {
       const rows = await db

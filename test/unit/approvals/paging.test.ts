@@ -142,3 +142,33 @@ test("paging: limits and places that are none are refused, and a large limit is 
   assert.equal(body.sessions.length, 1_000)
   assert.notEqual((body as unknown as Answer).next, null)
 })
+
+test("lists: each says who may end what is in it: not an auditor, unless they may as somebody else", async (t) => {
+  const service = await startService(t)
+  await service.ask()
+  await service.call("bob", "POST /v1/requests/1/approve", {})
+  const { body: given } = await service.ask({ target: "grafana" }, "carol")
+  await startSessions(service, 1)
+  const { policy } = service.config
+  const endable = async (who: string): Promise<unknown[]> => {
+    const [grants, sessions] = await Promise.all(["grants", "sessions"].map((list) => service.call(who, `GET /v1/${list}`)))
+    const ids = (rows: readonly { readonly id: string; readonly may_end: boolean }[]) =>
+      rows.flatMap(({ id, may_end }) => (may_end ? [id] : []))
+    return [ids((grants?.body.grants ?? []) as never), ids((sessions?.body.sessions ?? []) as never)]
+  }
+  const [first] = (await service.call("bob", "GET /v1/grants")).body.grants
+  assert(first && given.grant)
+  const session = "s_0000000000000000"
+  assert.deepEqual(await endable("alice"), [[], []])
+  assert.deepEqual(await endable("bob"), [[first.id], []])
+  assert.deepEqual(await endable("gina"), [[], []])
+  assert.deepEqual(await endable("dana"), [[given.grant.id, first.id], [session]])
+  await service.restart({ policy: { ...policy, auditors: ["auditors", "oncall"] } })
+  assert.equal((await service.call("bob", "GET /v1/grants")).body.grants.length, 2)
+  assert.deepEqual(await endable("bob"), [[first.id], []])
+  for (const [id, status] of [
+    [given.grant.id, 403],
+    [first.id, 200],
+  ] as const)
+    assert.equal((await service.call("bob", `POST /v1/grants/${id}/revoke`, {})).status, status)
+})

@@ -39,6 +39,22 @@ test("requests: the same accounts in another order are the same question; other 
   assert.deepEqual(first.body.as, ["deploy", "root"])
 })
 
+test("requests: who asks again for another time is told of the one that waits, and not given that", async (t) => {
+  const service = await startService(t)
+  const { body: first } = await service.ask()
+  const later = service.clock.now() + hour
+  for (const other of [{ duration_ms: 2 * hour }, { starts_at: later }, { uses: 3 }, { first_use_within_ms: hour }]) {
+    const { status, body } = await service.ask(other)
+    assert.deepEqual([status, body.code], [409, "already_asked"], JSON.stringify(other))
+    assert.match(body.message, /^request 1 asks for this already, for 1h, and waits for a decision\. Withdraw it to ask for another time$/)
+  }
+  assert.equal((await service.ask({ reason: "INC-7, still" })).body.id, first.id, "other words are no other question")
+  await service.call("alice", "POST /v1/requests/1/withdraw", {})
+  const { body: second } = await service.ask({ starts_at: later })
+  assert.deepEqual([second.id, second.status], [2, "pending"])
+  assert.match((await service.ask()).body.message, /request 2 asks for this already, for 1h from 2026-01-15 13:00:00 UTC on, and waits/)
+})
+
 test("requests: an unknown target and one that no rule lets you ask for get the same answer", async (t) => {
   const service = await startService(t)
   const unknown = await service.ask({ target: "no-such-host" })
@@ -104,7 +120,7 @@ test("requests: approving what is approved never moves its end", async (t) => {
   const again = await service.call("bob", "POST /v1/requests/1/approve", {})
   assert.deepEqual(again.body.grant, first.body.grant)
   assert.deepEqual(codeOf(await service.call("erin", "POST /v1/requests/1/approve", {})), [409, "decided"])
-  assert.deepEqual((await service.call("alice", "GET /v1/grants")).body.grants, [first.body.grant])
+  assert.deepEqual((await service.call("alice", "GET /v1/grants")).body.grants, [{ ...first.body.grant, may_end: false }])
 })
 
 test("requests: approvers that race make one grant", async (t) => {

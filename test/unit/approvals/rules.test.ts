@@ -17,6 +17,11 @@ function ruled(...rules: readonly Partial<AccessRule>[]): Pick<Config, "policy">
   assert(usual)
   return { policy: { ...policy, access: rules.map((rule) => ({ ...usual, reason_required: false, ...rule })) } }
 }
+function window(hours: string): Window {
+  const parsed = parseHours(hours)
+  assert(parsed)
+  return { days: new Set(parseDays("mon-fri")), ...parsed, zone: "UTC" }
+}
 const codeOf = ({ status, body }: Reply): unknown[] => [status, body.code]
 const approve = (service: Service, who: string, id: string | number = 1): Promise<Reply> =>
   service.call(who, `POST /v1/requests/${id}/approve`, {})
@@ -105,8 +110,13 @@ test("rules: outside its hours a rule is not there: the next decides, also when 
   const evening = await service.ask({ as: ["root"] })
   assert.deepEqual([evening.body.status, evening.body.rule], ["pending", "policy.access[1]"])
   await service.restart(ruled({ approve: by(["oncall"]), schedule: [office] }))
-  assert.deepEqual(codeOf(await approve(service, "bob", evening.body.id)), [409, "over"])
+  const late = await approve(service, "bob", evening.body.id)
+  assert.deepEqual(codeOf(late), [409, "not_now"])
+  assert.equal(late.body.message, "the rule for this is in force at other hours: mon-fri 09:00-17:00 UTC")
   assert.deepEqual(codeOf(await service.ask({ as: ["deploy"] })), [403, "not_askable"])
+  // It waits on, and may be approved when the hour has come.
+  service.clock.advance(15.5 * hour)
+  assert.equal((await approve(service, "bob", evening.body.id)).body.status, "approved")
 })
 
 test("rules: the hours are those of the access: a later start outside them is for the next rule, however early it is asked", async (t) => {
@@ -135,7 +145,54 @@ test("rules: when it is approved after the start it asked for, the hour of the a
   service.clock.advance(4.5 * hour)
   assert.equal((await approve(service, "bob", early.body.id)).body.status, "approved")
   service.clock.advance(0.75 * hour)
-  assert.deepEqual(codeOf(await approve(service, "bob", late.body.id)), [409, "over"])
+  assert.deepEqual(codeOf(await approve(service, "bob", late.body.id)), [409, "not_now"])
+})
+
+test("rules: what a rule gives by itself may be counted: so often a day, and then it says when again", async (t) => {
+  const service = await startService(t, ruled({ approve: "auto", per_day: 2 }))
+  const ask = (who = "alice"): Promise<Reply> => service.ask({ duration_ms: minute }, who)
+  assert.equal((await ask()).body.status, "approved")
+  service.clock.advance(hour)
+  assert.equal((await ask()).body.status, "approved")
+  service.clock.advance(hour)
+  const third = await ask()
+  assert.deepEqual(codeOf(third), [429, "too_many"])
+  assert.equal(third.body.message, "this is given by itself 2 times in 24 hours; the next time is at 2026-01-16 12:00:00 UTC")
+  assert.equal((await ask("carol")).body.status, "approved", "each person has their own")
+  service.clock.advance(22 * hour - 1)
+  assert.deepEqual(codeOf(await ask()), [429, "too_many"])
+  service.clock.advance(1)
+  assert.equal((await ask()).body.status, "approved")
+  assert.deepEqual(codeOf(await ask("alice")), [200, undefined], "a client that tries again finds what it was given")
+  service.clock.advance(2 * minute)
+  assert.deepEqual(codeOf(await ask()), [429, "too_many"])
+})
+
+test("rules: storming a rule that counts gives no more than it says", async (t) => {
+  const service = await startService(t, ruled({ approve: "auto", per_day: 2 }))
+  const replies = await Promise.all(Array.from({ length: 10 }, (_, index) => service.ask({ duration_ms: minute + index })))
+  assert.equal(replies.filter(({ body }) => body.status === "approved").length, 2)
+  assert.equal(replies.filter(({ body }) => body.code === "too_many").length, 8)
+})
+
+test("rules: what waits for people and is asked again when a rule gives it is given, and waits no longer", async (t) => {
+  const office = window("09:00-17:00")
+  const service = await startService(t, ruled({ approve: "auto", schedule: [office] }, { approve: by(["oncall"]) }))
+  service.clock.advance(19 * hour) // Friday, 07:00
+  const early = await service.ask()
+  const longer = await service.ask({ as: ["root"], duration_ms: 2 * hour })
+  assert.deepEqual([early.body.status, longer.body.status], ["pending", "pending"])
+  service.clock.advance(2 * hour)
+  const { body: given } = await service.ask()
+  assert.deepEqual([given.status, given.rule], ["approved", "policy.access[0]"])
+  assert.equal((await service.call("alice", `GET /v1/requests/${early.body.id}`)).body.status, "withdrawn")
+  assert.deepEqual(codeOf(await approve(service, "bob", early.body.id)), [409, "over"])
+  // Another time is another question: it is given, and what waits goes on waiting, and is found again.
+  const { body: shorter } = await service.ask({ as: ["root"], duration_ms: hour })
+  assert.equal(shorter.status, "approved")
+  assert.equal((await service.call("alice", `GET /v1/requests/${longer.body.id}`)).body.status, "pending")
+  service.clock.advance(9 * hour)
+  assert.equal((await service.ask({ as: ["root"], duration_ms: 2 * hour })).body.id, longer.body.id)
 })
 
 test("rules: a rule that is only about short requests, or some reasons, leaves the others to the next", async (t) => {

@@ -48,7 +48,7 @@ test("sessions: reported, seen by those who may, and ended", async (t) => {
   service.clock.advance(1000)
   await report(service, [{ event: "ended", id, ended_at: service.clock.now(), ended_why: "closed" }])
   assert.deepEqual(await live(service), [])
-  assert.deepEqual(await all(service), [{ ...start.session, ended_at: service.clock.now(), ended_why: "closed" }])
+  assert.deepEqual(await all(service), [{ ...start.session, ended_at: service.clock.now(), ended_why: "closed", may_end: false }])
 })
 
 test("sessions: reports that are sent again change nothing", async (t) => {

@@ -1,7 +1,7 @@
 // When a rule is in force, as clocks on walls show it.
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { inForce, isZone, parseDays, parseHours, type Window } from "../../../src/core/schedule.ts"
+import { inForce, isZone, parseDays, parseHours, scheduleWords, type Window } from "../../../src/core/schedule.ts"
 
 function window(days: string, hours: string, zone = "Europe/Berlin"): Window {
   const [on, during] = [parseDays(days), parseHours(hours)]
@@ -69,4 +69,13 @@ test("schedule: what is no day, no time or no zone is told apart", () => {
     assert.equal(parseHours(hours), undefined, hours)
   assert.equal(isZone("Europe/Berlin"), true)
   assert.equal(isZone("Europe/Atlantis"), false)
+})
+
+test("schedule: in words, as somebody who waits for it reads them", () => {
+  assert.equal(scheduleWords([window("mon-fri", "9:00-17:30")]), "mon-fri 09:00-17:30 Europe/Berlin")
+  const some: Window = { ...window("mon", "22:00-06:00", "UTC"), days: new Set(["sun", "mon", "wed", "thu"]) }
+  assert.equal(
+    scheduleWords([some, window("sat", "00:00-24:00", "UTC")]),
+    "mon and wed-thu and sun 22:00-06:00 UTC, or sat 00:00-24:00 UTC",
+  )
 })
