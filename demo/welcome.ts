@@ -20,7 +20,7 @@ export function welcome({ folder, shown, ports, login, native }: Welcome): strin
   return `
 Sluice runs. alice is an engineer, bob is on call and approves. Copy the lines into another terminal, in this order:
 
-  Alice has no access:
+  Alice has no access (ssh would ask for it there and then: a reason, or Enter to leave it):
     ${alice} demo-host
   so she asks, and bob approves:
     ${alice} gateway request demo-host --for 15m --reason "try it"

@@ -19,6 +19,7 @@ export const message = {
   channel_success: 99,
   channel_failure: 100,
   disconnect: 1,
+  ignore: 2,
   ext_info: 7,
 } as const
 

@@ -6,15 +6,16 @@ import { GatewayError } from "../../src/core/errors.ts"
 import type { Identity } from "../../src/core/identity.ts"
 import type { Gate, Host } from "../../src/gateway/contract.ts"
 import { Reader } from "./codec.ts"
-import type { ChannelOpening, Connection, ConnectionOwner, GlobalAnswer } from "./connection.ts"
+import type { ChannelOpening, ConnectionOwner, GlobalAnswer } from "./connection.ts"
 import { recordable } from "./environment.ts"
-import { serveHandshake } from "./handshake.ts"
+import { type LoginAnswer, serveHandshake } from "./handshake.ts"
 import type { HostKeys } from "./host_keys.ts"
 import { serveJump } from "./jump.ts"
 import type { KeyLife } from "./key_renewal.ts"
-import { keyLogin, loginMethods, noMethod } from "./key_login.ts"
+import { keyLogin, loginMethods } from "./key_login.ts"
 import { refusalOf } from "./refusal.ts"
 import { routeOf } from "./route.ts"
+import { isConversation, TargetLogin } from "./target_login.ts"
 import { TargetSession } from "./target_session.ts"
 import { serveVerb } from "./verb_channel.ts"
 
@@ -35,13 +36,19 @@ interface JumpTo {
 export class Downstream implements ConnectionOwner {
   readonly #options: DownstreamOptions
   readonly #jumps = new Set<Promise<void>>()
-  #connection: Connection | undefined
+  readonly #session: TargetSession
+  readonly #toTarget: TargetLogin
+  /** Who has shown a key, whether or not that was enough to come in. */
+  #proven: Identity | undefined
   #identity: Identity | undefined
   /** Set once a login went to a target: from then on all channels are its. */
   #target: TargetSession | undefined
 
   constructor(options: DownstreamOptions) {
     this.#options = options
+    const { gate, host, life } = options
+    this.#session = new TargetSession(host, gate, life)
+    this.#toTarget = new TargetLogin({ gate, host, session: this.#session, onAsking: () => gate.settled() })
   }
 
   /** First byte to last. */
@@ -54,7 +61,10 @@ export class Downstream implements ConnectionOwner {
       log: gate.log,
       clock: host.clock,
       life,
-      onConnection: (connection) => (this.#connection = connection),
+      onConnection: (connection) => {
+        this.#session.attach(connection)
+        this.#toTarget.attach(connection)
+      },
       login: (attempt) => this.#login(attempt),
     })
     await Promise.all([...this.#jumps, this.#target?.ended])
@@ -84,31 +94,30 @@ export class Downstream implements ConnectionOwner {
     this.#options.gate.log.info({ err: why }, "the client broke the protocol")
   }
 
-  async #login(attempt: AuthContext): Promise<true | readonly string[]> {
-    const { gate, host, life } = this.#options
+  async #login(attempt: AuthContext): Promise<LoginAnswer> {
+    const { gate } = this.#options
+    const route = routeOf(attempt.username)
+    if (isConversation(attempt)) {
+      const identity = this.#proven
+      if (!identity || route.to !== "target") return loginMethods
+      return this.#entered(identity, await this.#toTarget.converse(attempt, { identity, ...route }))
+    }
     const identity = await keyLogin(attempt, gate)
     if (identity === undefined) return loginMethods
     if (identity === "asked") return true // ssh2 then answers that the key would do, and nothing more
-    const route = routeOf(attempt.username)
-    if (route.to === "target") {
-      const target = new TargetSession(host, gate, life)
-      target.attach(this.#connection!)
-      try {
-        await target.open({ identity, target: route.target, login: route.login })
-      } catch (failure) {
-        return this.#cannotOpen(failure)
-      }
-      this.#target = target
-    }
+    this.#proven = identity
+    if (route.to === "target") return this.#entered(identity, await this.#toTarget.enter({ identity, ...route }, { proven: true }))
     this.#identity = identity
     gate.settled()
     return true
   }
 
-  #cannotOpen(failure: unknown): readonly string[] {
-    if (!(failure instanceof GatewayError)) throw failure
-    this.#connection?.transport.banner(failure.say)
-    return noMethod
+  #entered(identity: Identity, answer: LoginAnswer): LoginAnswer {
+    if (answer !== true) return answer
+    this.#target = this.#session
+    this.#identity = identity
+    this.#options.gate.settled()
+    return true
   }
 
   #verbs(opening: ChannelOpening, identity: Identity): void {
@@ -116,11 +125,11 @@ export class Downstream implements ConnectionOwner {
     serveVerb({ channel: opening.accept(), identity, verbs: host.verbs, log: gate.log })
   }
 
-  /** The grant is checked before the channel is confirmed, as far as it can be without the login's name. */
+  /** Whether there is a grant, or one may be asked for, is checked before the channel is confirmed, as far as it can be without the login's name. */
   async #jump(opening: ChannelOpening, { identity, target, port }: JumpTo): Promise<void> {
     const { host, gate, keys, life } = this.#options
     try {
-      if (!(await gate.reaches(identity, target, port))) {
+      if (!(await gate.reaches(identity, target, port)) && !(await gate.offer({ identity, target, as: undefined, port }))) {
         gate.log.info({ subject: identity.subject, target: recordable(target), port }, "no grant reaches this target")
         throw new GatewayError("no_grant", { ask: host.ask(recordable(target)) })
       }

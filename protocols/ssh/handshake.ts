@@ -22,9 +22,12 @@ export interface HandshakeOptions {
   readonly life: KeyLife
   /** Called once, before the key exchange. */
   onConnection(connection: Connection): void
-  /** Answers one attempt to log in; false, or a list of what else may be tried, refuses it. Attempts come one after the other. */
-  login(attempt: AuthContext): Promise<true | readonly string[]>
+  /** Answers one attempt to log in. Attempts come one after the other. */
+  login(attempt: AuthContext): Promise<LoginAnswer>
 }
+
+/** In; or a list of what else may be tried; or of what must follow, the attempt being good as far as it goes (RFC 4252, section 5.1). */
+export type LoginAnswer = true | readonly string[] | { readonly partial: readonly string[] }
 
 /** Serves until the socket is closed; never rejects. */
 export function serveHandshake({ socket, keys, owner, log, clock, life, onConnection, login }: HandshakeOptions): Promise<void> {
@@ -50,19 +53,27 @@ export function serveHandshake({ socket, keys, owner, log, clock, life, onConnec
     transport.announceSignatureAlgorithms()
     const connection = new Connection(transport, owner)
     let [questions, attempts] = [0, 0]
+    let conversing = false
     client.on("authentication", (attempt) => {
       // An agent asks about each of its keys before it signs with one: many of them are no attack, and guess nothing.
       const asks = attempt.method === "publickey" && !attempt.signature
       if (asks ? ++questions > limits.ssh_key_questions_max : ++attempts > limits.ssh_auth_attempts_max) {
         return disconnect(transport, new GatewayError("too_many_keys"))
       }
+      // Another attempt would give up this conversation (RFC 4256, section 3.1), of which something may have come by now.
+      if (conversing) return disconnect(transport, new GatewayError("protocol_broken"))
+      conversing = attempt.method === "keyboard-interactive"
       login(attempt).then(
         (answer) => {
+          conversing = false
           if (transport.over) return // it left while we were looking
-          if (answer === true) attempt.accept()
-          else attempt.reject([...answer] as never) // its types only know the standard methods
+          if (answer === true) return attempt.accept()
+          const partial = "partial" in answer
+          const methods = partial ? answer.partial : answer
+          attempt.reject([...methods] as never, partial) // its types only know the standard methods
         },
         (failure: unknown) => {
+          conversing = false
           log.error({ err: failure }, "a login could not be checked")
           disconnect(transport, GatewayError.from(failure, "stale"))
         },

@@ -1,8 +1,7 @@
 // `ssh -J gateway login@target`: the second, whole SSH connection inside a channel of the first. The gateway is its server, in
 // the target's name and with a host certificate for exactly that name. Who it is was proven outside, so here `none` is enough to
-// log in; a client that insists on a key must show one of the same person.
+// log in; a client that insists on a key must show one of the same person. Without a grant it is asked here, where it may be.
 import type { AuthContext } from "ssh2"
-import { GatewayError } from "../../src/core/errors.ts"
 import type { Identity } from "../../src/core/identity.ts"
 import { limits } from "../../src/core/limits.ts"
 import type { Gate, Host } from "../../src/gateway/contract.ts"
@@ -10,7 +9,8 @@ import type { Channel } from "./channel.ts"
 import { serveHandshake } from "./handshake.ts"
 import type { HostKeys } from "./host_keys.ts"
 import type { KeyLife } from "./key_renewal.ts"
-import { keyLogin, loginMethods, noMethod } from "./key_login.ts"
+import { keyLogin, loginMethods } from "./key_login.ts"
+import { isConversation, TargetLogin } from "./target_login.ts"
 import { TargetSession } from "./target_session.ts"
 import type { Transport } from "./transport.ts"
 
@@ -27,13 +27,14 @@ export interface JumpOptions {
 /** Serves until the channel is closed and the session's recording with it. */
 export async function serveJump({ channel, identity, target, gate, host, keys, life }: JumpOptions): Promise<void> {
   const session = new TargetSession(host, gate, life)
+  const silent = host.clock.after(limits.handshake_ms_max.ssh, () => {
+    if (!transport?.authenticated) channel.destroy()
+  })
+  const login = new TargetLogin({ gate, host, session, onAsking: () => silent.cancel() })
   let transport: Transport | undefined
   // As a socket would: gone when either side has ended.
   channel.once("end", () => channel.destroy())
   void channel.gone.then(() => channel.destroy())
-  const silent = host.clock.after(limits.handshake_ms_max.ssh, () => {
-    if (!transport?.authenticated) channel.destroy()
-  })
   await serveHandshake({
     socket: channel,
     keys: keys.for(target),
@@ -44,19 +45,15 @@ export async function serveJump({ channel, identity, target, gate, host, keys, l
     onConnection: (connection) => {
       transport = connection.transport
       session.attach(connection)
+      login.attach(connection)
     },
     login: async (attempt: AuthContext) => {
+      const route = { identity, target, login: attempt.username }
+      if (isConversation(attempt)) return login.converse(attempt, route)
       const shown = attempt.method === "none" ? identity : await keyLogin(attempt, gate)
       if (shown === "asked") return true
       if (shown?.subject !== identity.subject) return loginMethods
-      try {
-        await session.open({ identity, target, login: attempt.username })
-        return true
-      } catch (failure) {
-        if (!(failure instanceof GatewayError)) throw failure
-        transport?.banner(failure.say)
-        return noMethod
-      }
+      return login.enter(route, { proven: attempt.method !== "none" })
     },
   })
   silent.cancel()

@@ -234,6 +234,11 @@ export class Transport {
     this.send(Buffer.concat([Buffer.of(message.userauth_banner), pack(`${text}\r\n`, "")]))
   }
 
+  /** A message that says nothing (RFC 4253, section 11.2): to be heard. */
+  ignore(): void {
+    this.send(Buffer.concat([Buffer.of(message.ignore), pack("")]))
+  }
+
   /** The last message, with words; it overtakes a key exchange in progress, as it may. The socket ends behind it. */
   disconnect(reason: number, words: string): void {
     if (this.#over) return

@@ -1,5 +1,6 @@
 // Every route once. `who` is the credential it takes: a person's API token, the gateway's key, or none.
 import type { z } from "zod"
+import * as asking from "./asking_schema.ts"
 import type { ListedGrant, ListedSession } from "./listed.ts"
 import * as schema from "./schema.ts"
 
@@ -78,6 +79,19 @@ export const routes = {
   use: { method: "POST", path: "/v1/gateway/grants/:id/use", who: "gateway", summary: "Take one use of a grant that counts them" },
   person: { method: "GET", path: "/v1/gateway/people", who: "gateway", summary: "Whether ?subject= may open something, and their groups" },
   login: { method: "GET", path: "/v1/gateway/logins", who: "gateway", summary: "Whether the login ?id= is still good" },
+  offer: { method: "GET", path: "/v1/gateway/offer", who: "gateway", summary: "What ?subject= may ask for on ?target= from within a tool" },
+  ask_here: {
+    method: "POST",
+    path: "/v1/gateway/requests",
+    who: "gateway",
+    summary: "Ask for somebody the gateway has identified, who waits in a tool; the same question while one is pending answers that one",
+  },
+  leave_here: {
+    method: "POST",
+    path: "/v1/gateway/requests/:id/leave",
+    who: "gateway",
+    summary: "Somebody waits no more: what was asked in a tool, and nobody has decided or waits for, is taken back",
+  },
   link: { method: "POST", path: "/v1/gateway/link", who: "gateway", summary: "A link that signs somebody in to the pages, once" },
   redeem: {
     method: "POST",
@@ -162,6 +176,9 @@ export interface Shapes {
   use: { id: string; body: z.input<typeof schema.claim>; answer: schema.GrantView }
   person: { query: { subject: string }; answer: schema.PersonStanding }
   login: { query: { id: string }; answer: schema.LoginStanding }
+  offer: { query: { subject: string; target: string; as?: string }; answer: z.infer<typeof asking.offerAnswer> }
+  ask_here: { body: z.input<typeof asking.askedHere>; answer: schema.RequestView }
+  leave_here: { id: number; body: z.input<typeof asking.leftHere>; answer: schema.RequestView }
   link: { body: z.input<typeof schema.linkWanted>; answer: z.infer<typeof schema.link> }
   redeem: { body: z.input<typeof schema.redeemWanted>; answer: schema.TokenAnswer }
   leave: { body: z.input<typeof schema.leaveWanted>; answer: Record<string, never> }

@@ -343,25 +343,6 @@ export const gateways = z.object({
   ),
 })
 
-/**
- * One line of the feed. `hello` is the first on a connection: where the feed stands; `beat` says that nothing has happened. Both say
- * when they were sent, by the service's clock, and by which service; one of an earlier version leaves that out.
- */
-export const feedLine = z.discriminatedUnion("kind", [
-  z.object({
-    kind: z.literal("hello"),
-    sequence: z.int(),
-    history: name.optional(),
-    at: millis.optional(),
-    service: z.string().optional(),
-  }),
-  z.object({ kind: z.literal("beat"), sequence: z.int(), at: millis.optional() }),
-  z.object({ kind: z.literal("grant"), sequence: z.int(), grant }),
-  z.object({ kind: z.literal("person"), sequence: z.int(), person: personStanding }),
-  z.object({ kind: z.literal("login"), sequence: z.int(), login: loginStanding }),
-  z.object({ kind: z.literal("kill"), sequence: z.int(), session: sessionId, by: name, reason: z.string() }),
-])
-
 export type GrantView = z.infer<typeof grant>
 export type AuditEvent = z.infer<typeof auditEvent>
 export type RequestView = z.infer<typeof request>
@@ -387,5 +368,4 @@ export type Presence = z.input<typeof presence>
 export type PresenceAnswer = z.infer<typeof presenceAnswer>
 export type GatewaysAnswer = z.infer<typeof gateways>
 export type GatewayView = GatewaysAnswer["gateways"][number]
-export type FeedLine = z.infer<typeof feedLine>
 export type ErrorBody = z.infer<typeof errorBody>

@@ -16,6 +16,7 @@ import { gatewayPublicKey } from "../identity/gateway_assertion.ts"
 import { createWorkloadVerifier } from "../identity/workload_tokens.ts"
 import { createTokenVerifier } from "../identity/tokens.ts"
 import type { Log } from "../observe/log.ts"
+import { askingRoutes } from "./asking_routes.ts"
 import { Audit } from "./audit.ts"
 import { Authorities } from "./authorities.ts"
 import { Callers } from "./callers.ts"
@@ -138,6 +139,7 @@ export async function startApprovals({ config: first, keys, gatewayKey, clock, l
       people,
       logins,
       loginRoutes: loginGatewayRoutes(login),
+      asking: askingRoutes({ current, people, logins, requests, clock }),
       grants,
       uses: new GrantUses({ store, clock }),
       sessions,

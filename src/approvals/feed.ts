@@ -2,7 +2,8 @@
 // subscriber reads the log from its own place, so one that joins while changes commit misses none and sees none twice; one that
 // does not read is let go, and resumes from its sequence.
 import type { Writable } from "node:stream"
-import type { FeedLine, GrantView, LoginStanding, PersonStanding } from "../api/schema.ts"
+import type { FeedLine } from "../api/feed_schema.ts"
+import type { GrantView, LoginStanding, PersonStanding } from "../api/schema.ts"
 import type { Clock } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import type { ServiceId } from "../core/ids.ts"
@@ -146,7 +147,16 @@ class Subscriber {
   }
 }
 
-function lineOf({ kind, sequence, detail, session, by, reason }: EventRecord): FeedLine {
+const settled = {
+  "request.approved": "approved",
+  "request.denied": "denied",
+  "request.withdrawn": "withdrawn",
+  "request.lapsed": "lapsed",
+} as const
+const isSettled = (kind: EventKind): kind is keyof typeof settled => Object.hasOwn(settled, kind)
+
+function lineOf({ kind, sequence, detail, session, request, by, reason }: EventRecord): FeedLine {
+  if (isSettled(kind) && request !== null) return { kind: "request", sequence, request, status: settled[kind], by, reason }
   if (kind === "session.killed" && session) return { kind: "kill", sequence, session, by, reason }
   if (kind === "login.ended") return { kind: "login", sequence, login: detail as LoginStanding }
   if (kind.startsWith("person.")) return { kind: "person", sequence, person: detail as PersonStanding }

@@ -5,7 +5,7 @@ import type { Approve } from "../config/config.ts"
 import { namedIn, total } from "../core/approval_plan.ts"
 import type { Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
-import type { RequestId } from "../core/ids.ts"
+import type { RequestId, WaiterId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
 import { utc } from "../core/utc.ts"
 import type { ActionScope } from "../core/action_scope.ts"
@@ -109,10 +109,23 @@ function decidedBy(
   }
 }
 
+/** Asked from within a tool, by somebody whom a gateway has identified, and who waits there. */
+export interface Here {
+  readonly gateway: string
+  readonly protocol: string
+  readonly waiter: WaiterId
+  readonly until: Millis
+}
+
 /** Puts it on file, with its event. Answers its number. */
-export async function file(change: Change, record: NewRequestRecord, actor: Actor): Promise<RequestId> {
+export async function file(
+  change: Change,
+  record: NewRequestRecord,
+  { actor, here }: { readonly actor: Actor; readonly here: Here | undefined },
+): Promise<RequestId> {
   const id = await change.addRequest(record)
   const { created_at: at, reason, rule } = record
-  await note(change, { at, kind: "request.asked", actor, reason, rule, request: id, detail: record })
+  const detail = here ? { ...record, asked_in: { gateway: here.gateway, protocol: here.protocol } } : record
+  await note(change, { at, kind: "request.asked", actor, reason, rule, request: id, detail })
   return id
 }

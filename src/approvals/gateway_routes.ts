@@ -3,6 +3,7 @@ import type { RouteName, Shapes } from "../api/routes.ts"
 import { GatewayError } from "../core/errors.ts"
 import type { TokenIssuer } from "../identity/tokens.ts"
 import type { Log } from "../observe/log.ts"
+import type { AskingRoutes } from "./asking_routes.ts"
 import type { Gateways } from "./gateways.ts"
 import type { GrantUses } from "./grant_uses.ts"
 import type { Grants } from "./grants.ts"
@@ -16,6 +17,7 @@ export interface GatewayDomain {
   readonly people: People
   readonly logins: Logins
   readonly loginRoutes: LoginGatewayRoutes
+  readonly asking: AskingRoutes
   readonly grants: Grants
   readonly uses: GrantUses
   readonly sessions: Sessions
@@ -24,7 +26,21 @@ export interface GatewayDomain {
   readonly log: Log
 }
 
-export type GatewayRoute = "token" | "lookup" | "begin" | "use" | "person" | "login" | "link" | "redeem" | "leave" | "report" | "presence"
+export type GatewayRoute =
+  | "token"
+  | "lookup"
+  | "begin"
+  | "use"
+  | "person"
+  | "login"
+  | "link"
+  | "redeem"
+  | "leave"
+  | "report"
+  | "offer"
+  | "ask_here"
+  | "leave_here"
+  | "presence"
 
 export interface GatewayCall<Name extends RouteName> extends Input<Name> {
   /** The network address of the gateway. */
@@ -37,6 +53,7 @@ export function gatewayRoutes({
   people,
   logins,
   loginRoutes,
+  asking,
   grants,
   uses,
   sessions,
@@ -60,6 +77,7 @@ export function gatewayRoutes({
     use: ({ params, body: { gateway, session, action }, from }) => uses.use(params.id, { gateway, from, session, action }),
     ...loginRoutes,
     presence: ({ body, from }) => gateways.hear(body, from),
+    ...asking,
     report: async ({ body, from }) => {
       await sessions.report(body, from)
       return {}

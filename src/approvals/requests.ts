@@ -6,12 +6,12 @@ import type * as schema from "../api/schema.ts"
 import type { CurrentConfig } from "../config/current_config.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
-import type { GrantId, RequestId } from "../core/ids.ts"
+import type { GrantId, RequestId, WaiterId } from "../core/ids.ts"
 import { metrics } from "../observe/metrics.ts"
 import { askedBefore } from "./asked_before.ts"
 import { checkReach, checkStands, extendGrant, extensionOf } from "./extensions.ts"
 import { makeGrant } from "./grants.ts"
-import { type Asked, checkBounds, checkStart, file, newRecord } from "./filing.ts"
+import { type Asked, checkBounds, checkStart, file, type Here, newRecord } from "./filing.ts"
 import { type Actor, byPerson, byRule, type Caller, note } from "./journal.ts"
 import {
   checkActions,
@@ -49,6 +49,7 @@ interface Filed {
   readonly record: NewRequestRecord
   /** What must hold for a new one, and need not for one that is found again. */
   check?(): void
+  readonly here?: Here | undefined
 }
 
 export class Requests {
@@ -65,7 +66,7 @@ export class Requests {
   }
 
   /** Files a request, or finds the one that asks the same. A rule may answer it at once. Throws `not_askable`, `too_long`, `invalid`, `too_many`. */
-  ask(caller: Caller, asked: Asked): Promise<RequestView> {
+  ask(caller: Caller, asked: Asked, here?: Here): Promise<RequestView> {
     return this.#store.change(async (change) => {
       const now = this.#clock.now()
       const person = await this.#present(change, caller)
@@ -74,7 +75,7 @@ export class Requests {
       const question = { policy, target: known, person, proof: caller.proof, now, asked }
       const { ruling, as, actions } = ruleOn(question)
       checkStart(asked, now)
-      return this.#file(change, { caller, person, ruling, record: newRecord({ person, asked, as, actions, ruling, now }) })
+      return this.#file(change, { caller, person, ruling, record: newRecord({ person, asked, as, actions, ruling, now }), here })
     })
   }
 
@@ -113,14 +114,24 @@ export class Requests {
     return personOf(known, this.#current().policy)
   }
 
-  async #file(change: Change, { caller, person, ruling, record, check }: Filed): Promise<RequestView> {
+  async #file(change: Change, filing: Filed): Promise<RequestView> {
+    const { here, record } = filing
+    const { view, filed } = await this.#fileOrFind(change, filing)
+    if (here) await change.addWait({ ...here, request: view.id, now: record.created_at, filed })
+    return view
+  }
+
+  async #fileOrFind(
+    change: Change,
+    { caller, person, ruling, record, check, here }: Filed,
+  ): Promise<{ view: RequestView; filed: boolean }> {
     const now = record.created_at
     const given = givesAtOnce(ruling.rule.approve)
     const { answer, instead } = await askedBefore(change, { record, given, now })
-    if (answer) return viewOf(answer, person, now)
+    if (answer) return { view: viewOf(answer, person, now), filed: false }
     check?.()
     await checkBounds(change, { subject: person.name, ruling, now })
-    const id = await file(change, record, byPerson(caller))
+    const id = await file(change, record, { actor: byPerson(caller), here })
     metrics.requested()
     if (instead) {
       await change.setRequestState(instead.id, "withdrawn")
@@ -145,7 +156,7 @@ export class Requests {
         detail: record,
       })
     if (given) await this.#decideByRule(change, id, { ruling, now })
-    return this.#view(change, id, { person, now })
+    return { view: await this.#view(change, id, { person, now }), filed: true }
   }
 
   /** One more person approves; enough of them make the grant. Throws `own_request`, `forbidden`, `decided`, `over`, `not_found`. */
@@ -167,8 +178,24 @@ export class Requests {
       if (request.subject !== person.name) throw new GatewayError("forbidden")
       if (request.state === "withdrawn") return viewOf(request, person, now)
       checkPending(request, now)
-      await change.setRequestState(id, "withdrawn")
-      await note(change, { at: now, kind: "request.withdrawn", actor: byPerson(caller), request: id, detail: { state: "withdrawn" } })
+      await takeBack(change, id, { caller, now })
+      return this.#view(change, id, { person, now })
+    })
+  }
+
+  /**
+   * Somebody waits no more in the tool they asked in. What was asked there is taken back with the last who waits for it, unless
+   * somebody has decided already. Throws `not_found`.
+   */
+  leave(caller: Caller, id: RequestId, waiter: WaiterId): Promise<RequestView> {
+    return this.#store.change(async (change) => {
+      const now = this.#clock.now()
+      const { person } = caller
+      const request = await change.request(id)
+      if (request?.subject !== person.name) throw new GatewayError("not_found")
+      const { filed: asked, waiting } = await change.endWait({ waiter, request: id, now })
+      const untouched = request.state === "pending" && now < request.lapses_at && request.decisions.length === 0
+      if (asked && waiting === 0 && untouched) await takeBack(change, id, { caller, now })
       return this.#view(change, id, { person, now })
     })
   }
@@ -287,6 +314,11 @@ async function filed(change: Change, id: RequestId): Promise<RequestRecord> {
   const request = await change.request(id)
   if (!request) throw new Error(`request ${id} was filed and is not there`)
   return request
+}
+
+async function takeBack(change: Change, id: RequestId, { caller, now }: { readonly caller: Caller; readonly now: Millis }): Promise<void> {
+  await change.setRequestState(id, "withdrawn")
+  await note(change, { at: now, kind: "request.withdrawn", actor: byPerson(caller), request: id, detail: { state: "withdrawn" } })
 }
 
 function checkPending(request: RequestRecord, now: Millis): void {

@@ -3,7 +3,7 @@
 import type { GrantView, SessionView } from "../api/schema.ts"
 import type { ApprovalPlan, Escalation } from "../core/approval_plan.ts"
 import type { Millis } from "../core/clock.ts"
-import type { GrantId, RequestId, SessionId } from "../core/ids.ts"
+import type { GrantId, RequestId, SessionId, WaiterId } from "../core/ids.ts"
 import type { GatewayReads, GatewayWrites } from "./gateway_record.ts"
 import type { AuthorityReads, AuthorityWrites } from "./authority_record.ts"
 import type { OutboxChange, OutboxReader } from "./notifications/outbox.ts"
@@ -222,6 +222,13 @@ export interface Reader extends OutboxReader, PeopleReader, AuthorityReads, Gate
   gatewaysWithSessions(): Promise<readonly string[]>
 }
 
+/** Somebody who waits for a request in the tool they are in. */
+export interface Wait {
+  readonly waiter: WaiterId
+  readonly request: RequestId
+  readonly now: Millis
+}
+
 /** Writes of one change; nothing of it is kept unless `work` settles. */
 export interface Change extends Reader, OutboxChange, PeopleChange, AuthorityWrites, GatewayWrites {
   /** The sequence the next `append` must carry: rising by one, without gaps, in the order of commits. */
@@ -246,6 +253,10 @@ export interface Change extends Reader, OutboxChange, PeopleChange, AuthorityWri
   /** It has no end after all. */
   reopenSession(id: SessionId): Promise<void>
   endSession(id: SessionId, end: { readonly ended_at: Millis; readonly ended_why: string }): Promise<void>
+  /** Somebody begins to wait, or is heard of again. `filed`: the request was made for them. */
+  addWait(wait: Wait & { readonly filed: boolean; readonly until: Millis }): Promise<void>
+  /** They wait no more. Answers whether the request was made for somebody who waited, and how many still do. */
+  endWait(wait: Wait): Promise<{ readonly filed: boolean; readonly waiting: number }>
   showTokenKey(key: TokenKey): Promise<void>
   retireTokenKey(key: Pick<TokenKeyRecord, "kid" | "retired_at" | "good_until">): Promise<void>
   /** Writes something that means nothing: to see that it can. */

@@ -1,6 +1,8 @@
 // What each route takes and answers, as the schemas that check it. The OpenAPI page is made from the same ones.
 import { z } from "zod"
 import type { RouteName } from "../api/routes.ts"
+import * as asking from "../api/asking_schema.ts"
+import { feedLine } from "../api/feed_schema.ts"
 import * as listed from "../api/listed.ts"
 import * as schema from "../api/schema.ts"
 
@@ -89,13 +91,16 @@ export const wire = {
   use: { params: aGrant, query: nothing, body: schema.claim, answer: schema.grant },
   person: { query: z.strictObject({ subject: name }), answer: schema.personStanding },
   login: { query: z.strictObject({ id: schema.loginId }), answer: schema.loginStanding },
+  offer: { query: z.strictObject({ subject: name, target: name, as: name.optional() }), answer: asking.offerAnswer },
+  ask_here: { query: nothing, body: asking.askedHere, answer: schema.request },
+  leave_here: { params: aRequest, query: nothing, body: asking.leftHere, answer: schema.request },
   link: { query: nothing, body: schema.linkWanted, answer: schema.link },
   redeem: { query: nothing, body: schema.redeemWanted, answer: schema.token },
   leave: { query: nothing, body: schema.leaveWanted, answer: nothing },
   presence: { query: nothing, body: schema.presence, answer: schema.presenceAnswer },
   gateways: { query: nothing, answer: schema.gateways },
   report: { query: nothing, body: schema.sessionReports, answer: nothing },
-  feed: { query: z.strictObject({ after: digits.optional(), history: name.optional() }), answer: schema.feedLine },
+  feed: { query: z.strictObject({ after: digits.optional(), history: name.optional() }), answer: feedLine },
   jwks: { query: nothing, answer: z.object({ keys: z.array(z.record(z.string(), z.unknown())) }) },
 } as const satisfies Record<RouteName, Wire>
 

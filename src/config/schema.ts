@@ -134,6 +134,21 @@ const postgresRole = z.strictObject({
 const target = z.strictObject({
   name: text.describe("Lower case letters, digits and -: it becomes part of a host name"),
   labels: z.record(z.string(), z.string()).default({}),
+  ask: z
+    .union([
+      z.literal("off"),
+      z.strictObject({
+        wait: text.default("10m").describe("How long a tool waits for a decision"),
+        unasked: z
+          .boolean()
+          .default(false)
+          .describe(
+            "PostgreSQL: a client that says no reason asks and waits as well, where no reason is wanted; it is refused at once unless told",
+          ),
+      }),
+    ])
+    .optional()
+    .describe("Somebody without access asks from within ssh or psql and waits there; off: they read the line that asks"),
   ssh: z
     .strictObject({
       address,

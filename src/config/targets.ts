@@ -1,6 +1,8 @@
 // The section `targets`: what can be reached, and the credentials the gateway uses there.
 import { X509Certificate } from "node:crypto"
 import { destinationPattern, type DestinationPattern } from "../core/destination.ts"
+import { formatDuration, parseDuration } from "../core/duration.ts"
+import { limits } from "../core/limits.ts"
 import { parsePattern } from "../core/pattern.ts"
 import { Secret } from "../core/secret.ts"
 import type { Address, HttpTarget, PostgresTarget, SshTarget, Target } from "../core/target.ts"
@@ -42,19 +44,28 @@ function readTarget(reading: Reading, path: Path): Target | undefined {
   if (!isLabel(file.name)) reading.problem([...path, "name"], "lower case letters, digits and - make a target's name, as in a host name")
   const [protocol, ...more] = protocols.filter((name) => file[name] !== undefined)
   if (more.length > 0) reading.problem(path, `a target has one of ${protocols.join(", ")}; here are ${[protocol, ...more].join(" and ")}`)
-  const common = { name: file.name, labels: file.labels }
+  const ask = readAsk(reading, [...path, "ask"], file.ask)
+  const common = { name: file.name, labels: file.labels, ...(ask === undefined ? {} : { ask }) }
   if (file.ssh) return { ...common, ...readSsh(reading, [...path, "ssh"], file.ssh) }
   if (file.postgres) return { ...common, ...readPostgres(reading, [...path, "postgres"], file.postgres) }
   if (file.http) return { ...common, ...readHttp(reading, [...path, "http"], file.http) }
   // An unknown key, or one that could not be read, was told already, and was probably meant to say it.
   const keys = Object.keys(Object(reading.at(path)))
-  if (keys.every((key) => key === "name" || key === "labels"))
+  if (keys.every((key) => key === "name" || key === "labels" || key === "ask"))
     reading.problem(path, `a target says how it is reached: one of ${protocols.join(", ")} is missing`)
   return undefined
 }
 
-type Rest<T> = Omit<T, "name" | "labels">
+type Rest<T> = Omit<T, "name" | "labels" | "ask">
 type Written<Name extends keyof TargetFile> = NonNullable<TargetFile[Name]>
+
+function readAsk(reading: Reading, path: Path, file: TargetFile["ask"]): Target["ask"] {
+  if (file === undefined || file === "off") return file
+  const wait_ms = parseDuration(file.wait)
+  if (wait_ms === undefined || wait_ms < 1_000 || wait_ms > limits.ask_wait_ms_max)
+    reading.problem([...path, "wait"], `expected a duration from 1s to ${formatDuration(limits.ask_wait_ms_max)}, such as 10m`)
+  return { wait_ms: wait_ms ?? limits.ask_wait_ms, unasked: file.unasked }
+}
 
 const nowhere: Address = { host: "", port: 0 }
 const nothing = new Secret("")

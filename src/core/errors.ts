@@ -67,6 +67,7 @@ const table = {
   own_request: { kind: "access", say: constant("nobody approves their own request") },
   login_needed: { kind: "access", say: (facts) => facts.what ?? "this needs a fresh company login" },
   not_your_turn: { kind: "conflict", say: constant("others must approve first") },
+  not_given: { kind: "access", say: (facts) => facts.what ?? "nobody has given access" },
   not_askable: { kind: "access", say: constant("no rule lets you ask for this") },
   // it is over
   expired: { kind: "ended", say: ended("expired") },

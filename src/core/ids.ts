@@ -11,6 +11,8 @@ export type LoginId = Branded<"login">
 export type InstanceId = Branded<"instance">
 /** One start of one approval service. */
 export type ServiceId = Branded<"service">
+/** Somebody who waits, in the tool they are in, for a decision. */
+export type WaiterId = Branded<"waiter">
 
 /** A request's number: small and rising, because people read it aloud and type it. */
 export type RequestId = number & { readonly [brand]: "request" }
@@ -29,6 +31,7 @@ export const newSessionId = (): SessionId => `s_${random()}` as SessionId
 
 export const newServiceId = (): ServiceId => `a_${random()}` as ServiceId
 export const newInstanceId = (): InstanceId => `i_${random()}` as InstanceId
+export const newWaiterId = (): WaiterId => `w_${random()}` as WaiterId
 export const newLoginId = (): LoginId => `l_${random()}` as LoginId
 
 export const isGrantId = (text: string): text is GrantId => /^g_[0-9a-z]{16}$/.test(text)

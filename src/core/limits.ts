@@ -73,6 +73,18 @@ export const limits = {
   scope_action_chars_max: 4_000, // of one of them; a longer one is named by its digest
   scope_pattern_text_chars_max: 8 * KiB, // of an action that a pattern is held against; a longer one is not covered
 
+  // Asking from within a tool. Whoever does has shown who they are.
+  asking_max: 1_000, // of one process of a gateway, writing or waiting; each holds a connection
+  asking_per_subject_max: 50, // one person's tools: a script that starts many at once fits in
+  ask_tries_max: 3, // of writing what can be asked
+  ask_answer_ms_max: 5 * minute, // for a person to write a line
+  ask_duration_ms: 60 * minute, // unless the person or the rule says less
+  ask_wait_ms: 10 * minute, // for a decision, unless the target says otherwise
+  ask_wait_ms_max: 24 * 60 * minute,
+  ask_again_ms: second, // between two tries to reach the service
+  ask_calls_max: 5, // tries to file, or to take back
+  ask_settled_max: 10_000, // decisions that are remembered for those whose question is still on its way
+
   store_wait_ms_max: second, // for another process that holds the embedded store; the service stands still meanwhile
   store_turn_ms_max: 4 * second, // that a change waits for those before it; less than a caller of the API waits
   store_connect_ms_max: 2 * second, // to a PostgreSQL store
@@ -262,6 +274,7 @@ export const limits = {
   ssh_exchange_ms_max: 5 * minute, // of a renewal with a peer that goes on talking; what was under way may be on a slow line
   ssh_keepalive_ms: 30 * second, // a target that answers none of three in a row is gone
   ssh_heard_ms_max: 100, // of a client, at a cut: to show the last words, before the disconnect that would make it forget them
+  ssh_ask_alive_ms: 10 * second, // between two signs of life to a client that waits for a decision
   ssh_leave_ms: second, // for a client to leave by itself after its last program, before it is told to
   ssh_forwards_per_second_max: 100, // connections that one client asks for; a browser behind -D asks for dozens at once
   ssh_listens_max: 32, // remote forwards of one session

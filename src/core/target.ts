@@ -12,6 +12,15 @@ interface Reachable {
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
   readonly address: Address
+  /** Whether and how somebody without a grant asks from within the tool they are in; left out: as usual. */
+  readonly ask?: "off" | AskFromTool
+}
+
+export interface AskFromTool {
+  /** How long a tool waits for a decision. */
+  readonly wait_ms: number
+  /** PostgreSQL: a client that says no reason asks as well, where no reason is wanted. A program then waits instead of failing. */
+  readonly unasked: boolean
 }
 
 export interface SshTarget extends Reachable {

@@ -2,11 +2,12 @@
 // target, and relays; it never sees a socket the core did not give it, and it never closes the door itself: the core does that,
 // the protocol only says goodbye.
 import type { Duplex, Readable } from "node:stream"
+import type { Offer } from "../api/asking_schema.ts"
 import type { Action } from "../core/action.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import type { GatewayError } from "../core/errors.ts"
 import type { Grant } from "../core/grant.ts"
-import type { LoginId, SessionId } from "../core/ids.ts"
+import type { LoginId, RequestId, SessionId } from "../core/ids.ts"
 import type { Identity } from "../core/identity.ts"
 import type { Keys } from "../core/keys.ts"
 import type { Secret } from "../core/secret.ts"
@@ -82,6 +83,7 @@ export interface PassedRequest {
   readonly signal: AbortSignal
 }
 
+export type { Offer } from "../api/asking_schema.ts"
 export type { Keys } from "../core/keys.ts"
 export type { Siblings } from "./siblings.ts"
 
@@ -116,6 +118,17 @@ export interface Gate {
    * nor the target's own. Throws `stale`, `shutdown`.
    */
   reaches(identity: Identity, target: string, port: number): Promise<boolean>
+  /**
+   * What somebody may ask for from where they stand; undefined when that is nothing, and then they are told no more than that they
+   * have no access. `port`: as for `reaches`. Throws `stale`, `shutdown`, `login_over`.
+   */
+  offer(wanted: AskWanted): Promise<Offer | undefined>
+  /**
+   * Asks for them, and settles when something opens the target: `open` then lends it. From here on the handshake's deadline no
+   * longer applies. Rejects with `not_given` and the decider's words when it was denied or time is up, with `no_grant` when it cannot
+   * be asked for or they would rather not, and with `busy`, `stale`, `shutdown`, `login_over`. A client that leaves takes it back.
+   */
+  ask(asking: Asking): Promise<void>
   /** The grant check. Throws `no_grant` (also for an unknown target, and for one of another protocol), `stale`, `shutdown`. */
   open(opening: Opening): Promise<Session>
   /**
@@ -125,6 +138,41 @@ export interface Gate {
   prefers(session: Session): boolean
   /** Server-side TLS over `client`, with the gateway's certificate. Bytes already read must be `unshift`ed first. */
   secure(client: Duplex, options?: { readonly alpn?: readonly string[] }): Promise<Duplex>
+}
+
+export interface AskWanted {
+  readonly identity: Identity
+  readonly target: string
+  /** Undefined: not known yet, or none. */
+  readonly as: string | undefined
+  readonly port?: number
+}
+
+export interface AskWords {
+  readonly reason: string
+  /** Undefined: as long as is usual. */
+  readonly duration_ms: number | undefined
+}
+
+export interface Asking extends AskWanted {
+  /** Aborted when the client has left. */
+  readonly signal: AbortSignal
+  /**
+   * Asks the person why and for how long; again, with what was wrong, a few times. Undefined: they would rather not. Not called when
+   * a rule gives it at once and wants to know nothing.
+   */
+  words(offer: Offer, problem: string | undefined): Promise<AskWords | undefined>
+  /** It is on file and waits for somebody. */
+  told(filed: Filed): void
+}
+
+/** A request that waits. */
+export interface Filed {
+  readonly request: RequestId
+  /** Where it can be looked at. */
+  readonly link: string
+  /** "Request 7 for prod-host as root, 1h: oncall may approve it." */
+  readonly say: string
 }
 
 export interface Opening {

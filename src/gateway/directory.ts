@@ -1,6 +1,7 @@
 // What this gateway knows about people and their logins: whether they may still open something. It holds no truth: the approval
 // service does, and the feed tells of every change.
-import type { FeedLine, LoginStanding, PersonStanding } from "../api/schema.ts"
+import type { FeedLine } from "../api/feed_schema.ts"
+import type { LoginStanding, PersonStanding } from "../api/schema.ts"
 import type { Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import type { LoginId } from "../core/ids.ts"

@@ -3,7 +3,7 @@
 // while we slept or the network was cut. What a change does is the gateway's business.
 import { Client } from "undici"
 import type { Credential } from "../api/client.ts"
-import { feedLine, type FeedLine } from "../api/schema.ts"
+import { feedLine, type FeedLine } from "../api/feed_schema.ts"
 import { routes } from "../api/routes.ts"
 import type { Clock, Millis, Timer } from "../core/clock.ts"
 import { limits } from "../core/limits.ts"
@@ -14,7 +14,7 @@ export interface FeedOptions {
   readonly credential: Credential
   readonly clock: Clock
   readonly log: Log
-  onChange(line: Extract<FeedLine, { kind: "grant" | "kill" | "person" | "login" }>): void
+  onChange(line: Extract<FeedLine, { kind: "grant" | "request" | "kill" | "person" | "login" }>): void
   /** A connection begins; the service may have been started anew with other people in its config. */
   onConnect(): void
   /** The service's history is behind what was already heard: it is another history. */
@@ -145,6 +145,7 @@ export class Feed {
         this.#caughtUp = true
         break
       case "grant":
+      case "request":
       case "kill":
       case "person":
       case "login":

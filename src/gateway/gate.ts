@@ -17,7 +17,8 @@ import { metrics } from "../observe/metrics.ts"
 import { openRecorder } from "../record/disk_recorder.ts"
 import { recording_version, type SessionHeader } from "../record/events.ts"
 import type { Connect } from "./dial.ts"
-import type { Gate, Opening, Session } from "./contract.ts"
+import type { AskingService } from "./asking_service.ts"
+import type { Asking, AskWanted, Gate, Offer, Opening, Session } from "./contract.ts"
 import type { Directory } from "./directory.ts"
 import type { Feed } from "./feed.ts"
 import type { GrantCache } from "./grant_cache.ts"
@@ -26,6 +27,7 @@ import type { LeaseBook } from "./lease_book.ts"
 import { asSession, LiveSession } from "./session.ts"
 import type { SessionRegister } from "./session_register.ts"
 import type { SessionRules } from "./session_rules.ts"
+import type { WaitingRoom } from "./waiting_room.ts"
 
 /** Where a client expects the protocol when it names no port. */
 const usual_port: Readonly<Record<ProtocolName, number>> = { ssh: 22, postgres: 5432, http: 443 }
@@ -46,6 +48,8 @@ export interface Threshold {
   readonly service: GrantService
   /** The rules for single actions of somebody on a target. */
   rules(acting: Acting): () => SessionRules
+  readonly room: Pick<WaitingRoom, "visit">
+  readonly asking: Pick<AskingService, "offer">
   ask(target: string): string
   /** A line that would extend a grant. */
   extend(grant: GrantId): string
@@ -104,7 +108,44 @@ export class ClientGate implements Gate {
   async reaches(identity: Identity, name: string, port: number): Promise<boolean> {
     await this.#load(identity, name)
     const granted = this.#grantFor(identity, name, undefined)
-    return granted !== undefined && (port === usual_port[this.#protocol] || port === granted.target.address.port)
+    return granted !== undefined && this.#listensAt(granted.target, port)
+  }
+
+  async offer({ identity, target: name, as, port }: AskWanted): Promise<Offer | undefined> {
+    const { targets, asking } = this.#threshold
+    await this.#load(identity, name)
+    this.#checkStands(identity)
+    if (name.length > limits.target_name_chars_max) return undefined
+    // Asked about every name alike, before it is looked at whether there is such a target here.
+    const offer = await asking.offer({ subject: identity.subject, target: name, as })
+    const target = targets.get(name)
+    if (!offer || target?.protocol !== this.#protocol || target.ask === "off") return undefined
+    if (as !== undefined && !accountsOf(target).includes(as)) return undefined
+    return port === undefined || this.#listensAt(target, port) ? offer : undefined
+  }
+
+  async ask(asking: Asking): Promise<void> {
+    const { identity, target, as } = asking
+    const { room, targets, ask, cache } = this.#threshold
+    const offer = await this.offer(asking)
+    const refusal = new GatewayError("no_grant", { ask: ask(target) })
+    if (!offer) throw refusal
+    const how = targets.get(target)?.ask
+    const wait_ms = how === undefined || how === "off" ? limits.ask_wait_ms : how.wait_ms
+    this.settled()
+    await room.visit({
+      ...asking,
+      offer,
+      wait_ms,
+      client: this.address,
+      protocol: this.#protocol,
+      refusal,
+      opens: async () => {
+        await this.#load(identity, target)
+        return this.#grantFor(identity, target, as) !== undefined
+      },
+      onGrant: (grant) => cache.apply(grant),
+    })
   }
 
   async open(opening: Opening): Promise<Session> {
@@ -237,12 +278,20 @@ export class ClientGate implements Gate {
     assertMinted(identity)
     const { targets, cache, feed } = this.#threshold
     if (!feed.fresh) throw new GatewayError("stale")
-    if (!this.stands(identity)) throw new GatewayError("login_over")
+    this.#checkStands(identity)
     const target = targets.get(name)
     if (target?.protocol !== this.#protocol || (as !== undefined && !accountsOf(target).includes(as))) return undefined
     const grants = cache.known(identity.subject, name)
     if (!grants) throw new GatewayError("stale")
     const grant = bestGrant(grants, { subject: identity.subject, target: name, as }, this.clock.now())
     return grant && { target, grant }
+  }
+
+  #checkStands(identity: Identity): void {
+    if (!this.stands(identity)) throw new GatewayError("login_over")
+  }
+
+  #listensAt({ address }: Target, port: number): boolean {
+    return port === usual_port[this.#protocol] || port === address.port
   }
 }

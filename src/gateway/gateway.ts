@@ -15,6 +15,7 @@ import type { Address, ProtocolName } from "../core/target.ts"
 import { createTokenVerifier, type TokenVerifier } from "../identity/tokens.ts"
 import type { Log } from "../observe/log.ts"
 import { recoverRecordings } from "../record/recover.ts"
+import { type AskingService, askingService } from "./asking_service.ts"
 import { Authorities } from "./authorities.ts"
 import { boundedBy } from "./bounded.ts"
 import type { Host, Protocol, Verbs } from "./contract.ts"
@@ -34,6 +35,7 @@ import { SessionRegister } from "./session_register.ts"
 import { makeSettings, type Settings } from "./settings.ts"
 import { TokenKeyring } from "./token_keyring.ts"
 import { alone, type Siblings, siblingsFor } from "./siblings.ts"
+import { WaitingRoom } from "./waiting_room.ts"
 
 export interface GatewayOptions {
   /** As it is at the start; `prepare` takes the next ones. */
@@ -66,6 +68,8 @@ export class Gateway {
   readonly #sessions: SessionRegister
   readonly #cache: GrantCache
   readonly #directory: Directory
+  readonly #asking: AskingService
+  readonly #room: WaitingRoom
   readonly #feed: Feed
   readonly #authorities: Authorities
   readonly #tokenKeys: TokenKeyring
@@ -103,6 +107,13 @@ export class Gateway {
       person: (subject) => this.#api.call("person", { query: { subject } }),
       login: (id) => this.#api.call("login", { query: { id } }),
     })
+    this.#asking = askingService({ gateway: config.gateway.name, api: this.#api, clock })
+    this.#room = new WaitingRoom({
+      service: this.#asking,
+      clock,
+      link: (request) => `${approvals.public_url}/requests/${request}`,
+      withdraw: (request) => `${this.#current().gateway.ask_with} withdraw ${request}`,
+    })
     this.#feed = new Feed({
       ...approvals,
       clock,
@@ -114,12 +125,15 @@ export class Gateway {
       onOtherHistory: () => {
         this.#reporter.announce()
         this.#cache.clear()
+        this.#room.otherHistory()
         this.#sessions.otherHistory()
       },
       onChange: (line) => {
         if (line.kind === "kill") return this.#sessions.kill(line.session, { by: line.by, reason: line.reason })
         if (line.kind === "person" || line.kind === "login") return this.#directory.apply(line)
+        if (line.kind === "request") return this.#room.onSettled(line)
         this.#cache.apply(line.grant)
+        this.#room.onGrant(line.grant)
         this.#sessions.update(line.grant, {
           ...(line.grant.ended_by ? { by: line.grant.ended_by } : {}),
           reason: line.grant.ended_reason ?? "",
@@ -201,6 +215,7 @@ export class Gateway {
   async drain(time_ms_max: number = limits.drain_ms): Promise<void> {
     this.#sessions.closing = true
     for (const listener of this.#listeners) listener.stop()
+    this.#room.close()
     this.#sessions.cutIdle()
     await boundedBy(time_ms_max, () => this.#sessions.emptied())
     await this.cut()
@@ -209,6 +224,7 @@ export class Gateway {
   /** Cuts every session now and closes. */
   async cut(): Promise<void> {
     this.#sessions.closing = true
+    this.#room.close()
     await this.#sessions.cutAll()
     for (const listener of this.#listeners) listener.close()
     await this.#reporter.flush()
@@ -290,6 +306,8 @@ export class Gateway {
         this.#sessions.update(grant, {})
       }),
       rules: (acting) => sessionRules(() => current().policy.actions, acting, this.#statements),
+      room: this.#room,
+      asking: this.#asking,
       ask: (target) => askLine(current(), target),
       extend: (grant) => `${current().gateway.ask_with} extend ${grant} --for 30m --reason "..."`,
       secureContext: () => now().certificates.context(authorities.clientPems()),

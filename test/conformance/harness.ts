@@ -17,6 +17,7 @@ import type { Target } from "../../src/core/target.ts"
 import { openState } from "../../src/config/state.ts"
 import { parsePublicKey } from "../../src/config/openssh_key.ts"
 import type { Host, Protocol, Serve } from "../../src/gateway/contract.ts"
+import type { AskingService } from "../../src/gateway/asking_service.ts"
 import { Directory } from "../../src/gateway/directory.ts"
 import { ClientGate, type Threshold } from "../../src/gateway/gate.ts"
 import { GrantCache } from "../../src/gateway/grant_cache.ts"
@@ -26,6 +27,7 @@ import { openServiceDoor } from "../../src/gateway/service_door.ts"
 import { sessionRules } from "../../src/gateway/session_rules.ts"
 import { SessionRegister } from "../../src/gateway/session_register.ts"
 import { alone } from "../../src/gateway/siblings.ts"
+import { WaitingRoom } from "../../src/gateway/waiting_room.ts"
 import { createAuthenticator } from "../../src/identity/authenticator.ts"
 import { createTokenIssuer, createTokenVerifier } from "../../src/identity/tokens.ts"
 import { createLog } from "../../src/observe/log.ts"
@@ -75,6 +77,11 @@ export async function createHarness({ protocol, targets, serveTarget }: HarnessO
   const policy: { actions: readonly ActionRule[] } = { actions: [] }
   const reader = new StatementReader()
   const ask = (target: string): string => `ssh gateway request ${target}`
+  const askingService: AskingService = {
+    offer: () => Promise.resolve(null),
+    ask: () => Promise.reject(new GatewayError("not_askable")),
+    leave: () => Promise.resolve(),
+  }
   const threshold: Threshold = {
     gateway: "gateway",
     clock,
@@ -111,6 +118,9 @@ export async function createHarness({ protocol, targets, serveTarget }: HarnessO
         }),
     },
     rules: (acting) => sessionRules(() => policy.actions, acting, reader),
+    // Nobody may ask for anything, unless a test says so.
+    room: new WaitingRoom({ service: askingService, clock, link: String, withdraw: String }),
+    asking: askingService,
     ask,
     extend: (grant) => `ssh gateway extend ${grant}`,
     secureContext: () => createSecureContext(),

@@ -22,6 +22,7 @@ suite("ssh", { skip: needs("ssh", "scp", "sshd", "ssh-keygen"), concurrency: 1 }
   const folder = scratch("ssh")
   let sshd: Sshd
   let sluice: Sluice
+  const reachable = ["prod-host", "other-host", "impostor", "locked", "down"]
 
   before(async () => {
     sshd = await startSshd()
@@ -35,8 +36,9 @@ suite("ssh", { skip: needs("ssh", "scp", "sshd", "ssh-keygen"), concurrency: 1 }
         sshTarget("locked", sshd, { auth: { key: `file:${keyPair("stranger").file}` } }),
         sshTarget("down", sshd, { address: "127.0.0.1:1" }),
       ],
+      policy: { access: [{ who: ["engineers"], targets: reachable, max: "8h", approve: { by: ["oncall"] } }] },
     })
-    for (const target of ["prod-host", "other-host", "impostor", "locked", "down"]) {
+    for (const target of reachable) {
       await sluice.grant(alice, target, { by: bob, for: "1h" })
     }
   })

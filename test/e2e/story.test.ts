@@ -40,7 +40,11 @@ suite("the story", { skip: needs("ssh", "sshd", "psql", "openssl"), concurrency:
     ;[sshd, postgres] = await Promise.all([startSshd(), startPostgres({ tls: true })])
     sluice = await spawnSluice({
       users: [alice, bob, carol],
-      targets: [sshTarget("prod-host", sshd), postgresTarget("orders", postgres)],
+      targets: [
+        sshTarget("prod-host", sshd),
+        { ...sshTarget("vault", sshd), labels: { env: "vault" } },
+        postgresTarget("orders", postgres),
+      ],
       policy: {
         access: [{ who: ["engineers"], targets: { env: "prod" }, max: "4h", approve: { by: ["oncall", "engineers"] }, reason: "required" }],
       },
@@ -68,10 +72,10 @@ suite("the story", { skip: needs("ssh", "sshd", "psql", "openssl"), concurrency:
     assert.match(stderr, /ssh gateway request prod-host --for 1h --reason/)
   })
 
-  test("a target that is not there is refused with the same words", async () => {
+  test("a target that is not there is refused with the same words as one that cannot be asked for", async () => {
     const refusal = async (target: string): Promise<string> =>
       (await run("ssh", [...sluice.ssh(alice), "-J", "gateway", `${sshd.login}@${target}`, "true"])).stderr.replaceAll(target, "<target>")
-    assert.equal(await refusal("prod-host"), await refusal("prod-hose"))
+    assert.equal(await refusal("vault"), await refusal("prod-hose"))
   })
 
   test("a reason is required, and the refusal says so", async () => {

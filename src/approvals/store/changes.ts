@@ -10,6 +10,7 @@ import { gatewayWrites } from "./gateways.ts"
 import { type Door, reader } from "./reads.ts"
 import { listText, listTextOrNull } from "./rows.ts"
 import type { EventsTable } from "./tables.ts"
+import { waitWrites } from "./waits.ts"
 
 /** Values of one statement: SQLite takes 32,766, and an event has twelve. */
 const events_at_once = 500
@@ -48,6 +49,7 @@ export function changer(door: Door, { appended, last }: Appending): Writing {
     ...peopleChanger(door),
     ...authorityWrites(door),
     ...gatewayWrites(door),
+    ...waitWrites(door),
     async nextSequence() {
       return next()
     },

@@ -192,6 +192,10 @@ export const fed = [
   "person.disabled",
   "person.enabled",
   "login.ended",
+  "request.approved",
+  "request.denied",
+  "request.withdrawn",
+  "request.lapsed",
 ] as const satisfies readonly EventKind[]
 /** As the index on the feed says it, so that it is found. */
 const isFed = sql<boolean>`e.kind in (${sql.join(fed.map((kind) => sql.lit(kind)))})`

@@ -186,6 +186,13 @@ export interface GatewaysTable {
   lost_at: number | null
 }
 
+export interface WaitsTable {
+  waiter: string
+  request: number
+  until: number
+  filed: number
+}
+
 export interface Tables {
   gateways: GatewaysTable
   history: { one: number; id: string }
@@ -200,6 +207,7 @@ export interface Tables {
   logins: LoginsTable
   codes: CodesTable
   authorities: AuthoritiesTable
+  waits: WaitsTable
   probe: { id: number; at: number }
   outbox: { id: number; sequence: number }
   deliveries: DeliveriesTable

@@ -49,6 +49,9 @@ const table: Record<RouteName, readonly number[]> = {
   lookup: [401, 401, 401, 401, 401, 200, 401],
   begin: [401, 401, 401, 401, 401, 200, 401],
   use: [401, 401, 401, 401, 401, 200, 401],
+  offer: [401, 401, 401, 401, 401, 200, 401],
+  ask_here: [401, 401, 401, 401, 401, 200, 401],
+  leave_here: [401, 401, 401, 401, 401, 200, 401],
   link: [401, 401, 401, 401, 401, 200, 401],
   redeem: [401, 401, 401, 401, 401, 401, 401],
   leave: [401, 401, 401, 401, 401, 200, 401],
@@ -68,8 +71,10 @@ const table: Record<RouteName, readonly number[]> = {
 const queries: Partial<Record<RouteName, string>> = {
   lookup: "?subject=alice%40example.com&target=prod-host",
   person: "?subject=alice%40example.com",
+  offer: "?subject=alice%40example.com&target=prod-host",
   login: "?id=l_0000000000000000",
 }
+const here = { gateway: "gw", waiter: "w_0000000000000000", subject: "alice@example.com", client: "203.0.113.7:1" }
 const bodies: Partial<Record<RouteName, object>> = {
   ask: { target: "prod-host", duration_ms: hour, reason: "why" },
   extend: { duration_ms: hour, reason: "why" },
@@ -86,6 +91,8 @@ const bodies: Partial<Record<RouteName, object>> = {
   token: { subject: "alice@example.com", use: "api", via: "test" },
   report: { gateway: "gw", reports: [] },
   presence: { gateway: "gw", instance: "i_0000000000000000", version: "1", started_at: 1, listening: {} },
+  ask_here: { ...here, protocol: "ssh", until: 1, target: "prod-host", as: ["deploy"], duration_ms: hour, reason: "why" },
+  leave_here: here,
 }
 
 /** A pending request, a grant and a live session of alice's, all new. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import test, { type TestContext } from "node:test"
 import { PassThrough, Writable } from "node:stream"
-import { feedLine, type FeedLine } from "../../../src/api/schema.ts"
+import { feedLine, type FeedLine } from "../../../src/api/feed_schema.ts"
 import { newServiceId } from "../../../src/core/ids.ts"
 import { limits } from "../../../src/core/limits.ts"
 import { Feed } from "../../../src/approvals/feed.ts"
@@ -106,7 +106,7 @@ test("feed: resumes after a sequence with all that was missed, in order, each as
   await eventually("caught up", () => feed.lines.some(({ kind }) => kind === "beat"))
   assert.deepEqual(
     feed.lines.map((line) => (line.kind === "grant" ? `${line.grant.id} ${line.grant.status}` : line.kind)),
-    ["hello", `${second.id} active`, `${second.id} revoked`, "beat"],
+    ["hello", "request", `${second.id} active`, `${second.id} revoked`, "beat"],
   )
   assert.equal(feed.lines.at(-1)?.sequence, feed.lines[0]?.sequence)
 })

@@ -49,7 +49,7 @@ test("migrations: a file that the first program wrote opens with all that is in 
   assert.equal(await store.sequence(), 5)
   assert.deepEqual(
     (await store.feed(0, 10)).events.map(({ kind }) => kind),
-    ["grant.made"],
+    ["request.approved", "grant.made"],
   )
   const next = await store.change(async (change) => {
     assert(request)
