@@ -56,6 +56,13 @@ export class BrowserLogin {
     redirect(response, { to: `${this.#host.service.url}/gateway-login?${query.toString()}`, cookies: set })
   }
 
+  /** Off to the service's page to ask for this target, to come back to what was asked for once it is approved. */
+  ask({ response, line, headers, target }: Visit): void {
+    const path = line.url.length <= limits.http_return_chars_max ? line.url : "/"
+    const query = new URLSearchParams({ target, return: `https://${headers.host.toLowerCase()}${path}` })
+    redirect(response, { to: `${this.#host.service.url}/ask?${query.toString()}`, cookies: [] })
+  }
+
   /** What lies under `/.sluice/`. Throws `login_failed`, `not_found`, `forbidden`. */
   async answer(visit: Visit): Promise<void> {
     if (visit.line.path === "/.sluice/callback" && visit.line.method === "GET") return this.#callback(visit)

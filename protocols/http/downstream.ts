@@ -173,7 +173,7 @@ class Downstream {
         return new Exchange(incoming, admission.http).begin(identity)
       }
     }
-    const admitted = this.#admit(arrival, { incoming, token, kind, target })
+    const admitted = this.#admit(arrival, { incoming, token, kind, target, visit })
     if (token === undefined || kind === "token" || !isBrowsing(visit)) return admitted
     // A browser whose login is over begins another; it did not choose what it sent.
     return admitted.catch((failure: unknown) => {
@@ -184,12 +184,15 @@ class Downstream {
 
   async #admit(
     { connection, response }: Arrival,
-    wanted: { incoming: Incoming; token: string | undefined; kind: "token" | "cookie"; target: string },
+    wanted: { incoming: Incoming; token: string | undefined; kind: "token" | "cookie"; target: string; visit: Visit },
   ): Promise<void> {
     const { gate } = connection
-    const { incoming, ...applicant } = wanted
-    const admission = await this.#options.sessions.admit({ gate, ...applicant, certified: connection.certified })
+    const { incoming, visit, ...applicant } = wanted
+    // Somebody who presents a token is a program, whatever it accepts.
+    const asks = isBrowsing(visit) && (wanted.kind === "cookie" || wanted.token === undefined)
+    const admission = await this.#options.sessions.admit({ gate, ...applicant, certified: connection.certified, asks })
     if (response.destroyed) return
+    if (admission === "may_ask") return this.#options.login.ask(visit)
     connection.admission?.http.detach(connection.client)
     admission.http.attach(connection.client)
     connection.admission = admission

@@ -27,6 +27,8 @@ export interface Applicant {
   readonly kind: "token" | "cookie"
   readonly target: string
   readonly certified?: Promise<Identity> | undefined
+  /** A person who looks at pages, and can be shown one to ask on. */
+  readonly asks: boolean
 }
 
 export class HttpSessions {
@@ -41,12 +43,17 @@ export class HttpSessions {
     this.#signer = signer
   }
 
-  /** Throws what `gate.identify` and `gate.open` throw, and `busy`. */
-  async admit(applicant: Applicant): Promise<Admission> {
+  /** Throws what `gate.identify` and `gate.open` throw, and `busy`. "may_ask": no grant, and there is a rule under which they can ask. */
+  async admit(applicant: Applicant): Promise<Admission | "may_ask"> {
     const { token, kind, target } = applicant
     const identity = await this.#who(applicant)
     applicant.gate.settled()
-    const http = await this.#session(applicant, identity)
+    const http = await this.#session(applicant, identity).catch(async (failure: unknown) => {
+      if (!applicant.asks || !(failure instanceof GatewayError) || failure.code !== "no_grant") throw failure
+      if (!(await applicant.gate.offer({ identity, target, as: undefined }))) throw failure
+      return undefined
+    })
+    if (!http) return "may_ask"
     await http.identify()
     return { token, kind, target, identity, http }
   }
@@ -62,7 +69,7 @@ export class HttpSessions {
   }
 
   /** Checks a signature once for a token and target; after that the identity is remembered as long as the token lasts. */
-  async #identify({ gate, token, kind, target }: Applicant & { readonly token: string }): Promise<Identity> {
+  async #identify({ gate, token, kind, target }: Omit<Applicant, "asks"> & { readonly token: string }): Promise<Identity> {
     const key = `${kind} ${target} ${token}`
     const known = this.#known.get(key)
     if (known && this.#clock.now() < known.until && gate.stands(known)) return known

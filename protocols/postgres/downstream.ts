@@ -15,6 +15,8 @@ export interface Downstream {
   client: Duplex
   inlet: Inlet
   encrypted: boolean
+  /** AuthenticationOk was sent. */
+  welcomed: boolean
 }
 
 const alpn = "postgresql"
@@ -22,7 +24,7 @@ const tls_handshake = 0x16
 const length_bytes_max = limits.startup_bytes_max + limits.auth_token_bytes_max
 
 export function downstreamOf(client: Duplex): Downstream {
-  return { client, inlet: new Inlet(client, length_bytes_max), encrypted: false }
+  return { client, inlet: new Inlet(client, length_bytes_max), encrypted: false, welcomed: false }
 }
 
 /** The startup packet, or a cancel key; undefined when the client left. Replaces `side.client` when TLS begins. */

@@ -3,6 +3,7 @@
 //   downstream.ts  encryption, startup, token          upstream.ts  TLS and login on the target
 //   relay.ts       both directions of what follows: scanner.ts cuts it into messages, frontend.ts and backend.ts read them
 //   oauth_bearer.ts  psql 18's own login                client_options.ts  what a client tells the gateway in its options
+//   asking.ts      without a grant
 //   session_role.ts  a role for one session
 //   cancel_keys.ts   Ctrl-C                              refusal.ts   every error in PostgreSQL's own words
 //
@@ -12,6 +13,7 @@ import { GatewayError } from "../../src/core/errors.ts"
 import type { Identity } from "../../src/core/identity.ts"
 import type { PostgresTarget } from "../../src/core/target.ts"
 import type { Gate, Host, Opening, Protocol, Session } from "../../src/gateway/contract.ts"
+import { askToEnter } from "./asking.ts"
 import { CancelKeys } from "./cancel_keys.ts"
 import { authenticationOk, backendKeyData, report, type BackendKey } from "./codec.ts"
 import { downstreamOf, greet, mustBePrivate, readStartup, readToken, type Downstream } from "./downstream.ts"
@@ -65,7 +67,12 @@ async function admit(side: Downstream, gate: Gate, shared: Shared & { startup: S
   const identity = await identityOf(side, gate, { startup, host })
   if (!identity) return
   const visit = new Visit(side, gate)
-  const session = await gate.open({ identity, target: startup.target, as: startup.user, ...visit.opening() })
+  const open = (): Promise<Session> => gate.open({ identity, target: startup.target, as: startup.user, ...visit.opening() })
+  const session = await open().catch(async (refusal: unknown) => {
+    if (!(refusal instanceof GatewayError) || refusal.code !== "no_grant") throw refusal
+    await askToEnter(side, gate, { identity, startup, refusal })
+    return open()
+  })
   visit.session = session
   try {
     const { target } = session
@@ -170,7 +177,8 @@ class Visit {
     const key = keys.mint(startup.version, () => this.#cancel(() => session.dial()))
     try {
       const ready = upstream.greeting.at(-1) as Buffer
-      client.write(Buffer.concat([authenticationOk(), ...upstream.greeting.slice(0, -1), backendKeyData(key), ready]))
+      const welcome = this.#side.welcomed ? [] : [authenticationOk()]
+      client.write(Buffer.concat([...welcome, ...upstream.greeting.slice(0, -1), backendKeyData(key), ready]))
       this.#side.inlet.release()
       this.#relay = new Relay({ client, upstream: upstream.stream, session, clock: this.#gate.clock })
       await this.#relay.run()

@@ -56,6 +56,21 @@ export class Inlet {
     this.#taken = Buffer.alloc(0)
   }
 
+  /**
+   * Calls `task` when the other side ends, or speaks where it should listen, for as long as nothing else is read. Answers how to stop
+   * looking; what it said is still there.
+   */
+  onEnd(task: () => void): () => void {
+    const stream = this.#stream
+    const look = (): void => {
+      stream.read(0) // an end is only seen by who reads
+      if (this.waiting > 0 || stream.destroyed || stream.readableEnded) task()
+    }
+    stream.on("readable", look).on("end", task).on("close", task).on("error", task)
+    look()
+    return () => void stream.off("readable", look).off("end", task).off("close", task).off("error", task)
+  }
+
   /** Waits until there may be something to read; false when nothing more will come. */
   #readable(): Promise<boolean> {
     const stream = this.#stream

@@ -23,6 +23,7 @@ export function sqlstateOf(kind: ErrorKind): string {
     case "unsupported":
       return "0A000" // feature_not_supported
     case "input":
+      return "22023" // invalid_parameter_value
     case "conflict":
     case "missing":
       return "XX000" // internal_error: these belong to the API and are not met here

@@ -23,6 +23,8 @@ export interface Startup {
   readonly wants: readonly ("options" | "replication")[]
   /** How the client says who it is; by a token as the password unless it asks for a login of its own. */
   readonly login: "token" | "oauth"
+  /** What it asks for, should there be no grant: why, and for how long. */
+  readonly asks: { readonly reason: string | undefined; readonly lasts: string | undefined }
 }
 
 export type Opening = Startup | { readonly kind: "ssl" } | { readonly kind: "gss" } | { readonly kind: "cancel"; readonly key: BackendKey }
@@ -73,7 +75,7 @@ function parseStartup(version: number, given: ReadonlyMap<string, string>): Star
   const settings = new Map<string, string>()
   const unknown: string[] = []
   const wants: ("options" | "replication")[] = []
-  const { ours, rest } = readOptions(given.get("options") ?? "", ["login"])
+  const { ours, rest } = readOptions(given.get("options") ?? "", ["login", "reason", "for"])
   for (const [name, value] of given) {
     if (name === "user" || name === "database") continue
     if (name.startsWith("_pq_.")) unknown.push(name)
@@ -91,7 +93,18 @@ function parseStartup(version: number, given: ReadonlyMap<string, string>): Star
   if (target === "") throw new GatewayError("unsupported", { what: "a connection without dbname=<target>" })
   const spoken = version >= protocol_3_2 ? protocol_3_2 : protocol_3_0 // 3.1 was never released, and is reserved
   const negotiate = spoken === version && unknown.length === 0 ? undefined : { unknown }
-  return { kind: "startup", version: spoken, negotiate, user, target, database, settings, wants, login: loginOf(ours) }
+  return {
+    kind: "startup",
+    version: spoken,
+    negotiate,
+    user,
+    target,
+    database,
+    settings,
+    wants,
+    login: loginOf(ours),
+    asks: { reason: ours.get("reason"), lasts: ours.get("for") },
+  }
 }
 
 function loginOf(ours: ReadonlyMap<string, string>): Startup["login"] {

@@ -13,6 +13,7 @@ import type { Logins } from "./logins.ts"
 import type { PageAnswer, PageCall } from "./page_calls.ts"
 import type { PublicPlace } from "./public_place.ts"
 import type { Store } from "./store.ts"
+import { TargetHosts } from "./target_host.ts"
 import type { WebSessions } from "./web_session.ts"
 
 export interface GatewayLoginOptions {
@@ -33,9 +34,11 @@ const visit: CodeKind<{ login: string; host: string; state: string }> = {
 
 export class GatewayLogin {
   readonly #options: GatewayLoginOptions
+  readonly #hosts: TargetHosts
 
   constructor(options: GatewayLoginOptions) {
     this.#options = options
+    this.#hosts = new TargetHosts(options)
   }
 
   /** `host`: the target's, with its port; `state`: the digest of what the gateway gave the browser. */
@@ -43,7 +46,7 @@ export class GatewayLogin {
     const { store, sessions, codes } = this.#options
     const host = query.get("host") ?? ""
     const state = query.get("state") ?? ""
-    if (this.#target(host) === undefined) throw new GatewayError("invalid", { what: "this is no application behind this gateway" })
+    if (this.#hosts.targetAt(host) === undefined) throw new GatewayError("invalid", { what: "this is no application behind this gateway" })
     if (!/^[A-Za-z0-9_-]{43}$/.test(state)) throw new GatewayError("invalid")
     const { login } = await sessions.visitor(message)
     const code = await store.change((change) => codes.make(change, visit, { login: login.id, host, state }))
@@ -54,7 +57,7 @@ export class GatewayLogin {
   async redeem({ code, host, state }: { readonly code: string; readonly host: string; readonly state: string }): Promise<TokenAnswer> {
     const { store, logins, codes, issuer } = this.#options
     const found = await store.change((change) => codes.take(change, visit, code))
-    const target = this.#target(host)
+    const target = this.#hosts.targetAt(host)
     const sound = found !== undefined && target !== undefined && found.host === host && same(found.state, state)
     const login = sound && isLoginId(found.login) ? await logins.live(found.login) : undefined
     if (!login || target === undefined) throw new GatewayError("login_failed")
@@ -65,19 +68,6 @@ export class GatewayLogin {
   async leave(id: LoginId, from: string): Promise<void> {
     const login = await this.#options.logins.live(id)
     if (login) await this.#options.logins.end(id, { actor: { actor: "person", by: login.subject, from }, why: "signed out at a target" })
-  }
-
-  /** The target that `host` names: one label below the gateway's domain, at a port that is the gateway's. */
-  #target(host: string): string | undefined {
-    const { current, place } = this.#options
-    const http = current().gateway.http
-    const [, target, domain, digits = "443"] = /^([a-z0-9-]{1,63})\.([a-z0-9.-]{1,253})(?::(\d{1,5}))?$/.exec(host) ?? []
-    if (!http || target === undefined || domain !== http.domain) return undefined
-    const port = Number(digits)
-    const { port: shown, protocol } = new URL(place.url)
-    // A listener at port 0 has one that is not known here, as in a trial.
-    const ours = [443, http.listen.port, ...(protocol === "https:" ? [Number(shown || 443)] : [])]
-    return http.listen.port === 0 || ours.includes(port) ? target : undefined
   }
 }
 

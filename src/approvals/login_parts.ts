@@ -18,6 +18,7 @@ import type { People } from "./people.ts"
 import type { PublicPlace } from "./public_place.ts"
 import { SignIn } from "./sign_in.ts"
 import type { Store } from "./store.ts"
+import { TargetHosts } from "./target_host.ts"
 import { WebSessions } from "./web_session.ts"
 
 export interface LoginPartsOptions {
@@ -40,6 +41,7 @@ export interface LoginParts {
   readonly oauth: OAuth
   readonly devices: Devices
   readonly gatewayLogin: GatewayLogin
+  readonly hosts: TargetHosts
   readonly pages: PageSet
   close(): Promise<void>
 }
@@ -75,5 +77,5 @@ export function loginParts(options: LoginPartsOptions): LoginParts {
       "/device": devices.decide,
     },
   }
-  return { sessions, signIn, oauth, devices, gatewayLogin, pages, close: () => company.close() }
+  return { sessions, signIn, oauth, devices, gatewayLogin, hosts: new TargetHosts(options), pages, close: () => company.close() }
 }

@@ -22,11 +22,13 @@ import { takeForms } from "./form_body.ts"
 import type { Caller } from "./journal.ts"
 import { readExtension, readQuestion, readReason } from "./page_forms.ts"
 import type { PersonRoutes } from "./person_routes.ts"
+import type { TargetHosts } from "./target_host.ts"
 import type { Visitor, WebSessions } from "./web_session.ts"
 
 export interface PagesOptions {
   readonly person: PersonRoutes
   readonly sessions: WebSessions
+  readonly hosts: TargetHosts
   /** A line that uses `target` as `account`; undefined where there is none. */
   useLine(target: string, account: string | undefined): string | undefined
   readonly clock: Clock
@@ -102,7 +104,7 @@ class Pages {
       if (name === undefined) return choosePage({ visit, targets })
       const target = targets.find((one) => one.name === name)
       if (!target) throw new GatewayError("not_askable")
-      return askPage({ visit, target })
+      return askPage({ visit, target, back: this.#options.hosts.pageOf(target.name, (request.query as Back).return) })
     })
   }
 
@@ -170,8 +172,12 @@ class Pages {
     const waits = view.status === "pending" && view.subject === visit.subject
     const reloading = waits && problem === undefined && (request.query as { still?: unknown }).still === undefined
     if (reloading) void reply.header("refresh", String(limits.page_reload_ms / 1_000))
+    const back = this.#options.hosts.pageOf(view.target, (request.query as Back).return)
+    const onward = back !== undefined && view.subject === visit.subject && view.status === "approved" ? back : undefined
+    // Not a redirect: a browser takes one after a form for a part of the form, which goes nowhere but here.
+    if (onward !== undefined) void reply.header("refresh", `0; url=${onward}`)
     const use = view.grant ? this.#options.useLine(view.target, view.grant.as?.[0]) : undefined
-    return requestPage({ visit, request: view, reloading, use, ...(problem ? { problem: problem.words } : {}) })
+    return requestPage({ visit, request: view, reloading, use, onward, ...(problem ? { problem: problem.words } : {}) })
   }
 
   #onRequest(scope: FastifyInstance, verb: string, work: (call: Guest, id: RequestId, form: URLSearchParams) => Promise<unknown>): void {
@@ -222,17 +228,19 @@ class Pages {
     const { visit, ...call } = guest
     const { person } = this.#options
     const { target: name, written, problems, body } = readQuestion(form)
+    const back = this.#options.hosts.pageOf(name, form.get("return"))
     const target = (await person.targets({ ...call, ...nothing })).targets.find((one) => one.name === name)
     if (!target) throw new GatewayError("not_askable")
-    if (!body) return askPage({ visit, target, written, problems: (reply.code(400), problems) })
+    if (!body) return askPage({ visit, target, back, written, problems: (reply.code(400), problems) })
     try {
       const { id } = await person.ask({ ...call, params: undefined, query: {}, body })
-      return await reply.redirect(`/requests/${id}`, 303)
+      return await reply.redirect(`/requests/${id}${back === undefined ? "" : `?return=${encodeURIComponent(back)}`}`, 303)
     } catch (failure) {
       const problem = refusal(failure, reply)
       return askPage({
         visit,
         target,
+        back,
         written,
         ...(failure instanceof GatewayError && failure.code === "too_long" ? { problems: { for: problem } } : { problem }),
       })
@@ -249,6 +257,10 @@ export function answerNotFound(request: FastifyRequest, reply: FastifyReply): bo
     .headers(headers)
     .send(problemPage({ visit: undefined, code, words }))
   return true
+}
+
+interface Back {
+  readonly return?: unknown
 }
 
 const nothing = { params: undefined, query: {}, body: undefined } as const

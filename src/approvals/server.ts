@@ -34,7 +34,7 @@ export interface ServerOptions {
   readonly feed: Feed
   readonly slack: SlackAnswers
   readonly authorities: Authorities
-  readonly parts: Pick<LoginParts, "pages" | "sessions" | "oauth" | "devices">
+  readonly parts: Pick<LoginParts, "pages" | "sessions" | "oauth" | "devices" | "hosts">
   readonly workloads: WorkloadLogins
   /** The key set that verifies tokens. */
   jwks(): Promise<object>
@@ -96,7 +96,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
 
   const addressOf = options.callers.addressOf
   addSlackRoute(server, { answers: options.slack, addressOf })
-  addPages(server, { person: options.person, sessions: options.parts.sessions, useLine: options.useLine, clock: options.clock, log })
+  addPages(server, { person: options.person, ...options.parts, useLine: options.useLine, clock: options.clock, log })
   addPageCalls(server, { ...options.parts, addressOf, log })
   addOAuthRoutes(server, { ...options.parts, jwks: () => options.jwks(), addressOf, log })
   server.get("/openapi.json", async () => options.openApi)

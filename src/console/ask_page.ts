@@ -64,6 +64,8 @@ export type Problems = Partial<Record<Field, string>>
 export interface AskPage {
   readonly visit: Visit
   readonly target: AskableTarget
+  /** The page of the target that they wanted to see. */
+  readonly back?: string | undefined
   readonly written?: Written
   readonly problems?: Problems
   /** One that belongs to no field. */
@@ -74,7 +76,7 @@ const presets_ms = [15, 30, 60, 4 * 60, 8 * 60, 24 * 60].map((minutes) => minute
 const nothing: Written = { for: "", as: [], reason: "", actions: "", uses: "", break_glass: false }
 const labels: Record<Field, string> = { for: "How long", as: "As", reason: "Reason", actions: "Only these actions", uses: "How often" }
 
-export function askPage({ visit, target, written = nothing, problems = {}, problem }: AskPage): string {
+export function askPage({ visit, target, back, written = nothing, problems = {}, problem }: AskPage): string {
   const { name, protocol, accounts, max_ms, reason_required } = target
   const wrong = Object.entries(problems)
   return page({
@@ -94,8 +96,12 @@ export function askPage({ visit, target, written = nothing, problems = {}, probl
       }
       <h1>Ask for ${said(name)}</h1>
       <form method="post" action="/ask" novalidate>
-        ${csrfField(visit.csrf)}<input type="hidden" name="target" value="${name}" />
-        ${durationField(written, problems, max_ms)} ${accounts.length > 0 && accountsField(accounts, written, problems)}
+        ${csrfField(visit.csrf)}<input
+          type="hidden"
+          name="target"
+          value="${name}"
+        />${back !== undefined && html`<input type="hidden" name="return" value="${back}" />`} ${durationField(written, problems, max_ms)}
+        ${accounts.length > 0 && accountsField(accounts, written, problems)}
         <div class="field">
           <label for="reason">Reason</label>
           <p class="hint" id="reason-hint">${reason_required ? "Needed." : "Optional."} Those who approve read it first.</p>

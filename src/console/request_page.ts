@@ -16,6 +16,8 @@ export interface RequestPage {
   readonly reloading: boolean
   /** A line that uses what was given. */
   readonly use: string | undefined
+  /** The page of the target that they wanted to see, now that they may. */
+  readonly onward?: string | undefined
 }
 
 export function requestPage(given: RequestPage): string {
@@ -64,7 +66,7 @@ const denyAlone = (csrf: string, id: number): Html =>
   html`<form method="post" action="/requests/${id}/deny">${csrfField(csrf)} <button class="no">✕ Deny after all</button></form>`
 
 /** For somebody who does not decide about it: what comes next. */
-function state({ visit, request, reloading, use }: RequestPage, mine: boolean): Content {
+function state({ visit, request, reloading, use, onward }: RequestPage, mine: boolean): Content {
   const { id, status, grant, extends_grant } = request
   if (status === "pending")
     return html`<section aria-labelledby="next">
@@ -94,6 +96,7 @@ function state({ visit, request, reloading, use }: RequestPage, mine: boolean): 
         ${fact("Grant", said(grant.id))} ${fact("State", grantState(grant, visit.now))}
         ${fact("Use it", mine && grant.status === "active" && visit.now < grant.ends_at && use !== undefined && code(use))}
       </dl>
+      ${onward !== undefined && html`<p><a class="button" href="${onward}">Go on to ${said(request.target)}</a></p>`}
       <p><a class="button" href="/grants">See all access</a></p>
     </section>`
   return mine && html`<p><a class="button" href="/ask?target=${encodeURIComponent(request.target)}">Ask again</a></p>`

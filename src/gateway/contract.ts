@@ -122,7 +122,7 @@ export interface Gate {
    * What somebody may ask for from where they stand; undefined when that is nothing, and then they are told no more than that they
    * have no access. `port`: as for `reaches`. Throws `stale`, `shutdown`, `login_over`.
    */
-  offer(wanted: AskWanted): Promise<Offer | undefined>
+  offer(wanted: AskWanted): Promise<Offered | undefined>
   /**
    * Asks for them, and settles when something opens the target: `open` then lends it. From here on the handshake's deadline no
    * longer applies. Rejects with `not_given` and the decider's words when it was denied or time is up, with `no_grant` when it cannot
@@ -146,6 +146,12 @@ export interface AskWanted {
   /** Undefined: not known yet, or none. */
   readonly as: string | undefined
   readonly port?: number
+}
+
+/** As the service says it, and as the target is set up here. */
+export interface Offered extends Offer {
+  /** A client that says nothing asks as well, where nothing is wanted. */
+  readonly unasked: boolean
 }
 
 export interface AskWords {

@@ -18,7 +18,7 @@ import { openRecorder } from "../record/disk_recorder.ts"
 import { recording_version, type SessionHeader } from "../record/events.ts"
 import type { Connect } from "./dial.ts"
 import type { AskingService } from "./asking_service.ts"
-import type { Asking, AskWanted, Gate, Offer, Opening, Session } from "./contract.ts"
+import type { Asking, AskWanted, Gate, Offered, Opening, Session } from "./contract.ts"
 import type { Directory } from "./directory.ts"
 import type { Feed } from "./feed.ts"
 import type { GrantCache } from "./grant_cache.ts"
@@ -111,7 +111,7 @@ export class ClientGate implements Gate {
     return granted !== undefined && this.#listensAt(granted.target, port)
   }
 
-  async offer({ identity, target: name, as, port }: AskWanted): Promise<Offer | undefined> {
+  async offer({ identity, target: name, as, port }: AskWanted): Promise<Offered | undefined> {
     const { targets, asking } = this.#threshold
     await this.#load(identity, name)
     this.#checkStands(identity)
@@ -121,7 +121,7 @@ export class ClientGate implements Gate {
     const target = targets.get(name)
     if (!offer || target?.protocol !== this.#protocol || target.ask === "off") return undefined
     if (as !== undefined && !accountsOf(target).includes(as)) return undefined
-    return port === undefined || this.#listensAt(target, port) ? offer : undefined
+    return port === undefined || this.#listensAt(target, port) ? { ...offer, unasked: target.ask?.unasked ?? false } : undefined
   }
 
   async ask(asking: Asking): Promise<void> {

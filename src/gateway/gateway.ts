@@ -215,7 +215,7 @@ export class Gateway {
   async drain(time_ms_max: number = limits.drain_ms): Promise<void> {
     this.#sessions.closing = true
     for (const listener of this.#listeners) listener.stop()
-    this.#room.close()
+    await this.#dismiss()
     this.#sessions.cutIdle()
     await boundedBy(time_ms_max, () => this.#sessions.emptied())
     await this.cut()
@@ -224,7 +224,7 @@ export class Gateway {
   /** Cuts every session now and closes. */
   async cut(): Promise<void> {
     this.#sessions.closing = true
-    this.#room.close()
+    await this.#dismiss()
     await this.#sessions.cutAll()
     for (const listener of this.#listeners) listener.close()
     await this.#reporter.flush()
@@ -236,6 +236,11 @@ export class Gateway {
     await this.#door.close()
     await this.#api.close()
     await this.#statements.close()
+  }
+
+  /** Those who wait for a decision are told, and have a moment to read it. */
+  async #dismiss(): Promise<void> {
+    if (this.#room.close()) await boundedBy(limits.farewell_ms_max, () => new Promise(() => {}))
   }
 
   #host(protocol: ProtocolName): Host {

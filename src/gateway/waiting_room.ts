@@ -84,10 +84,12 @@ export class WaitingRoom {
     for (const wait of this.#waits) wait.fail(new GatewayError("stale"))
   }
 
-  /** Nobody waits any longer; what they asked stays, and is found again when they come back. */
-  close(): void {
+  /** Nobody waits any longer; what they asked stays, and is found again when they come back. Answers whether somebody did. */
+  close(): boolean {
+    const waited = this.#inside > 0
     this.#closed = true
     for (const wait of this.#waits) wait.fail(new GatewayError("shutdown"))
+    return waited
   }
 
   #enter(subject: string): () => void {

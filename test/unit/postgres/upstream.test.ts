@@ -24,6 +24,7 @@ const startup: Startup = {
   settings: new Map([["application_name", "psql"]]),
   wants: [],
   login: "token",
+  asks: { reason: undefined, lasts: undefined },
 }
 
 const clock = new FakeClock()
