@@ -4,6 +4,7 @@ import { z } from "zod"
 import { limits } from "../core/limits.ts"
 import { postgres_logins } from "../core/target.ts"
 import { actionRule } from "./action_rule_schema.ts"
+import { ask_from_tool } from "./ask_schema.ts"
 import { channel } from "./notification_schema.ts"
 
 const text = z.string().min(1)
@@ -134,21 +135,7 @@ const postgresRole = z.strictObject({
 const target = z.strictObject({
   name: text.describe("Lower case letters, digits and -: it becomes part of a host name"),
   labels: z.record(z.string(), z.string()).default({}),
-  ask: z
-    .union([
-      z.literal("off"),
-      z.strictObject({
-        wait: text.default("10m").describe("How long a tool waits for a decision"),
-        unasked: z
-          .boolean()
-          .default(false)
-          .describe(
-            "PostgreSQL: a client that says no reason asks and waits as well, where no reason is wanted; it is refused at once unless told",
-          ),
-      }),
-    ])
-    .optional()
-    .describe("Somebody without access asks from within ssh or psql and waits there; off: they read the line that asks"),
+  ask: ask_from_tool.optional(),
   ssh: z
     .strictObject({
       address,
