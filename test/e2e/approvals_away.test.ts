@@ -57,6 +57,24 @@ suite("the approval service away", { skip: needs("ssh", "sshd", "psql", "openssl
     live.closeInput()
     assert.equal((await live.ended).status, 0)
   })
+
+  test("who asks from within a tool waits on while it is away, and is in when it is back and somebody approves", async () => {
+    const { gateway } = split
+    for (const { id } of (await gateway.api(alice).call("grants", { query: {} })).grants)
+      await gateway.api(alice).call("drop", { id, body: {} })
+    const [program, args, { env }] = await psql({ sluice: gateway, person: alice, target: "orders" }, postgres.role, [
+      "-tAc",
+      "SELECT 'in'",
+    ])
+    const waiting = launch(program, args, { env: { ...env, PGOPTIONS: "-c sluice.reason=INC-7" } })
+    const id = Number((await waiting.says(/Request (\d+) for orders/))[1])
+    await approvals.stop()
+    await eventually("the gateway to say that it is not ready", async () => (await readyz(gateway)) === 503)
+    approvals = await split.restartApprovals()
+    await gateway.api(bob).call("approve", { id, body: {} })
+    const { stdout, stderr } = await waiting.ended
+    assert.equal(stdout, "in\n", stderr)
+  })
 })
 
 const readyz = async (sluice: Sluice): Promise<number> => (await fetch(`http://127.0.0.1:${sluice.port("health")}/readyz`)).status
