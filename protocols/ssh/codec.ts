@@ -20,6 +20,7 @@ export const message = {
   channel_failure: 100,
   disconnect: 1,
   ignore: 2,
+  debug: 4,
   ext_info: 7,
 } as const
 

@@ -4,15 +4,16 @@ import type { Duplex } from "node:stream"
 import type { AuthContext } from "ssh2"
 import { GatewayError } from "../../src/core/errors.ts"
 import type { Identity } from "../../src/core/identity.ts"
-import type { Gate, Host } from "../../src/gateway/contract.ts"
+import type { Gate, Host, Visit } from "../../src/gateway/contract.ts"
 import { Reader } from "./codec.ts"
-import type { ChannelOpening, ConnectionOwner, GlobalAnswer } from "./connection.ts"
+import type { ChannelOpening, Connection, ConnectionOwner, GlobalAnswer } from "./connection.ts"
 import { recordable } from "./environment.ts"
 import { type LoginAnswer, serveHandshake } from "./handshake.ts"
 import type { HostKeys } from "./host_keys.ts"
 import { serveJump } from "./jump.ts"
 import type { KeyLife } from "./key_renewal.ts"
 import { keyLogin, loginMethods } from "./key_login.ts"
+import { OpenRate } from "./open_rate.ts"
 import { refusalOf } from "./refusal.ts"
 import { routeOf } from "./route.ts"
 import { isConversation, TargetLogin } from "./target_login.ts"
@@ -27,7 +28,7 @@ export interface DownstreamOptions {
   readonly life: KeyLife
 }
 
-interface JumpTo {
+interface Way {
   readonly identity: Identity
   readonly target: string
   readonly port: number
@@ -35,11 +36,14 @@ interface JumpTo {
 
 export class Downstream implements ConnectionOwner {
   readonly #options: DownstreamOptions
-  readonly #jumps = new Set<Promise<void>>()
   readonly #session: TargetSession
   readonly #toTarget: TargetLogin
   /** Who has shown a key, whether or not that was enough to come in. */
   #proven: Identity | undefined
+  /** Connections to targets inside this one. */
+  readonly #inside = new Set<Promise<void>>()
+  readonly #rate: OpenRate
+  #connection: Connection | undefined
   #identity: Identity | undefined
   /** Set once a login went to a target: from then on all channels are its. */
   #target: TargetSession | undefined
@@ -49,6 +53,7 @@ export class Downstream implements ConnectionOwner {
     const { gate, host, life } = options
     this.#session = new TargetSession(host, gate, life)
     this.#toTarget = new TargetLogin({ gate, host, session: this.#session, onAsking: () => gate.settled() })
+    this.#rate = new OpenRate(options.host.clock)
   }
 
   /** First byte to last. */
@@ -62,12 +67,13 @@ export class Downstream implements ConnectionOwner {
       clock: host.clock,
       life,
       onConnection: (connection) => {
+        this.#connection = connection
         this.#session.attach(connection)
         this.#toTarget.attach(connection)
       },
       login: (attempt) => this.#login(attempt),
     })
-    await Promise.all([...this.#jumps, this.#target?.ended])
+    await Promise.all([...this.#inside, this.#target?.ended])
   }
 
   onOpen(opening: ChannelOpening): void {
@@ -77,7 +83,9 @@ export class Downstream implements ConnectionOwner {
     if (opening.type === "session") return this.#verbs(opening, identity)
     if (opening.type === "direct-tcpip") {
       const reader = new Reader(opening.data) // what it throws closes the connection; in a promise it would end the process
-      return void this.#jump(opening, { identity, target: reader.text(), port: reader.uint32() })
+      const way = { identity, target: reader.text(), port: reader.uint32() }
+      if (this.#rate.take() !== "taken") return opening.refuse(...refusalOf(new GatewayError("too_many")))
+      return void this.#through(opening, way)
     }
     this.#options.gate.log.info({ subject: identity.subject, refused: recordable(opening.type) }, "a kind of channel that is not offered")
     opening.refuse(...refusalOf(new GatewayError("unsupported", { what: "this kind of channel" })))
@@ -125,20 +133,44 @@ export class Downstream implements ConnectionOwner {
     serveVerb({ channel: opening.accept(), identity, verbs: host.verbs, log: gate.log })
   }
 
-  /** Whether there is a grant, or one may be asked for, is checked before the channel is confirmed, as far as it can be without the login's name. */
-  async #jump(opening: ChannelOpening, { identity, target, port }: JumpTo): Promise<void> {
+  /**
+   * Whether there is a grant, or one may be asked for, is checked before the channel is confirmed: of a login's target as far as it
+   * can be without the login's name.
+   */
+  async #through(opening: ChannelOpening, { identity, target, port }: Way): Promise<void> {
     const { host, gate, keys, life } = this.#options
+    const jump = (): Promise<void> => serveJump({ channel: opening.accept(), identity, target, gate, host, keys, life })
+    let served: Promise<void>
     try {
-      if (!(await gate.reaches(identity, target, port)) && !(await gate.offer({ identity, target, as: undefined, port }))) {
-        gate.log.info({ subject: identity.subject, target: recordable(target), port }, "no grant reaches this target")
-        throw new GatewayError("no_grant", { ask: host.ask(recordable(target)) })
+      if (await gate.reaches(identity, target, port)) served = jump()
+      else {
+        const serve = await gate.carried(identity, target, port)
+        if (serve) served = serve(this.#visit(opening))
+        else if (await gate.offer({ identity, target, as: undefined, port })) served = jump()
+        else {
+          gate.log.info({ subject: identity.subject, target: recordable(target), port }, "no grant reaches this target")
+          throw new GatewayError("no_grant", { ask: host.ask(recordable(target)) })
+        }
       }
     } catch (failure) {
       return opening.refuse(...refusalOf(GatewayError.from(failure, "stale")))
     }
-    const served = serveJump({ channel: opening.accept(), identity, target, gate, host, keys, life })
+    const tracked = served
       .catch((err: unknown) => gate.log.error({ err }, "a connection inside a connection failed"))
-      .finally(() => this.#jumps.delete(served))
-    this.#jumps.add(served)
+      .finally(() => this.#inside.delete(tracked))
+    this.#inside.add(tracked)
+  }
+
+  #visit(opening: ChannelOpening): Omit<Visit, "identity" | "target"> {
+    const { transport, closed } = this.#connection!
+    return {
+      accept: () => {
+        const channel = opening.accept()
+        return { client: channel, gone: channel.gone }
+      },
+      refuse: (why) => opening.refuse(...refusalOf(why)),
+      tell: (words) => transport.debug(words),
+      gone: closed,
+    }
   }
 }

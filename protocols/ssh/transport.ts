@@ -239,6 +239,11 @@ export class Transport {
     this.send(Buffer.concat([Buffer.of(message.ignore), pack("")]))
   }
 
+  /** Words for whoever wants to see them (RFC 4253, section 11.3): OpenSSH shows them with -v, others in a log of theirs. */
+  debug(words: string): void {
+    this.send(Buffer.concat([Buffer.of(message.debug), pack(true, words, "")]))
+  }
+
   /** The last message, with words; it overtakes a key exchange in progress, as it may. The socket ends behind it. */
   disconnect(reason: number, words: string): void {
     if (this.#over) return

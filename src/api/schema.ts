@@ -102,7 +102,7 @@ export const session = z
   .object({
     id: sessionId,
     gateway: name,
-    protocol: z.enum(["ssh", "postgres", "http"]),
+    protocol: z.enum(["ssh", "postgres", "http", "tcp"]),
     subject: name,
     target: name,
     as: name.nullable(),
@@ -157,7 +157,7 @@ export const reason = z.strictObject({ reason: words.default("") })
 export const askable = z
   .object({
     name,
-    protocol: z.enum(["ssh", "postgres", "http"]),
+    protocol: z.enum(["ssh", "postgres", "http", "tcp"]),
     labels: z.record(z.string(), z.string()),
     accounts: z.array(name),
     max_ms: z.int(),

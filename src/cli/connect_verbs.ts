@@ -31,7 +31,7 @@ export const addConnectVerbs =
         if (options.config === undefined) return forwarded(["ssh-config", ...(options.json ? ["--json"] : [])])
         const config = await readConfig(options.config)
         const { keys } = await openState(config.state)
-        const targets = config.targets.filter((target) => target.protocol === "ssh").map((target) => target.name)
+        const targets = config.targets.map((target) => target.name)
         const made = await sshConfig({ config, keys, targets })
         show(context, options, made, () => sshConfigText(made))
       })

@@ -71,7 +71,7 @@ export function createVerbs(options: VerbsOptions): Verbs {
           .description("what to paste into ~/.ssh/config and ~/.ssh/known_hosts")
           .option(...jsonOption)
           .action(async (given: JsonOption) => {
-            const made = await sshConfig({ config, keys, targets: await knownTargets(context, "ssh") })
+            const made = await sshConfig({ config, keys, targets: await knownTargets(context, "ssh", "tcp") })
             show(context, given, made, () => sshConfigText(made))
           })
       },
@@ -116,9 +116,9 @@ const mintFor = (
 ): Promise<TokenAnswer> => gatewayApi.call("token", { body: { subject, via, ...(login === undefined ? {} : { login }), ...wanted } })
 
 /** Those the person may ask for. Other names are not theirs to know. */
-async function knownTargets(context: Context, protocol: ProtocolName): Promise<string[]> {
+async function knownTargets(context: Context, ...protocols: readonly ProtocolName[]): Promise<string[]> {
   const { targets } = await (await context.api()).call("targets", {}, { signal: context.io.signal })
-  return targets.filter((target) => target.protocol === protocol).map((target) => target.name)
+  return targets.filter((target) => protocols.includes(target.protocol)).map((target) => target.name)
 }
 
 /** The gateway's own CA, when it is this gateway by which `url` is reached. */

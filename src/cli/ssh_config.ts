@@ -6,7 +6,7 @@
 import ssh2 from "ssh2"
 import type { Config } from "../config/config.ts"
 import type { Keys } from "../core/keys.ts"
-import { jumpWith } from "../config/ways_in.ts"
+import { jumpWith, tunnelWith } from "../config/ways_in.ts"
 
 const ssh_port = 22
 
@@ -17,7 +17,7 @@ export interface SshConfig {
   readonly known_hosts: string
 }
 
-/** `targets`: names of the ssh targets this person may know about. */
+/** `targets`: names of the ssh and tcp targets this person may know about. */
 export async function sshConfig(options: {
   readonly config: Config
   readonly keys: Keys
@@ -26,7 +26,9 @@ export async function sshConfig(options: {
   const { gateway } = options.config
   const port = gateway.ssh?.listen.port ?? ssh_port
   const alias = jumpWith(gateway.ask_with).split(" ").at(-1)!.replace(/:\d+$/, "").replace(/^.*@/, "")
-  const { targets } = options
+  const those = options.config.targets.filter(({ name }) => options.targets.includes(name))
+  const targets = those.flatMap(({ name, protocol }) => (protocol === "ssh" ? [name] : []))
+  const tunnels = those.flatMap((target) => (target.protocol === "tcp" ? [`# ${target.name}: ${tunnelWith(`ssh ${alias}`, target)}`] : []))
   const host = [
     `Host ${alias}`,
     `  HostName ${gateway.name}`,
@@ -36,7 +38,7 @@ export async function sshConfig(options: {
   const through = targets.length === 0 ? [] : ["", `Host ${targets.join(" ")}`, `  ProxyJump ${alias}`]
   const names = [gateway.name, ...(port === ssh_port ? [] : [`[${gateway.name}]:${port}`]), ...targets]
   return {
-    config: [...host, ...through].join("\n"),
+    config: [...host, ...through, ...(tunnels.length === 0 ? [] : ["", ...tunnels])].join("\n"),
     known_hosts: `@cert-authority ${names.join(",")} ${await authority(options.keys)} ${gateway.name} host CA`,
   }
 }

@@ -8,7 +8,7 @@ import type { ConfigSource } from "../config/config_source.ts"
 import { openState, type State } from "../config/state.ts"
 import { type Clock, systemClock } from "../core/clock.ts"
 import type { Address, ProtocolName } from "../core/target.ts"
-import type { Protocol } from "../gateway/contract.ts"
+import type { AnyProtocol } from "../gateway/contract.ts"
 import { Gateway } from "../gateway/gateway.ts"
 import type { Siblings } from "../gateway/siblings.ts"
 import { type Ready, startHealth } from "../observe/health.ts"
@@ -24,7 +24,7 @@ export interface StartOptions {
   readonly config: Config
   readonly role: Role
   /** Every protocol there is; those the config gives a port are served. */
-  readonly protocols: readonly Protocol[]
+  readonly protocols: readonly AnyProtocol[]
   readonly log: Log
   /** Where the gateway may be several processes: the words after `sluice` that make one. Left out: it is this one alone. */
   readonly fork?: { readonly words: readonly string[]; readonly source: ConfigSource }
@@ -139,7 +139,7 @@ export interface GatewayStart {
   readonly config: Config
   /** "all": the approval service is beside it, so it is waited for. */
   readonly role: Role
-  readonly protocols: readonly Protocol[]
+  readonly protocols: readonly AnyProtocol[]
   readonly log: Log
   readonly state: State
   readonly clock: Clock

@@ -1,7 +1,7 @@
 // `sluice start`: runs until it is told to stop. The first SIGTERM or Ctrl-C drains: nobody new comes in and live sessions get a little
 // time; the second cuts them at once. SIGHUP, or `sluice reload`, reloads the config.
 import { Option } from "commander"
-import type { Protocol } from "../gateway/contract.ts"
+import type { AnyProtocol } from "../gateway/contract.ts"
 import { createLog, type LogLevel } from "../observe/log.ts"
 import { config_default, readSound } from "./config_file.ts"
 import type { AddVerb } from "./context.ts"
@@ -17,7 +17,7 @@ interface Options {
 }
 
 export const addStart =
-  (protocols: () => Promise<readonly Protocol[]>): AddVerb =>
+  (protocols: () => Promise<readonly AnyProtocol[]>): AddVerb =>
   (program) => {
     program
       .command("start")

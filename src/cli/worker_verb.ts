@@ -4,7 +4,7 @@ import cluster from "node:cluster"
 import { openState } from "../config/state.ts"
 import { systemClock } from "../core/clock.ts"
 import type { SourceMessage } from "../config/config_source.ts"
-import type { Protocol } from "../gateway/contract.ts"
+import type { AnyProtocol } from "../gateway/contract.ts"
 import type { Gateway } from "../gateway/gateway.ts"
 import type { Siblings } from "../gateway/siblings.ts"
 import { createLog, type LogLevel } from "../observe/log.ts"
@@ -19,7 +19,7 @@ interface Options {
 }
 
 export const addWorker =
-  (protocols: () => Promise<readonly Protocol[]>): AddVerb =>
+  (protocols: () => Promise<readonly AnyProtocol[]>): AddVerb =>
   (program) => {
     program
       .command("worker", { hidden: true })

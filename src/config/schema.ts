@@ -197,6 +197,10 @@ const target = z.strictObject({
       ca: text.optional().describe("PEM of the CA for https; the system's unless told"),
     })
     .optional(),
+  tcp: z
+    .strictObject({ address })
+    .optional()
+    .describe("Anything else that speaks TCP: ssh -N -L 6379:<name>:6379 <gateway>; what passes is not on record, only that it did"),
 })
 
 const fresh_login = z
@@ -379,7 +383,6 @@ export type RuleFile = z.output<typeof accessRule>
 // What the design has and this version does not.
 const later: Readonly<Record<string, string>> = {
   "recordings.keep": "removing old recordings is not supported yet",
-  "targets.tcp": "tcp targets are not supported yet",
   "targets.ssh.auth=certificate": "logging in to a target by certificate is not supported yet; write { key: file:… }",
 }
 

@@ -36,7 +36,7 @@ export function readTargets(reading: Reading): Targets {
   return { targets, names }
 }
 
-const protocols = ["ssh", "postgres", "http"] as const
+const protocols = ["ssh", "postgres", "http", "tcp"] as const
 
 function readTarget(reading: Reading, path: Path): Target | undefined {
   const file = reading.section(part.target, path)
@@ -49,6 +49,7 @@ function readTarget(reading: Reading, path: Path): Target | undefined {
   if (file.ssh) return { ...common, ...readSsh(reading, [...path, "ssh"], file.ssh) }
   if (file.postgres) return { ...common, ...readPostgres(reading, [...path, "postgres"], file.postgres) }
   if (file.http) return { ...common, ...readHttp(reading, [...path, "http"], file.http) }
+  if (file.tcp) return { ...common, protocol: "tcp", address: readAddress(reading, [...path, "tcp", "address"], file.tcp.address) }
   // An unknown key, or one that could not be read, was told already, and was probably meant to say it.
   const keys = Object.keys(Object(reading.at(path)))
   if (keys.every((key) => key === "name" || key === "labels" || key === "ask"))

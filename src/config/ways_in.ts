@@ -1,9 +1,10 @@
 // How people reach the gateway and, through it, a target: the lines they paste. Made from the config alone.
 import type { Config } from "./config.ts"
-import { accountsOf, type Target } from "../core/target.ts"
+import { accountsOf, type Target, type TcpTarget } from "../core/target.ts"
 
 const ssh_port = 22
 const https_port = 443
+const port_unprivileged = 1024
 
 export interface WaysIn {
   /** "ssh gw.example.com" */
@@ -18,7 +19,7 @@ export function waysIn(config: Config): WaysIn {
     askWith: gateway.ask_with,
     useLine(name, account) {
       const target = targets.find((one) => one.name === name)
-      const listener = target && gateway[target.protocol]
+      const listener = target && gateway[target.protocol === "tcp" ? "ssh" : target.protocol]
       return target && listener ? lineFor(config, target, account ?? accountsOf(target)[0]) : undefined
     },
   }
@@ -35,6 +36,8 @@ function lineFor(config: Config, target: Target, account: string | undefined): s
       const where = `host=${gateway.name} port=${gateway.postgres?.listen.port} dbname=${target.name}${user}`
       return `${fetchCa(config)}PGPASSWORD=${token} psql "${where} sslmode=verify-full sslrootcert=${localCa(config) ? ca_file : "system"}"`
     }
+    case "tcp":
+      return tunnelWith(gateway.ask_with, target)
     case "http": {
       const port = gateway.http?.listen.port
       const host = `${target.name}.${gateway.http?.domain}${port === https_port ? "" : `:${port}`}`
@@ -49,6 +52,13 @@ export const localCa = ({ gateway }: Config): boolean => gateway.tls === undefin
 
 const ca_file = "sluice-ca.crt"
 const fetchCa = (config: Config): string => (localCa(config) ? `${config.gateway.ask_with} ca > ${ca_file} && ` : "")
+
+/** "ssh -N -L 6379:redis:6379 -p 2222 gw"; a port below 1024 would take root to listen on, so another one is. */
+export function tunnelWith(askWith: string, { name, address: { port } }: TcpTarget): string {
+  const words = askWith.trim().split(/\s+/)
+  const [program = "ssh", ...rest] = words
+  return [program, "-N", "-L", `${port < port_unprivileged ? port + 10_000 : port}:${name}:${port}`, ...rest].join(" ")
+}
 
 /** "ssh -J gw:2222", from "ssh -p 2222 gw"; options that are not about the port stay. */
 export function jumpWith(askWith: string): string {

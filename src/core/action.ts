@@ -71,6 +71,8 @@ export type Action =
   | ({ readonly kind: "ssh.forward"; readonly direction: "local" | "remote" } & Destination)
   /** Programs of a channel may use the client's SSH agent. */
   | { readonly kind: "ssh.agent"; readonly channel: number }
+  /** A connection to a tcp target. */
+  | { readonly kind: "tcp.connect" }
   | {
       readonly kind: "http.request"
       readonly method: string

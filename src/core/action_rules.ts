@@ -102,6 +102,7 @@ type Item =
   | { readonly protocol: "postgres"; readonly part: StatementPart }
   | { readonly protocol: "ssh"; readonly action: Action; readonly line?: CommandLine; readonly command?: SimpleCommand }
   | { readonly protocol: "http"; readonly method: string; readonly path: string }
+  | { readonly protocol: "tcp" }
 
 function itemsOf(action: Action, statement: StatementFacts | undefined): readonly [Item, ...Item[]] {
   switch (action.kind) {
@@ -120,6 +121,8 @@ function itemsOf(action: Action, statement: StatementFacts | undefined): readonl
     case "ssh.forward":
     case "ssh.agent":
       return [{ protocol: "ssh", action }]
+    case "tcp.connect":
+      return [{ protocol: "tcp" }]
     case "http.request": {
       const text = canonicalText(action) ?? ""
       const space = text.indexOf(" ")
@@ -150,6 +153,7 @@ function matches(about: ActionMatch, item: Item, wide: boolean): boolean {
     case "ssh.agent":
     case "http.request":
     case "postgres.statement":
+    case "tcp.connect":
       return false
   }
 }

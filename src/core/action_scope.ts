@@ -83,6 +83,7 @@ export function canonicalText(action: Action): string | undefined {
       return canonicalSql(action.sql)
     case "ssh.exec":
       return action.inexact ? undefined : action.command
+    case "tcp.connect":
     case "ssh.shell":
     case "ssh.sftp":
     case "ssh.file":
@@ -114,6 +115,7 @@ const websocket = "WEBSOCKET"
 const prefixed = /^(?:exact|pattern|sha256):/
 
 function read(protocol: ProtocolName, written: string): Form {
+  if (protocol === "tcp") throw invalid("what passes to a tcp target is not looked at, so there are no single actions to name")
   if (written.length > limits.scope_action_chars_max)
     throw invalid(`an action is at most ${limits.scope_action_chars_max} characters: name a longer one by its sha256:`)
   if (!written.isWellFormed() || written.includes("\0")) throw invalid("an action is text")

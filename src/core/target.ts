@@ -87,7 +87,12 @@ export interface HttpTarget extends Reachable {
   readonly ca: string | undefined
 }
 
-export type Target = SshTarget | PostgresTarget | HttpTarget
+/** Anything that speaks TCP: a connection is lent as it is, and what passes is not looked at. */
+export interface TcpTarget extends Reachable {
+  readonly protocol: "tcp"
+}
+
+export type Target = SshTarget | PostgresTarget | HttpTarget | TcpTarget
 export type ProtocolName = Target["protocol"]
 
 /** The logins or roles a target offers; empty where the protocol has none. */
@@ -98,6 +103,7 @@ export function accountsOf(target: Target): readonly string[] {
     case "postgres":
       return [...target.roles.keys()]
     case "http":
+    case "tcp":
       return []
   }
 }

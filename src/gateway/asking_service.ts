@@ -57,7 +57,7 @@ export function askingService({ gateway, api, clock }: AskingServiceOptions): As
     offer: async ({ as, ...wanted }) => (await api.call("offer", { query: { ...wanted, ...(as === undefined ? {} : { as }) } })).offer,
     ask: ({ as, protocol, until, target, duration_ms, reason, ...waiting }) => {
       // An HTTP target has pages of its own to ask on.
-      if (protocol === "http") throw new GatewayError("not_askable")
+      if (protocol !== "ssh" && protocol !== "postgres") throw new GatewayError("not_askable")
       const asked = { protocol, until, target, duration_ms, reason, ...(as === undefined ? {} : { as: [as] }) }
       return insist(() => api.call("ask_here", { body: { ...about(gateway, waiting), ...asked } }))
     },

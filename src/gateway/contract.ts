@@ -20,10 +20,39 @@ import type { Siblings } from "./siblings.ts"
 
 /** What a folder under `protocols/` exports. */
 export interface Protocol {
-  readonly name: ProtocolName
+  readonly name: Exclude<ProtocolName, CarriedName>
   /** "accept": the listener does TLS before the protocol sees a byte. "in_stream": the protocol asks for it (`gate.secure`) or has its own. */
   readonly tls: "accept" | "in_stream"
   configure(host: Host): Serve
+}
+
+/**
+ * A protocol without a listener: its clients come in a channel of another protocol's connection (`gate.carried`), which knows who they
+ * are.
+ */
+export interface CarriedProtocol {
+  readonly name: CarriedName
+  readonly tls: "carried"
+  configure(host: Host): ServeCarried
+}
+
+export type CarriedName = "tcp"
+export type AnyProtocol = Protocol | CarriedProtocol
+
+/** One client, from its wish to come in to its last byte. `gate` is this protocol's own. */
+export type ServeCarried = (visit: Visit, gate: Gate) => Promise<void>
+
+/** Somebody in another protocol's connection who wants to go to a target. One of `accept` and `refuse` is called, once. */
+export interface Visit {
+  readonly identity: Identity
+  readonly target: string
+  /** `gone`: the client takes and sends no more; what it sent can still be read. */
+  accept(): { readonly client: Duplex; readonly gone: Promise<void> }
+  refuse(why: GatewayError): void
+  /** Words beside the bytes, where the client's tool shows any. */
+  tell(words: string): void
+  /** The connection that carries it is gone. */
+  readonly gone: Promise<void>
 }
 
 /** One accepted client, first byte to last. Rejecting closes the client; the reason goes to the log. */
@@ -129,6 +158,15 @@ export interface Gate {
    * be asked for or they would rather not, and with `busy`, `stale`, `shutdown`, `login_over`. A client that leaves takes it back.
    */
   ask(asking: Asking): Promise<void>
+  /**
+   * Who serves `identity` at `target`, when some grant opens it and a carried protocol is spoken there, at this port. Undefined for
+   * everything else, and in the same way. Throws as `reaches`.
+   */
+  carried(
+    identity: Identity,
+    target: string,
+    port: number,
+  ): Promise<((visit: Omit<Visit, "identity" | "target">) => Promise<void>) | undefined>
   /** The grant check. Throws `no_grant` (also for an unknown target, and for one of another protocol), `stale`, `shutdown`. */
   open(opening: Opening): Promise<Session>
   /**

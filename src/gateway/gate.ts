@@ -18,7 +18,7 @@ import { openRecorder } from "../record/disk_recorder.ts"
 import { recording_version, type SessionHeader } from "../record/events.ts"
 import type { Connect } from "./dial.ts"
 import type { AskingService } from "./asking_service.ts"
-import type { Asking, AskWanted, Gate, Offered, Opening, Session } from "./contract.ts"
+import type { Asking, AskWanted, Gate, Offered, Opening, ServeCarried, Session } from "./contract.ts"
 import type { Directory } from "./directory.ts"
 import type { Feed } from "./feed.ts"
 import type { GrantCache } from "./grant_cache.ts"
@@ -30,7 +30,7 @@ import type { SessionRules } from "./session_rules.ts"
 import type { WaitingRoom } from "./waiting_room.ts"
 
 /** Where a client expects the protocol when it names no port. */
-const usual_port: Readonly<Record<ProtocolName, number>> = { ssh: 22, postgres: 5432, http: 443 }
+const usual_port: Readonly<Record<ProtocolName, number | undefined>> = { ssh: 22, postgres: 5432, http: 443, tcp: undefined }
 
 /** What all gates of one gateway share. */
 export interface Threshold {
@@ -46,6 +46,8 @@ export interface Threshold {
   readonly recordings: { readonly dir: string; readonly on_failure: "cut" | "allow" }
   readonly connect: Connect
   readonly service: GrantService
+  /** Protocols without a listener. */
+  readonly carried: ReadonlyMap<ProtocolName, ServeCarried>
   /** The rules for single actions of somebody on a target. */
   rules(acting: Acting): () => SessionRules
   readonly room: Pick<WaitingRoom, "visit">
@@ -146,6 +148,15 @@ export class ClientGate implements Gate {
       },
       onGrant: (grant) => cache.apply(grant),
     })
+  }
+
+  async carried(...[identity, target, port]: Parameters<Gate["carried"]>): ReturnType<Gate["carried"]> {
+    for (const [protocol, serve] of this.#threshold.carried) {
+      const { address, log } = this
+      const inside = new ClientGate({ threshold: this.#threshold, protocol, address, log, onSettled: () => {} })
+      if (await inside.reaches(identity, target, port)) return (visit) => serve({ ...visit, identity, target }, inside)
+    }
+    return undefined
   }
 
   async open(opening: Opening): Promise<Session> {

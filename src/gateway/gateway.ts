@@ -18,7 +18,7 @@ import { recoverRecordings } from "../record/recover.ts"
 import { type AskingService, askingService } from "./asking_service.ts"
 import { Authorities } from "./authorities.ts"
 import { boundedBy } from "./bounded.ts"
-import type { Host, Protocol, Verbs } from "./contract.ts"
+import type { AnyProtocol, Host, ServeCarried, Verbs } from "./contract.ts"
 import { sessionRules } from "./session_rules.ts"
 import { connectTcp } from "./dial.ts"
 import { Directory, type Somebody } from "./directory.ts"
@@ -40,7 +40,7 @@ import { WaitingRoom } from "./waiting_room.ts"
 export interface GatewayOptions {
   /** As it is at the start; `prepare` takes the next ones. */
   readonly config: Config
-  readonly protocols: readonly Protocol[]
+  readonly protocols: readonly AnyProtocol[]
   /** Where the approval service is, and what shows it that we are a gateway. */
   readonly approvals: { readonly url: string; readonly public_url: string; readonly credential: Credential }
   readonly keys: Keys
@@ -76,6 +76,7 @@ export class Gateway {
   readonly #verifier: TokenVerifier
   readonly #statements = new StatementReader()
   readonly #listeners: Listener[] = []
+  readonly #carried = new Map<ProtocolName, ServeCarried>()
   /** Undefined until it has started. */
   #settings: Settings | undefined
   #authoritiesAsked: Promise<void> | undefined
@@ -172,6 +173,10 @@ export class Gateway {
     const threshold = this.#threshold()
     const listening: Partial<Record<ProtocolName, Address>> = {}
     for (const protocol of this.#options.protocols) {
+      if (protocol.tls === "carried") {
+        this.#carried.set(protocol.name, protocol.configure(this.#host(protocol.name)))
+        continue
+      }
       const settings = config.gateway[protocol.name]
       if (!settings) continue
       const listener = new Listener({
@@ -300,6 +305,7 @@ export class Gateway {
       cache: this.#cache,
       directory: this.#directory,
       feed: this.#feed,
+      carried: this.#carried,
       leases: new LeaseBook(clock),
       sessions: this.#sessions,
       get recordings() {

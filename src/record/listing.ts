@@ -114,6 +114,8 @@ function action({ n, verdict, rule, flagged }: Extract<Line, { kind: "action" }>
     }
     case "ssh.agent":
       return [`${mark}${one.channel} may use the agent of the client`]
+    case "tcp.connect":
+      return [`${mark}a connection`]
     case "http.request": {
       const query = one.query.length === 0 ? "" : `?${one.query.map((name) => `${visible(name)}=…`).join("&")}`
       return [`${mark}${visible(one.method)} ${visible(one.path)}${query}${one.upgrade === undefined ? "" : ` (${one.upgrade})`}`]

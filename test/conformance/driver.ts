@@ -1,11 +1,14 @@
 // What the suite needs to know about a protocol to hold it to the contract: how its client talks, and how its target does.
 import type { Duplex } from "node:stream"
 import type { Target } from "../../src/core/target.ts"
-import type { Protocol } from "../../src/gateway/contract.ts"
+import type { CarriedProtocol, Protocol } from "../../src/gateway/contract.ts"
 import type { Harness } from "./harness.ts"
 
 export interface Driver {
+  /** The one that clients speak. */
   readonly protocol: Protocol
+  /** The one that is held to the contract, where it is carried in that one's connection. What clients send in it are bytes, not actions. */
+  readonly carried?: CarriedProtocol
   /** A target of this protocol. Its login or role, where there is one, is "deploy". */
   target(name: string): Target
   /** The other end of a connection the gateway dialled: a small real server. */

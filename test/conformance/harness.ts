@@ -13,11 +13,11 @@ import { GatewayError } from "../../src/core/errors.ts"
 import type { Grant } from "../../src/core/grant.ts"
 import { type GrantId, newGrantId, type RequestId, type SessionId } from "../../src/core/ids.ts"
 import { Secret } from "../../src/core/secret.ts"
-import type { Target } from "../../src/core/target.ts"
+import type { ProtocolName, Target } from "../../src/core/target.ts"
 import { openState } from "../../src/config/state.ts"
 import { parsePublicKey } from "../../src/config/openssh_key.ts"
-import type { Host, Protocol, Serve } from "../../src/gateway/contract.ts"
 import type { AskingService } from "../../src/gateway/asking_service.ts"
+import type { CarriedProtocol, Host, Protocol, Serve, ServeCarried } from "../../src/gateway/contract.ts"
 import { Directory } from "../../src/gateway/directory.ts"
 import { ClientGate, type Threshold } from "../../src/gateway/gate.ts"
 import { GrantCache } from "../../src/gateway/grant_cache.ts"
@@ -44,12 +44,13 @@ export type Harness = Awaited<ReturnType<typeof createHarness>>
 
 export interface HarnessOptions {
   readonly protocol: Protocol
+  readonly carried?: CarriedProtocol | undefined
   readonly targets: readonly Target[]
   /** The target's side of a connection that the gateway dialled. */
   serveTarget(socket: Duplex, target: Target): void
 }
 
-export async function createHarness({ protocol, targets, serveTarget }: HarnessOptions) {
+export async function createHarness({ protocol, carried, targets, serveTarget }: HarnessOptions) {
   const clock = new FakeClock()
   const folder = scratch("conformance")
   const state = await openState(join(folder, "state"))
@@ -82,6 +83,7 @@ export async function createHarness({ protocol, targets, serveTarget }: HarnessO
     ask: () => Promise.reject(new GatewayError("not_askable")),
     leave: () => Promise.resolve(),
   }
+  const carriedInside = new Map<ProtocolName, ServeCarried>()
   const threshold: Threshold = {
     gateway: "gateway",
     clock,
@@ -104,6 +106,7 @@ export async function createHarness({ protocol, targets, serveTarget }: HarnessO
       serveTarget(far, target)
       return { socket: near, connected: Promise.resolve() }
     },
+    carried: carriedInside,
     service: {
       begin: (id) =>
         answer(id, (grant) => {
@@ -147,6 +150,7 @@ export async function createHarness({ protocol, targets, serveTarget }: HarnessO
     log,
   }
   const serve: Serve = protocol.configure(host)
+  if (carried) carriedInside.set(carried.name, carried.configure(host))
   let revision = 0
   /** As the approval service answers a gateway: later, from what is true by then, and so that it stays true. */
   async function answer(id: GrantId, change: (grant: Grant) => Partial<Grant>): Promise<Grant> {

@@ -145,7 +145,7 @@ suite("ssh: forwards", { skip: needs("ssh", "sshd", "ssh-keygen", "ssh-agent", "
     test("when nobody answers there, ssh says so, and so does the record", async () => {
       const ran = await run("ssh", through("prod-host", "-W", "127.0.0.1:1"))
       assert.match(ran.stderr, /open failed: connect failed: sluice: the target could not connect there/)
-      assert.ok(recording().some((line) => line.kind === "outcome" && line.status === "error"))
+      await eventually("the outcome", () => recording().some((line) => line.kind === "outcome" && line.status === "error"))
     })
 
     test("a chain: another host behind the target, whose ssh the gateway carries as a connection and does not read", async () => {
@@ -184,7 +184,7 @@ suite("ssh: forwards", { skip: needs("ssh", "sshd", "ssh-keygen", "ssh-agent", "
         assert.equal(await callThrough(Number(remote), "back\n"), "hello\nback\ngoodbye\n")
         await say("-O", "cancel", "-R", `0:${greeter.at}`, to)
         await eventually("the target to listen no more", async () => !(await answers(Number(remote))))
-        assert.ok(recording().some((line) => line.kind === "outcome" && line.status === "ok"))
+        await eventually("the outcome", () => recording().some((line) => line.kind === "outcome" && line.status === "ok"))
       })
     })
   })
@@ -239,7 +239,9 @@ suite("ssh: forwards", { skip: needs("ssh", "sshd", "ssh-keygen", "ssh-agent", "
     test("a port that is taken on the target fails as ssh says it, and nothing is left behind", async () => {
       const ran = await run("ssh", through("prod-host", "-R", `127.0.0.1:${greeter.port}:127.0.0.1:9`).concat("true"))
       assert.match(ran.stderr, new RegExp(`remote port forwarding failed for listen port ${greeter.port}`))
-      assert.ok(recording().some((line) => line.kind === "outcome" && line.status === "error" && line.exit === undefined))
+      await eventually("the outcome", () =>
+        recording().some((line) => line.kind === "outcome" && line.status === "error" && line.exit === undefined),
+      )
     })
   })
 

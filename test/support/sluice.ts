@@ -14,7 +14,7 @@ import { loadConfig } from "../../src/config/load.ts"
 import { parseDuration } from "../../src/core/duration.ts"
 import { Secret } from "../../src/core/secret.ts"
 import type { Address } from "../../src/core/target.ts"
-import type { Protocol } from "../../src/gateway/contract.ts"
+import type { AnyProtocol } from "../../src/gateway/contract.ts"
 import type { Line } from "../../src/record/events.ts"
 import { type Role, start } from "../../src/cli/start.ts"
 import { createLog } from "../../src/observe/log.ts"
@@ -34,7 +34,7 @@ export interface SluiceOptions extends Omit<SluiceSetup, "folder"> {
   readonly folder?: string
   readonly role?: Role
   /** In this process only; left out: all there are. */
-  readonly protocols?: readonly Protocol[]
+  readonly protocols?: readonly AnyProtocol[]
   /** As a child only: options of Node's, such as --cpu-prof. */
   readonly nodeArgs?: readonly string[]
   /** As a child only: a program that starts it, such as `["prlimit", "--fsize=65536"]`. */

@@ -12,6 +12,7 @@ import { history } from "./steps/step_8_history.ts"
 import { gateways } from "./steps/step_9_gateways.ts"
 import { tokenKeyEnds } from "./steps/step_10_token_key_ends.ts"
 import { waits } from "./steps/step_11_waits.ts"
+import { tcp } from "./steps/step_12_tcp.ts"
 
 export interface Step {
   /** SQL, several statements. Foreign keys are checked when all steps are done, so that SQLite's way to change a table works. */
@@ -20,7 +21,7 @@ export interface Step {
   down(dialect: Dialect): string
 }
 
-const steps: readonly Step[] = [tables, grants, outbox, people, authorities, rulings, tokenKeys, history, gateways, tokenKeyEnds, waits]
+const steps: readonly Step[] = [tables, grants, outbox, people, authorities, rulings, tokenKeys, history, gateways, tokenKeyEnds, waits, tcp]
 
 export const schema_version = steps.length
 

@@ -1,0 +1,4 @@
+import { driver } from "./drivers/tcp.ts"
+import { conformance } from "./suite.ts"
+
+conformance(driver)
