@@ -40,8 +40,5 @@ export function ciphersFor(software: string): readonly string[] {
   return major !== undefined && Number(major) * 100 + Number(minor) >= 602 ? fast : cipher
 }
 
-/** To a target whose pinned host keys are of these types: it is asked for nothing else. */
-export function upstreamAlgorithms(hostKeyTypes: readonly string[]): Algorithms {
-  const serverHostKey = [...new Set(hostKeyTypes)].flatMap((type) => (type === "ssh-rsa" ? ["rsa-sha2-512", "rsa-sha2-256"] : [type]))
-  return { ...downstreamAlgorithms, kex: [...kex, ...kexUpstreamOnly], serverHostKey } as Algorithms
-}
+/** To a target; which host keys it is asked for is `host_trust.ts`'s. */
+export const upstreamAlgorithms: Algorithms = { ...downstreamAlgorithms, kex: [...kex, ...kexUpstreamOnly] }

@@ -3,6 +3,7 @@
 import { GatewayError } from "../../src/core/errors.ts"
 
 export const message = {
+  userauth_request: 50,
   userauth_banner: 53,
   global_request: 80,
   request_success: 81,

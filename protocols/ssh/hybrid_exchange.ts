@@ -3,7 +3,7 @@
 // that is never offered: ssh2 carries the messages, computes the exchange hash and signs it, what is in them is from here.
 import { createHash, createPublicKey, decapsulate, diffieHellman, encapsulate, generateKeyPairSync, type KeyObject } from "node:crypto"
 import { pack, Reader } from "./codec.ts"
-import { onExchange, onProposal } from "./key_exchange.ts"
+import { onExchange, onProposal, propose } from "./key_exchange.ts"
 import type { KeyExchange, Ssh2Protocol } from "./transport.ts"
 
 export const hybridName = "mlkem768x25519-sha256"
@@ -57,12 +57,9 @@ export function hybridServer(): HybridSide {
 
 /** Proposes it before all others. After everything else about the proposal, and before the first exchange. */
 export function offerHybrid(protocol: Ssh2Protocol): void {
-  const { lists, constructor: Offer } = protocol._offer
-  const { cipher, mac, compress } = lists.cs
-  const way = { cipher: [...cipher.array], mac: [...mac.array], compress: [...compress.array], lang: [] }
-  const proposal = { kex: [hybridName, ...lists.kex.array], serverHostKey: [...lists.serverHostKey.array], cs: way, sc: way }
-  protocol._offer = new (Offer as new (proposal: object) => Ssh2Protocol["_offer"])(proposal)
-  protocol._offer.lists.kex.array = [stand_in, ...lists.kex.array] // what ssh2 compares; what it sends is made already
+  const known = protocol._offer.lists.kex.array
+  propose(protocol, { kex: [hybridName, ...known] })
+  protocol._offer.lists.kex.array = [stand_in, ...known] // what ssh2 compares; what it sends is made already
   let proposed: Buffer | undefined
   onProposal(protocol, (payload) => {
     proposed = payload

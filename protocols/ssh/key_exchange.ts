@@ -26,6 +26,21 @@ export function onExchange(protocol: Ssh2Protocol, watch: Watcher): void {
   })
 }
 
+interface Proposal {
+  readonly kex?: readonly string[]
+  readonly hostKeys?: readonly string[]
+  readonly ciphers?: readonly string[]
+}
+
+/** Changes our own proposal: each list that is given takes the place of the one there was. Only before the first exchange. */
+export function propose(protocol: Ssh2Protocol, { kex, hostKeys, ciphers }: Proposal): void {
+  const { lists, constructor: Offer } = protocol._offer
+  const { cipher, mac, compress } = lists.cs
+  const way = { cipher: [...(ciphers ?? cipher.array)], mac: [...mac.array], compress: [...compress.array], lang: [] }
+  const proposal = { kex: [...(kex ?? lists.kex.array)], serverHostKey: [...(hostKeys ?? lists.serverHostKey.array)], cs: way, sc: way }
+  protocol._offer = new (Offer as new (proposal: object) => Ssh2Protocol["_offer"])(proposal)
+}
+
 /** What the peer proposes goes through `change` before ssh2 reads it. Only before the first exchange. */
 export function onProposal(protocol: Ssh2Protocol, change: (payload: Buffer) => Buffer): void {
   const through = (pass: Ssh2Protocol["_onPayload"]): Ssh2Protocol["_onPayload"] => {

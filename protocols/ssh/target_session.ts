@@ -4,6 +4,7 @@ import { GatewayError } from "../../src/core/errors.ts"
 import type { Identity } from "../../src/core/identity.ts"
 import { limits } from "../../src/core/limits.ts"
 import type { Gate, Host, Session, Warning } from "../../src/gateway/contract.ts"
+import { type CertifiedKey, newLoginKey } from "./certificate_login.ts"
 import type { ChannelOpening, Connection, ConnectionOwner, GlobalAnswer } from "./connection.ts"
 import { recordable } from "./environment.ts"
 import { Forwards } from "./forwards.ts"
@@ -111,14 +112,17 @@ export class TargetSession implements ConnectionOwner {
   async #connect(session: Session, login: string): Promise<Connection> {
     const { target } = session
     if (target.protocol !== "ssh") throw new GatewayError("no_grant")
+    const certified = "certificate" in target.auth ? await certify(session, login) : undefined
     const socket = await session.dial()
     const { clock } = this.#host
     const onOpen = (opening: ChannelOpening): void => this.#onTargetOpen(opening)
-    return connectUpstream({ socket, target, login, software: "Sluice", clock, life: this.#life, onOpen }).catch((failure: unknown) => {
-      const error = GatewayError.from(failure, "target_unreachable").with({ session: session.id })
-      if (!session.signal.aborted) this.#gate.log.warn({ err: error, code: error.code, session: session.id }, "the target failed")
-      throw error
-    })
+    return connectUpstream({ socket, target, login, software: "Sluice", clock, life: this.#life, certified, onOpen }).catch(
+      (failure: unknown) => {
+        const error = GatewayError.from(failure, "target_unreachable").with({ session: session.id })
+        if (!session.signal.aborted) this.#gate.log.warn({ err: error, code: error.code, session: session.id }, "the target failed")
+        throw error
+      },
+    )
   }
 
   #onTargetOpen(opening: ChannelOpening): void {
@@ -188,4 +192,11 @@ export class TargetSession implements ConnectionOwner {
   #warn({ say }: Warning): void {
     for (const relay of this.#relays) relay.warn(say)
   }
+}
+
+/** A key for this one login, and what makes the target take it. */
+async function certify(session: Session, login: string): Promise<CertifiedKey> {
+  const { line, key } = newLoginKey()
+  const certificate = await session.certify({ login, key: line })
+  return { key, certificate: Buffer.from(certificate.split(" ")[1] ?? "", "base64") }
 }

@@ -11,7 +11,10 @@
 import type { Duplex } from "node:stream"
 import type { Clock } from "../../src/core/clock.ts"
 import { message, pack } from "./codec.ts"
+import { type CertifiedKey, logInCertified } from "./certificate_login.ts"
+import { readAsPlainKey } from "./host_trust.ts"
 import { offerHybrid } from "./hybrid_exchange.ts"
+import { propose } from "./key_exchange.ts"
 import { type KeyLife, KeyRenewal } from "./key_renewal.ts"
 
 /** The part of ssh2's `lib/protocol/Protocol.js` that is used. */
@@ -40,6 +43,9 @@ export interface Ssh2Protocol {
       finalize(packet: Buffer, force?: boolean): Buffer
     }
   }
+  /** Client: which login each answer to come is about. */
+  readonly _authsQueue: string[]
+  authNone(username: string): void
   channelData(channel: number, data: Buffer): void
   channelExtData(channel: number, data: Buffer, type: number): void
 }
@@ -65,6 +71,10 @@ export interface KeyExchange {
   remoteExtInfoEnabled: boolean
   /** The peer's KEXINIT, as it goes into the exchange hash. */
   _remoteKexinit: Buffer | undefined
+  /** Of the first exchange's hash; what logins sign. */
+  readonly sessionID: Buffer | undefined
+  /** Client: what the server showed. */
+  _hostKey: Buffer | undefined
   hashName: string
   generateKeys(): void
   /** What is sent for the exchange; a server is asked after `computeSecret`. */
@@ -170,11 +180,18 @@ export class Transport {
 
   /** Server: proposes these ciphers and no others. Only before the key exchange. */
   offerCiphers(ciphers: readonly string[]): void {
-    const { lists, constructor: Offer } = this.#protocol._offer
-    const { mac, compress } = lists.cs
-    const way = { cipher: [...ciphers], mac: [...mac.array], compress: [...compress.array], lang: [] }
-    const proposal = { kex: [...lists.kex.array], serverHostKey: [...lists.serverHostKey.array], cs: way, sc: way }
-    this.#protocol._offer = new (Offer as new (proposal: object) => Ssh2Protocol["_offer"])(proposal)
+    propose(this.#protocol, { ciphers })
+  }
+
+  /** Client: takes these kinds of host keys, certificates with them, and no others. Only before the key exchange. */
+  takeHostKeys(algorithms: readonly string[]): void {
+    propose(this.#protocol, { hostKeys: algorithms })
+    readAsPlainKey(this.#protocol)
+  }
+
+  /** Client: logs in with a certificate where ssh2 would try `none`. */
+  logInCertified(certified: CertifiedKey): void {
+    logInCertified(this.#protocol, this, certified)
   }
 
   /** Proposes the post-quantum exchange before all others. Behind other changes of the proposal, and before the key exchange. */

@@ -1,6 +1,5 @@
-// The connection to a target: ssh2's client over a dialled socket, logged in with the target's own credentials, its host key
-// compared with the pinned ones and nothing else. What runs there is `relay.ts`.
-import { createHash } from "node:crypto"
+// The connection to a target: ssh2's client over a dialled socket, logged in with the target's own credentials or a certificate
+// made for this login, its host key as `host_trust.ts` has it. What runs there is `relay.ts`.
 import type { Duplex } from "node:stream"
 import ssh2, { type ConnectConfig } from "ssh2"
 import type { Clock } from "../../src/core/clock.ts"
@@ -8,8 +7,9 @@ import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
 import type { SshTarget } from "../../src/core/target.ts"
 import { upstreamAlgorithms } from "./algorithms.ts"
-import { Reader } from "./codec.ts"
+import type { CertifiedKey } from "./certificate_login.ts"
 import { type ChannelOpening, Connection } from "./connection.ts"
+import { HostTrust } from "./host_trust.ts"
 import type { KeyLife } from "./key_renewal.ts"
 import { type Ssh2Connection, Transport } from "./transport.ts"
 
@@ -21,18 +21,22 @@ export interface UpstreamOptions {
   readonly software: string
   readonly clock: Clock
   readonly life: KeyLife
+  /** For a target that is logged in to by certificate. */
+  readonly certified?: CertifiedKey | undefined
   /** The target wants a channel: a forwarded connection, or the client's agent. */
   onOpen(opening: ChannelOpening): void
 }
 
 /** Logs in. Throws `target_untrusted`, `target_login_failed`, `target_unreachable`; the cause says more, for the log. */
-export function connectUpstream({ socket, target, login, software, clock, life, onOpen }: UpstreamOptions): Promise<Connection> {
-  const pinned = target.hostKeys.map((line) => Buffer.from(line.split(" ")[1] ?? "", "base64"))
+export function connectUpstream(options: UpstreamOptions): Promise<Connection> {
+  const { socket, target, login, software, clock, life, certified, onOpen } = options
+  const trust = new HostTrust(target)
   const client = new ssh2.Client()
   return new Promise((resolve, reject) => {
     let connection: Connection | undefined
     let refused: GatewayError | undefined
     let trusted = false
+    let known: Buffer | undefined
     const fail = (failure?: unknown): void => {
       reject(
         refused ??
@@ -52,17 +56,22 @@ export function connectUpstream({ socket, target, login, software, clock, life, 
       username: login,
       ident: software,
       ...credentials(target),
-      algorithms: upstreamAlgorithms(pinned.map((key) => new Reader(key).text())),
+      algorithms: upstreamAlgorithms,
       hostVerifier: (presented: Buffer) => {
-        trusted = pinned.some((key) => key.equals(presented))
-        if (!trusted) refused = new GatewayError("target_untrusted", {}, new Error(mismatch(presented, pinned)))
+        // At a renewal the host shows the same again: a certificate that ended meanwhile was good when it counted.
+        const refusal = known?.equals(presented) ? undefined : trust.refuses(presented, clock.now())
+        trusted = refusal === undefined
+        if (trusted) known = Buffer.from(presented)
+        else refused = new GatewayError("target_untrusted", {}, new Error(refusal))
         return trusted
       },
       readyTimeout: limits.ssh_login_ms_max,
       keepaliveInterval: limits.ssh_keepalive_ms,
     })
     const transport = new Transport(client as Ssh2Connection, clock, life)
+    transport.takeHostKeys(trust.algorithms)
     transport.offerHybrid()
+    if (certified) transport.logInCertified(certified)
     connection = new Connection(transport, {
       onOpen,
       onGlobal: () => false,
@@ -72,6 +81,7 @@ export function connectUpstream({ socket, target, login, software, clock, life, 
 }
 
 function credentials({ auth }: SshTarget): Pick<ConnectConfig, "privateKey" | "password" | "tryKeyboard" | "authHandler"> {
+  if ("certificate" in auth) return { authHandler: ["none"] }
   if ("key" in auth) return { privateKey: auth.key.reveal(), authHandler: ["publickey"] }
   return { password: auth.password.reveal(), tryKeyboard: true, authHandler: ["password", "keyboard-interactive"] }
 }
@@ -83,9 +93,3 @@ function codeOf(failure: unknown, trusted: boolean): "target_unreachable" | "tar
   if (level === "handshake" && (!trusted ? /host key/i.test(message ?? "") : /signature/i.test(message ?? ""))) return "target_untrusted"
   return "target_unreachable"
 }
-
-const mismatch = (presented: Buffer, pinned: readonly Buffer[]): string =>
-  `the host key is ${fingerprint(presented)}, pinned ${pinned.length === 1 ? "is" : "are"} ${pinned.map(fingerprint).join(", ")}`
-
-/** As ssh-keygen -l prints it. */
-export const fingerprint = (key: Buffer): string => `SHA256:${createHash("sha256").update(key).digest("base64").replace(/=+$/, "")}`

@@ -3,6 +3,7 @@ import type { z } from "zod"
 import * as asking from "./asking_schema.ts"
 import type { ListedGrant, ListedSession } from "./listed.ts"
 import * as schema from "./schema.ts"
+import type { TargetCertificate, targetCertificateWanted } from "./target_certificate.ts"
 
 export interface Route {
   readonly method: "GET" | "POST"
@@ -77,6 +78,12 @@ export const routes = {
   lookup: { method: "GET", path: "/v1/gateway/grants", who: "gateway", summary: "Grants of ?subject= on ?target=" },
   begin: { method: "POST", path: "/v1/gateway/grants/:id/begin", who: "gateway", summary: "Begin a grant that waits for its first use" },
   use: { method: "POST", path: "/v1/gateway/grants/:id/use", who: "gateway", summary: "Take one use of a grant that counts them" },
+  certify: {
+    method: "POST",
+    path: "/v1/gateway/grants/:id/certificate",
+    who: "gateway",
+    summary: "A certificate of minutes for one login at the grant's target",
+  },
   person: { method: "GET", path: "/v1/gateway/people", who: "gateway", summary: "Whether ?subject= may open something, and their groups" },
   login: { method: "GET", path: "/v1/gateway/logins", who: "gateway", summary: "Whether the login ?id= is still good" },
   offer: { method: "GET", path: "/v1/gateway/offer", who: "gateway", summary: "What ?subject= may ask for on ?target= from within a tool" },
@@ -174,6 +181,7 @@ export interface Shapes {
   lookup: { query: { subject: string; target: string }; answer: schema.GrantsAnswer }
   begin: { id: string; body: z.input<typeof schema.beginning>; answer: schema.GrantView }
   use: { id: string; body: z.input<typeof schema.claim>; answer: schema.GrantView }
+  certify: { id: string; body: z.input<typeof targetCertificateWanted>; answer: TargetCertificate }
   person: { query: { subject: string }; answer: schema.PersonStanding }
   login: { query: { id: string }; answer: schema.LoginStanding }
   offer: { query: { subject: string; target: string; as?: string }; answer: z.infer<typeof asking.offerAnswer> }

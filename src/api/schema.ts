@@ -205,12 +205,12 @@ export const aboutPerson = z.strictObject({ subject: name, reason: words.default
 export const mintWanted = z.strictObject({ target: name.optional() })
 
 // Certificates as credentials.
-export const authorityKind = z.enum(["ssh-user", "client", "token"])
+export const authorityKind = z.enum(["ssh-user", "client", "ssh-target", "token"])
 export const authority = z
   .object({
     id: z.string(),
     kind: authorityKind,
-    /** "ssh-user": an OpenSSH public key line. "client": a certificate in PEM. "token": what signs tokens, a JWK. */
+    /** "ssh-user", "ssh-target": an OpenSSH public key line. "client": a certificate in PEM. "token": what signs tokens, a JWK. */
     public: z.string(),
     not_before: millis,
     /** Trusted until then; null: it signs now. */

@@ -46,6 +46,7 @@ import { Sessions } from "./sessions.ts"
 import { openStore } from "./store/open_store.ts"
 import type { EventKind, Store } from "./store.ts"
 import { Sweeper } from "./sweeper.ts"
+import { TargetCertificates } from "./target_certificates.ts"
 import { WorkloadLogins } from "./workload_logins.ts"
 import { TokenKeys } from "./token_keys.ts"
 import { Waiting } from "./waiting.ts"
@@ -142,6 +143,7 @@ export async function startApprovals({ config: first, keys, gatewayKey, clock, l
       asking: askingRoutes({ current, people, logins, requests, clock }),
       grants,
       uses: new GrantUses({ store, clock }),
+      targetCertificates: new TargetCertificates({ store, authorities, current, clock }),
       sessions,
       gateways,
       issuer,

@@ -1,4 +1,4 @@
-// The CAs that sign people's certificates. Each service signs with keys of its own, which never leave its state folder; what
+// The CAs that sign people's certificates, and gateways' logins at targets. Each service signs with keys of its own, which never leave its state folder; what
 // everybody must know of them is in the store, so that gateways trust what any service signed. A rotation retires the CAs of all
 // services at once: each makes its next one when it signs next, and a retired one is trusted until what it signed has ended.
 import { createHash, createPublicKey } from "node:crypto"
@@ -9,6 +9,7 @@ import type { Keys } from "../core/keys.ts"
 import { limits } from "../core/limits.ts"
 import type { Secret } from "../core/secret.ts"
 import { type ClientCa, clientCa } from "../identity/client_certificate.ts"
+import { type TargetCa, targetCa } from "../identity/target_certificate.ts"
 import { type UserCa, userCa } from "../identity/user_certificate.ts"
 import type { AuthorityRecord, CertificateAuthority } from "./authority_record.ts"
 import { type Actor, byPerson, byService, type Caller, note } from "./journal.ts"
@@ -50,6 +51,7 @@ export class Authorities {
       .change(async (change) => {
         await this.ssh(change, actor)
         await this.client(change, actor)
+        await this.target(change, actor)
       })
       .catch((failure: unknown) => {
         this.#made = undefined
@@ -73,7 +75,11 @@ export class Authorities {
         await change.changeAuthority(retired)
         await note(change, { at: now, kind: "authority.retired", actor, reason, detail: viewOf(retired) })
       }
-      await (kind === "ssh-user" ? this.ssh(change, actor) : this.client(change, actor))
+      await {
+        "ssh-user": () => this.ssh(change, actor),
+        client: () => this.client(change, actor),
+        "ssh-target": () => this.target(change, actor),
+      }[kind]()
     })
     return this.trusted()
   }
@@ -84,6 +90,17 @@ export class Authorities {
       kind: "ssh-user",
       build: async (key) => {
         const ca = userCa(key)
+        return { ca, public: `ssh-ed25519 ${ca.public.toString("base64")}` }
+      },
+    })
+  }
+
+  /** Signs gateways' logins at targets. Not people's: what targets trust, nobody but the gateways may hold. */
+  target(change: Change, actor: Actor): Promise<Signer<TargetCa>> {
+    return this.#signer(change, actor, {
+      kind: "ssh-target",
+      build: async (key) => {
+        const ca = targetCa(key)
         return { ca, public: `ssh-ed25519 ${ca.public.toString("base64")}` }
       },
     })
@@ -138,11 +155,15 @@ interface Making<Ca> {
   build(key: Secret, of: { readonly generation: number; readonly known: string | undefined }): Promise<{ ca: Ca; public: string }>
 }
 
-const kinds = { "ssh-user": { name: "ssh_user_ca", type: "ssh-ed25519" }, client: { name: "client_ca", type: "p256" } } as const
+const kinds = {
+  "ssh-user": { name: "ssh_user_ca", type: "ssh-ed25519" },
+  client: { name: "client_ca", type: "p256" },
+  "ssh-target": { name: "ssh_target_ca", type: "ssh-ed25519" },
+} as const
 const id_chars = 16
 
 function publicHalf(kind: CertificateAuthority, key: Secret): Buffer {
-  return kind === "ssh-user" ? userCa(key).public : createPublicKey(key.reveal()).export({ type: "spki", format: "der" })
+  return kind === "client" ? createPublicKey(key.reveal()).export({ type: "spki", format: "der" }) : userCa(key).public
 }
 
 async function extend(change: Change, id: string, until: Millis): Promise<void> {

@@ -11,6 +11,7 @@ import type { LoginGatewayRoutes } from "./login_routes.ts"
 import type { Logins } from "./logins.ts"
 import type { People } from "./people.ts"
 import type { Sessions } from "./sessions.ts"
+import type { TargetCertificates } from "./target_certificates.ts"
 import type { Input } from "./wire.ts"
 
 export interface GatewayDomain {
@@ -20,6 +21,7 @@ export interface GatewayDomain {
   readonly asking: AskingRoutes
   readonly grants: Grants
   readonly uses: GrantUses
+  readonly targetCertificates: TargetCertificates
   readonly sessions: Sessions
   readonly gateways: Gateways
   readonly issuer: TokenIssuer
@@ -31,6 +33,7 @@ export type GatewayRoute =
   | "lookup"
   | "begin"
   | "use"
+  | "certify"
   | "person"
   | "login"
   | "link"
@@ -56,6 +59,7 @@ export function gatewayRoutes({
   asking,
   grants,
   uses,
+  targetCertificates,
   sessions,
   gateways,
   issuer,
@@ -75,6 +79,7 @@ export function gatewayRoutes({
     lookup: ({ query: { subject, target } }) => grants.lookup(subject, target),
     begin: ({ params, body: { gateway }, from }) => uses.begin(params.id, { gateway, from }),
     use: ({ params, body: { gateway, session, action }, from }) => uses.use(params.id, { gateway, from, session, action }),
+    certify: ({ params, body, from }) => targetCertificates.issue(params.id, { ...body, from }),
     ...loginRoutes,
     presence: ({ body, from }) => gateways.hear(body, from),
     ...asking,

@@ -69,10 +69,10 @@ export class GrantUses {
   }
 }
 
-const byGateway = ({ gateway, from }: Asking): Actor => ({ actor: "gateway", by: gateway, from })
+export const byGateway = ({ gateway, from }: Asking): Actor => ({ actor: "gateway", by: gateway, from })
 
 /** A grant that may be used now; a gateway's clock may be a little ahead. */
-async function standing(change: Change, id: GrantId, now: Millis): Promise<GrantView> {
+export async function standing(change: Change, id: GrantId, now: Millis): Promise<GrantView> {
   const grant = await change.grant(id)
   if (!grant) throw new GatewayError("not_found")
   if (grant.status !== "active" || now >= grant.ends_at) throw new GatewayError("over")

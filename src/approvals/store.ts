@@ -124,6 +124,7 @@ export type EventKind =
   | "authority.made"
   | "authority.retired"
   | "certificate.issued"
+  | "target_certificate.issued"
   /** Another config is in use; one that could not be used was left alone. */
   | "config.reloaded"
   | "config.refused"

@@ -5,6 +5,7 @@ import * as asking from "../api/asking_schema.ts"
 import { feedLine } from "../api/feed_schema.ts"
 import * as listed from "../api/listed.ts"
 import * as schema from "../api/schema.ts"
+import { targetCertificate, targetCertificateWanted } from "../api/target_certificate.ts"
 
 export interface Wire {
   readonly params?: z.ZodType
@@ -89,6 +90,7 @@ export const wire = {
   lookup: { query: z.strictObject({ subject: name, target: name }), answer: schema.grantsAnswer },
   begin: { params: aGrant, query: nothing, body: schema.beginning, answer: schema.grant },
   use: { params: aGrant, query: nothing, body: schema.claim, answer: schema.grant },
+  certify: { params: aGrant, query: nothing, body: targetCertificateWanted, answer: targetCertificate },
   person: { query: z.strictObject({ subject: name }), answer: schema.personStanding },
   login: { query: z.strictObject({ id: schema.loginId }), answer: schema.loginStanding },
   offer: { query: z.strictObject({ subject: name, target: name, as: name.optional() }), answer: asking.offerAnswer },

@@ -9,6 +9,7 @@ import { askGateway } from "./gateway_ssh.ts"
 import type { Local } from "./local.ts"
 import { pgService } from "./pg_service.ts"
 import { addRotate } from "./rotate.ts"
+import { addTargetCa } from "./target_ca.ts"
 import { sshConfig, sshConfigText } from "./ssh_config.ts"
 
 interface Options extends JsonOption {
@@ -37,6 +38,7 @@ export const addConnectVerbs =
       })
     const ca = verb("ca", "the certificate to trust for TLS to the gateway")
     addRotate(ca, context)
+    addTargetCa(ca, context)
     ca.action(async (options: Options) => {
       if (options.config === undefined) return forwarded(["ca"])
       context.io.write(await readCa(await readConfig(options.config)))

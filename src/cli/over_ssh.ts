@@ -14,6 +14,7 @@ import { jsonOption, show, type AddVerb, type Context, type JsonOption } from ".
 import { overview } from "./overview.ts"
 import { pgService } from "./pg_service.ts"
 import { addRotate } from "./rotate.ts"
+import { addTargetCa } from "./target_ca.ts"
 import { runVerbs } from "./run.ts"
 import { sshConfig, sshConfigText } from "./ssh_config.ts"
 import { addMintedToken } from "./token.ts"
@@ -84,6 +85,7 @@ export function createVerbs(options: VerbsOptions): Verbs {
       (program) => {
         const ca = program.command("ca")
         addRotate(ca, context)
+        addTargetCa(ca, context)
         ca.description("the certificate to trust for TLS to this gateway (curl --cacert, psql sslrootcert)").action(async () =>
           io.write(await readCa(config)),
         )

@@ -14,11 +14,10 @@ interface Options extends JsonOption {
 export function addRotate(ca: Command, context: Context): void {
   ca.command("rotate")
     .addArgument(
-      new Argument("<kind>", "what signs: the certificates of ssh users, those of TLS clients, or tokens").choices([
-        "ssh-user",
-        "client",
-        "token",
-      ]),
+      new Argument(
+        "<kind>",
+        "what signs: the certificates of ssh users, those of TLS clients, gateways' logins at ssh targets, or tokens",
+      ).choices(["ssh-user", "client", "ssh-target", "token"]),
     )
     .description("a new CA, or key, signs from now on; what the old one signed is good until its end")
     .option("--reason <words>", "why, for the record", "")

@@ -141,8 +141,10 @@ const target = z.strictObject({
       address,
       logins: z.array(text).min(1).describe("The accounts that may be asked for"),
       auth: z
-        .strictObject({ key: reference.optional(), password: reference.optional() })
-        .describe("How the gateway logs in: a key or a password"),
+        .union([z.literal("certificate"), z.strictObject({ key: reference.optional(), password: reference.optional() })])
+        .describe(
+          "How the gateway logs in: a key, a password, or certificate: one of minutes for each login, by the CA of `sluice ca targets`",
+        ),
       sftp: z
         .enum(["all", "read", "off"])
         .default("all")
@@ -161,7 +163,8 @@ const target = z.strictObject({
         })
         .prefault({})
         .describe("What may be done there; forwards only when they are named"),
-      host_key: several.describe("The host's public key or keys, pinned: ssh-keyscan -t ed25519 <host>"),
+      host_key: several.optional().describe("The host's public key or keys, pinned: ssh-keyscan -t ed25519 <host>"),
+      host_ca: several.optional().describe("The public key of a CA whose certificate the host has for its address"),
     })
     .optional(),
   postgres: z
@@ -383,7 +386,6 @@ export type RuleFile = z.output<typeof accessRule>
 // What the design has and this version does not.
 const later: Readonly<Record<string, string>> = {
   "recordings.keep": "removing old recordings is not supported yet",
-  "targets.ssh.auth=certificate": "logging in to a target by certificate is not supported yet; write { key: file:… }",
 }
 
 /** What to say about a key, or a value, that will be there one day: refused by its own name, so that nobody believes it works. */

@@ -83,12 +83,8 @@ function readSsh(reading: Reading, path: Path, file: Written<"ssh">): Rest<SshTa
     if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?$/.test(login))
       reading.problem([...path, "logins", index], "letters, digits and _ . - make a login")
   }
-  const single = typeof file.host_key === "string"
-  const hostKeys = [file.host_key].flat()
-  for (const [index, line] of hostKeys.entries()) {
-    const at = single ? [...path, "host_key"] : [...path, "host_key", index]
-    attempt(reading, at, () => parsePublicKey(line))
-  }
+  if (file.host_key === undefined && file.host_ca === undefined)
+    reading.problem(path, "say how the host is known: host_key, or host_ca where a CA certifies its key")
   return {
     protocol: "ssh",
     address: readAddress(reading, [...path, "address"], file.address),
@@ -96,8 +92,16 @@ function readSsh(reading: Reading, path: Path, file: Written<"ssh">): Rest<SshTa
     auth: readAuth(reading, [...path, "auth"], file.auth),
     sftp: file.sftp,
     allow: readAllowed(reading, [...path, "allow"], file.allow),
-    hostKeys: hostKeys.map((line) => line.trim()),
+    hostKeys: readKeys(reading, [...path, "host_key"], file.host_key),
+    hostCas: readKeys(reading, [...path, "host_ca"], file.host_ca),
   }
+}
+
+function readKeys(reading: Reading, path: Path, written: string | readonly string[] | undefined): string[] {
+  return [written ?? []].flat().map((line, index) => {
+    attempt(reading, typeof written === "string" ? path : [...path, index], () => parsePublicKey(line))
+    return line.trim()
+  })
 }
 
 function readAllowed(reading: Reading, path: Path, file: Written<"ssh">["allow"]): SshTarget["allow"] {
@@ -113,6 +117,7 @@ function readAllowed(reading: Reading, path: Path, file: Written<"ssh">["allow"]
 }
 
 function readAuth(reading: Reading, path: Path, auth: Written<"ssh">["auth"]): SshTarget["auth"] {
+  if (auth === "certificate") return { certificate: true }
   const { key, password } = auth
   if ((key === undefined) === (password === undefined)) reading.problem(path, "write either key or password")
   if (key !== undefined) {

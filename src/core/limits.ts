@@ -165,6 +165,7 @@ export const limits = {
   certificate_ms_default: 12 * 60 * minute, // a working day
   certificate_ms_min: minute,
   certificate_ms_max: 7 * 24 * 60 * minute, // a rotated CA is trusted this long at most
+  target_certificate_ms: 5 * minute, // of a gateway's login at a target; once logged in, it is not looked at again
   certificate_backdated_ms: 5 * minute, // the clocks of gateways and servers may be behind
   certificate_request_chars_max: 16 * KiB, // of a public key or a CSR
   certificate_networks_max: 64, // that certificates are good from

@@ -27,12 +27,15 @@ export interface SshTarget extends Reachable {
   readonly protocol: "ssh"
   /** Accounts that may be asked for. */
   readonly logins: readonly string[]
-  readonly auth: { readonly key: Secret } | { readonly password: Secret }
+  /** `certificate`: a short-lived one, which the approval service signs for each login. */
+  readonly auth: { readonly key: Secret } | { readonly password: Secret } | { readonly certificate: true }
   /** What of its files may be done by SFTP. */
   readonly sftp: "all" | "read" | "off"
   readonly allow: SshAllowed
-  /** Pinned public keys, OpenSSH one-line form; never empty. */
+  /** Pinned public keys, OpenSSH one-line form. Never empty together with `hostCas`. */
   readonly hostKeys: readonly string[]
+  /** Public keys whose host certificates for the address are taken. */
+  readonly hostCas: readonly string[]
 }
 
 /** What a grant for a target may be used for, beside SFTP; what is not here is refused. */

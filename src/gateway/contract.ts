@@ -265,6 +265,11 @@ export interface Session {
   outcome(outcome: Outcome): void
   /** A connection to the target's address, and to nothing else. Throws `target_unreachable`, or the cut's reason. */
   dial(): Promise<Duplex>
+  /**
+   * A certificate for `key`, an OpenSSH public key line, that lets it log in to the target as `login` for some minutes: one line as in
+   * a `-cert.pub` file. Throws `stale` when the approval service does not answer, `over`, or the cut's reason.
+   */
+  certify(wanted: { readonly login: string; readonly key: string }): Promise<string>
   /** Client-side TLS over a dialled connection. Throws `target_untrusted`. */
   secure(upstream: Duplex, options: UpstreamTls): Promise<Duplex>
   /** Bytes that were forwarded, for the record and the metrics. */

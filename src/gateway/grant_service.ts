@@ -10,6 +10,8 @@ export interface GrantService {
   begin(grant: GrantId): Promise<Grant>
   /** Takes one use. `action`: its digest, undefined for one that has none. */
   use(grant: GrantId, claim: { readonly session: SessionId; readonly action: string | undefined }): Promise<Grant>
+  /** A certificate for a login at a target, on the strength of the grant: one line. */
+  certify(grant: GrantId, wanted: { readonly session: SessionId; readonly login: string; readonly key: string }): Promise<string>
 }
 
 /** `onAnswer` gets each answer before the one who asked does: a gateway knows it from then on, whatever the feed's delay. */
@@ -21,6 +23,8 @@ export function grantService(gateway: string, api: ApiClient, onAnswer: (grant: 
   }
   return {
     begin: (id) => known(api.call("begin", { id, body: { gateway } })),
+    certify: async (id, { session, login, key }) =>
+      (await api.call("certify", { id, body: { gateway, session, login, public_key: key } })).certificate,
     use: (id, { session, action }) =>
       known(api.call("use", { id, body: { gateway, session, ...(action === undefined ? {} : { action }) } })),
   }

@@ -57,7 +57,7 @@ export interface SessionOptions {
   readonly clock: Clock
   readonly log: Log
   readonly connect: Connect
-  readonly service: Pick<GrantService, "use">
+  readonly service: Pick<GrantService, "use" | "certify">
   readonly rules: () => SessionRules
   ask(target: string): string
   extend(grant: GrantId): string
@@ -158,6 +158,13 @@ export class LiveSession implements Omit<Session, symbol> {
   secure(upstream: Duplex, options: UpstreamTls): Promise<Duplex> {
     const make = () => this.#dialer.secure(upstream, options)
     return this.#cancelling.has(upstream) ? make() : this.#unlessOver(make)
+  }
+
+  async certify({ login, key }: { readonly login: string; readonly key: string }): Promise<string> {
+    if (this.#over) throw this.#ending
+    const certificate = await this.#options.service.certify(this.#grant.id, { session: this.id, login, key })
+    if (this.#over) throw this.#ending
+    return certificate
   }
 
   count(direction: "up" | "down", bytes: number): void {

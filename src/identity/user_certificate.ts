@@ -2,7 +2,7 @@
 // Both halves of that are here, so that what is written and what is read stay one: the making, and the claim of one that came back.
 import assert from "node:assert/strict"
 import { randomBytes } from "node:crypto"
-import ssh2 from "ssh2"
+import ssh2, { type ParsedKey } from "ssh2"
 import type { Millis } from "../core/clock.ts"
 import type { Secret } from "../core/secret.ts"
 import type { SshAuthority } from "./certificate_login.ts"
@@ -33,35 +33,52 @@ export interface UserCa {
 
 /** `privateKey`: Ed25519 in OpenSSH's format. */
 export function userCa(privateKey: Secret): UserCa {
-  const authority = ssh2.utils.parseKey(privateKey.reveal())
-  assert(!(authority instanceof Error) && authority.type === "ssh-ed25519", "an SSH CA key that cannot be read")
+  const authority = readAuthority(privateKey)
   return {
     public: authority.getPublicSSH(),
-    sign({ key, subject, login, serial, valid_from, valid_to, from }) {
-      const { type } = verifyingKey(key)
-      const name = type.startsWith("sk-") ? type.replace("@", "-cert-v01@") : `${type}-cert-v01@openssh.com`
-      const body = Buffer.concat([
-        packWire(name, randomBytes(32)), // a nonce, against collisions in the signature's hash
-        key.subarray(4 + type.length), // the key's own fields
-        packWire(
-          { uint64: serial },
-          { uint32: user_kind },
-          login === undefined ? subject : `${subject} ${login}`,
-          packWire(subject),
-          { uint64: BigInt(Math.floor(valid_from / 1000)) },
-          { uint64: BigInt(Math.floor(valid_to / 1000)) },
-          from.length === 0 ? "" : packWire("source-address", packWire(from.join(","))),
-          Buffer.concat(extensions.map((extension) => packWire(extension, ""))),
-          "", // reserved
-          authority.getPublicSSH(),
-        ),
-      ])
-      const signature = authority.sign(body)
-      assert(Buffer.isBuffer(signature), "the SSH CA cannot sign")
-      const blob = Buffer.concat([body, packWire(packWire("ssh-ed25519", signature))])
-      return `${name} ${blob.toString("base64")} ${subject}`
-    },
+    sign: ({ subject, login, ...rest }) =>
+      certify(authority, { ...rest, key_id: login === undefined ? subject : `${subject} ${login}`, principal: subject, extensions }),
   }
+}
+
+export interface Certifying extends Pick<UserCertification, "key" | "serial" | "valid_from" | "valid_to" | "from"> {
+  readonly key_id: string
+  readonly principal: string
+  /** In OpenSSH's order, which is the alphabet's. */
+  readonly extensions: readonly string[]
+}
+
+export function readAuthority(privateKey: Secret): ParsedKey {
+  const authority = ssh2.utils.parseKey(privateKey.reveal())
+  assert(!(authority instanceof Error) && authority.type === "ssh-ed25519", "an SSH CA key that cannot be read")
+  return authority
+}
+
+/** A user's certificate, as one line. */
+export function certify(authority: ParsedKey, certifying: Certifying): string {
+  const { key, serial, key_id, principal, valid_from, valid_to, from } = certifying
+  const { type } = verifyingKey(key)
+  const name = type.startsWith("sk-") ? type.replace("@", "-cert-v01@") : `${type}-cert-v01@openssh.com`
+  const body = Buffer.concat([
+    packWire(name, randomBytes(32)), // a nonce, against collisions in the signature's hash
+    key.subarray(4 + type.length), // the key's own fields
+    packWire(
+      { uint64: serial },
+      { uint32: user_kind },
+      key_id,
+      packWire(principal),
+      { uint64: BigInt(Math.floor(valid_from / 1000)) },
+      { uint64: BigInt(Math.floor(valid_to / 1000)) },
+      from.length === 0 ? "" : packWire("source-address", packWire(from.join(","))),
+      Buffer.concat(certifying.extensions.map((extension) => packWire(extension, ""))),
+      "", // reserved
+      authority.getPublicSSH(),
+    ),
+  ])
+  const signature = authority.sign(body)
+  assert(Buffer.isBuffer(signature), "the SSH CA cannot sign")
+  const blob = Buffer.concat([body, packWire(packWire("ssh-ed25519", signature))])
+  return `${name} ${blob.toString("base64")} ${principal}`
 }
 
 const user_kind = 1 // SSH2_CERT_TYPE_USER

@@ -113,6 +113,7 @@ export async function createHarness({ protocol, carried, targets, serveTarget }:
           service.begun++
           return grant.first_use_ms === null ? {} : { ends_at: clock.now() + grant.first_use_ms, first_use_ms: null }
         }),
+      certify: () => Promise.reject(new Error("no target here is logged in to by certificate")),
       use: (id) =>
         answer(id, ({ uses_left }) => {
           service.used++

@@ -13,6 +13,7 @@ import { gateways } from "./steps/step_9_gateways.ts"
 import { tokenKeyEnds } from "./steps/step_10_token_key_ends.ts"
 import { waits } from "./steps/step_11_waits.ts"
 import { tcp } from "./steps/step_12_tcp.ts"
+import { targetAuthorities } from "./steps/step_13_target_authorities.ts"
 
 export interface Step {
   /** SQL, several statements. Foreign keys are checked when all steps are done, so that SQLite's way to change a table works. */
@@ -21,7 +22,21 @@ export interface Step {
   down(dialect: Dialect): string
 }
 
-const steps: readonly Step[] = [tables, grants, outbox, people, authorities, rulings, tokenKeys, history, gateways, tokenKeyEnds, waits, tcp]
+const steps: readonly Step[] = [
+  tables,
+  grants,
+  outbox,
+  people,
+  authorities,
+  rulings,
+  tokenKeys,
+  history,
+  gateways,
+  tokenKeyEnds,
+  waits,
+  tcp,
+  targetAuthorities,
+]
 
 export const schema_version = steps.length
 

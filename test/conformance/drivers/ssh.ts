@@ -50,6 +50,7 @@ export const driver: Driver = {
     sftp: "all",
     allow: { shell: true, exec: true, local_forward: [], remote_forward: [], agent: false },
     hostKeys: [hostKey.publicKey],
+    hostCas: [],
   }),
   serveTarget,
   garbage: Buffer.from("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),

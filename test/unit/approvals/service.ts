@@ -28,10 +28,11 @@ const ssh = {
   sftp: "all",
   allow: { shell: true, exec: true, local_forward: [], remote_forward: [], agent: false },
   hostKeys: ["ssh-ed25519 AAAA"],
+  hostCas: [],
   address,
 } as const
 const targets: readonly Target[] = [
-  { ...ssh, name: "prod-host", labels: { env: "prod" } },
+  { ...ssh, name: "prod-host", auth: { certificate: true }, labels: { env: "prod" } },
   { ...ssh, name: "two-keys", labels: { env: "vault" } },
   { ...ssh, name: "deploy-only", labels: { env: "limited" } },
   { ...ssh, name: "nobody-may", labels: { env: "secret" } },

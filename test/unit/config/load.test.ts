@@ -144,13 +144,27 @@ for (const [what, from, to, words] of [
   ["holding an action", "policy:\n", "policy:\n  actions: [{ then: hold }]\n", /holding an action is not supported yet/],
   ["an s3 store", "identity:\n", "recordings: { store: s3://bucket }\nidentity:\n", /s3:\/\/ store is not supported yet/],
   ["keep", "identity:\n", "recordings: { keep: 400d }\nidentity:\n", /removing old recordings is not supported yet/],
-  ["certificates upstream", "auth: { password: env:SLUICE_TEST_SECRET }", "auth: certificate", /by certificate is not supported yet/],
 ] as const)
   test(`config: ${what}: not built yet, and said so by name`, async () => {
     const problems = await problemsOf(from, to)
     assert.equal(problems.length, 1, problems.join("\n"))
     assert.match(problems[0]!, words)
   })
+
+test("config: a target that is logged in to by certificate, and known by a CA", async () => {
+  const text = sound.replace("auth: { password: env:SLUICE_TEST_SECRET }, host_key:", "auth: certificate, host_ca:")
+  const loaded = await load(text)
+  assert(loaded.ok, JSON.stringify(loaded))
+  const [target] = loaded.config.targets
+  assert(target?.protocol === "ssh")
+  assert.deepEqual(target.auth, { certificate: true })
+  assert.deepEqual([target.hostKeys.length, target.hostCas.length], [0, 1])
+})
+
+test("config: a host that nothing is known of, and a CA that is no key", async () => {
+  assert.match((await problemsOf(`, host_key: "${host}"`, "")).join(), /say how the host is known: host_key, or host_ca/)
+  assert.match((await problemsOf(`host_key: "${host}"`, "host_ca: [ssh-ed25519 AAAA]")).join(), /cannot be read/)
+})
 
 test("config: a secret written into the file is refused and not repeated", async () => {
   const problems = await problemsOf("auth: { password: env:SLUICE_TEST_SECRET }", "auth: { password: correct-horse }")

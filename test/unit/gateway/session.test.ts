@@ -74,7 +74,7 @@ function setUp(opening: Partial<Opening> = {}) {
       log,
       connect,
       rules: () => ({ rules: [], reader: undefined }),
-      service: { use: () => new Promise((resolve) => claims.push(resolve)) },
+      service: { use: () => new Promise((resolve) => claims.push(resolve)), certify: () => Promise.reject(new Error("not asked for")) },
       ask: () => "",
       extend: () => "",
       onEnded: (ended, why) => register.remove(ended, why),

@@ -81,6 +81,7 @@ export const targetWith = (changes: Partial<SshTarget> = {}): SshTarget => ({
   sftp: "all",
   allow: { shell: true, exec: true, local_forward: [], remote_forward: [], agent: false },
   hostKeys: [hostKey.publicKey],
+  hostCas: [],
   ...changes,
 })
 
