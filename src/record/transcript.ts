@@ -6,7 +6,7 @@ import { bytesOf, type Line } from "./events.ts"
 import { type Typed, TypedLines } from "./typed_lines.ts"
 
 export type Told =
-  | ({ readonly channel: number } & Typed)
+  | (Typed & { readonly channel: number })
   | { readonly kind: "exec"; readonly channel: number; readonly t: Millis; readonly text: string; readonly denied?: true }
 
 /** Output within it is read in one go. */
@@ -35,7 +35,7 @@ export async function* transcribe(recording: AsyncIterable<Line>): AsyncGenerato
     last = line.t
     if (line.kind === "action" && line.action.kind === "ssh.exec") {
       const { channel, command } = line.action
-      yield { kind: "exec", channel, t: line.t, text: command, ...(line.verdict === "deny" ? { denied: true } : {}) }
+      yield { kind: "exec", t: line.t, text: command, channel, ...(line.verdict === "deny" ? { denied: true } : {}) }
     }
     if (line.kind === "action" && "channel" in line.action && terminals.has(line.action.channel)) channels.set(line.n, line.action.channel)
     if (line.kind === "pty") terminals.set(line.channel, open(line))
@@ -54,7 +54,7 @@ export async function* transcribe(recording: AsyncIterable<Line>): AsyncGenerato
 function open(pty: Extract<Line, { kind: "pty" }>): Open {
   const { channel } = pty
   const told: Told[] = []
-  const typed = new TypedLines(pty, (one) => told.push({ channel, ...one }))
+  const typed = new TypedLines(pty, (one) => told.push({ ...one, channel }))
   return { typed, told, waiting: [], bytes: 0, since: 0, keys: 0 }
 }
 

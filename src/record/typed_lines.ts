@@ -208,13 +208,13 @@ export class TypedLines {
     if (prompt.trim() !== "" && !goes_on.test(prompt)) this.#prompt = prompt
     if (early) this.#early.shift()
     const line = { kind: "typed", t: early?.t ?? this.#entered_at, prompt, text, ...(whole ? { whole } : {}) } as const
-    if (this.#edits && !this.#editor && !this.#edited) {
+    const before = this.#early.at(-1) ?? this.#held
+    if (before && above === from && goes_on.test(prompt) && prompt !== before.prompt && !whole) {
+      const joined = { ...before, text: `${before.text}\n${text}`.slice(0, limits.transcript_line_chars_max) }
+      if (this.#early.length > 0) this.#early[this.#early.length - 1] = joined
+      else this.#held = joined
+    } else if (this.#edits && !this.#editor && !this.#edited) {
       if (this.#early.push(line) > limits.transcript_enters_max) this.#releaseEarly()
-      return
-    }
-    const held = this.#held
-    if (held && above === from && goes_on.test(prompt) && prompt !== held.prompt && !whole) {
-      this.#held = { ...held, text: `${held.text}\n${text}`.slice(0, limits.transcript_line_chars_max) }
     } else {
       if (!early) this.#releaseEarly()
       this.#release()

@@ -77,6 +77,33 @@ test("transcript: commands of an exec, refused ones too, and each terminal of a 
   )
 })
 
+test("transcript: lines that go on are one command, with a line editor, without one, and in a program that has none", async () => {
+  const line = (prompt: string, text: string): Event[] => [out(prompt), key, out(text), enter, out("\r\n")]
+  const loop = [...line("$ ", "for i in 1"), ...line("> ", "do echo $i"), ...line("> ", "done"), ...line("$ ", "true")]
+  assert.deepEqual(await texts(pty, ...loop), ["for i in 1\ndo echo $i\ndone", "true"])
+  const edited = (prompt: string, text: string): Event[] => [
+    out(`\u001b[?2004h${prompt}`),
+    key,
+    out(text),
+    enter,
+    out("\r\n\u001b[?2004l\r"),
+  ]
+  const python = [...edited("$ ", "python3"), ...line(">>> ", "if x:"), ...line("... ", "  y()"), out("1\r\n"), ...line(">>> ", "exit()")]
+  assert.deepEqual(await texts(pty, ...python, ...edited("$ ", "exit")), ["python3", "if x:\n  y()", "exit()", "exit"])
+  assert.deepEqual(await texts(pty, ...line("> ", "one"), ...line("> ", "two")), ["one", "two"], "a prompt of that kind from the start")
+})
+
+test("transcript: a line typed ahead is told as the line editor shows it in the end, or as it was typed when a program read it", async () => {
+  const sleeps = [pty, out("\u001b[?2004h$ "), key, out("sleep 1"), enter, out("\r\n\u001b[?2004l\r")]
+  const ahead = [key, out("cho x"), enter, out("\r\n")]
+  assert.deepEqual(await texts(...sleeps, ...ahead, out("\u001b[?2004h$ echo x\r\n\u001b[?2004l\rx\r\n")), ["sleep 1", "echo x"])
+  assert.deepEqual(await texts(...sleeps, ...ahead, out("\u001b[?2004h$ "), key, out("ls"), enter, out("\r\n\u001b[?2004l\r")), [
+    "sleep 1",
+    "cho x",
+    "ls",
+  ])
+})
+
 test("transcript: a paste in brackets ends a line only where no line editor takes it", async () => {
   const pasted = { ...key, pasted: 1 } as const
   const shown = out("one\r\ntwo")
