@@ -127,7 +127,8 @@ export class TypedLines {
     this.#ahead = ends === 0 && this.#enters > 0
     this.#seen = false
     if (ends === 0) return
-    const unseen = !this.#answered && this.#begin && this.#now - this.#begin.t > shown_ms_max
+    // A line editor shows what it reads, however late.
+    const unseen = !this.#editor && !this.#answered && this.#begin && this.#now - this.#begin.t > shown_ms_max
     if (unseen) return this.#forget()
     this.#enters = Math.min(this.#enters + ends, limits.transcript_enters_max)
     this.#entered_at = this.#now
@@ -153,7 +154,7 @@ export class TypedLines {
     // Keys that came before there was a prompt are shown with it: they are no part of it.
     if (this.#prompt.trim() !== "" && prompt.length > this.#prompt.length && prompt.startsWith(this.#prompt)) {
       prompt = this.#prompt
-      cells = prompt.length
+      cells = this.#cellsOf(start, prompt)
     }
     this.#begin = { row, cells, prompt, right: screen.text(screen.row, screen.column), t: this.#now }
   }
@@ -243,12 +244,20 @@ export class TypedLines {
       const top = Math.max(known ?? this.#below?.line ?? 0, last - drawn_anew_rows_max, 0)
       for (let row = screen.startOf(last); row >= top; row = screen.startOf(row - 1)) {
         if (row === known) break
-        if (screen.text(row, 0, screen.columns).startsWith(prompt)) return { from: row, cells: prompt.length, prompt }
+        if (screen.text(row, 0, screen.columns).startsWith(prompt)) return { from: row, cells: this.#cellsOf(row, prompt), prompt }
         if (row === 0) break
       }
     }
     if (begin && known !== undefined) return { from: known, cells: begin.cells, prompt: begin.prompt }
     return { from: screen.startOf(last), cells: 0, prompt: "", whole: true }
+  }
+
+  /** How wide a prompt is with which a row begins: some characters take two cells, and some none. */
+  #cellsOf(row: number, prompt: string): number {
+    const screen = this.#screen
+    let cells = Math.ceil(prompt.length / 2)
+    while (cells < screen.columns && screen.text(row, 0, cells).length < prompt.length) cells++
+    return cells
   }
 
   #read(from: number, cells: number, last: number): string {

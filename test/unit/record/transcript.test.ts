@@ -39,6 +39,24 @@ test("transcript: what was not shown is not told, whatever comes on the screen a
   assert.deepEqual(await texts(...editor, key, 1_000, enter, out("\r\n\u001b[?2004h$ ")), ["x"])
 })
 
+test("transcript: what a line editor shows late is told all the same", async () => {
+  assert.deepEqual(await texts(pty, out("\u001b[?2004h$ "), key, 2_000, enter, out("ls\r\n\u001b[?2004l\r")), ["ls"])
+})
+
+test("transcript: a prompt of wide characters and of combined ones is told apart from what is behind it", async () => {
+  for (const prompt of ["東京 $ ", "e\u0301a\u0308 $ ", "🚀 ❯ "]) {
+    const first = [out(`\u001b[?2004h${prompt}`), key, out("ls"), enter, out("\r\n\u001b[?2004l\r")]
+    // Two lines at once: where the second begins is known from the prompt alone.
+    const both = [
+      out(`\u001b[?2004h${prompt}`),
+      { ...enter, enters: 2 },
+      out("one\r\n\u001b[?2004l\r"),
+      out(`\u001b[?2004h${prompt}two\r\n\u001b[?2004l\r`),
+    ]
+    assert.deepEqual(await texts(pty, ...first, ...both), ["ls", "one", "two"], prompt)
+  }
+})
+
 test("transcript: Enter with nothing before it is no command", async () => {
   assert.deepEqual(await texts(pty, out("$ "), enter, out("\r\n$ "), enter, out("\r\n$ ")), [])
 })
