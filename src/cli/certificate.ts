@@ -1,6 +1,7 @@
 // `sluice certificate`: short-lived certificates for keys that are made here and never leave this machine. The SSH key goes into the
 // running ssh-agent, which forgets it at its end; without one it lies in a file of one's own, as psql's does.
 import { spawn } from "node:child_process"
+import { existsSync } from "node:fs"
 import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises"
 import { homedir, tmpdir } from "node:os"
 import { join } from "node:path"
@@ -37,7 +38,7 @@ export async function keepCertificates(api: ApiClient, { env, now, signal }: Kee
   const body = { ssh_public_key: ssh.public, csr: client.csr }
   const { subject, expires_at, ssh_certificate, certificate } = await api.call("certificates", { body }, { signal })
   if (ssh_certificate === null || certificate === null) throw new GatewayError("stale", {}, new Error("fewer certificates than asked for"))
-  const folder = join(env["XDG_CONFIG_HOME"] || join(homedir(), ".config"), "sluice")
+  const folder = folderOf(env)
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const [sslcert, sslkey] = [join(folder, "client.crt"), join(folder, "client.key")]
   await keep(sslkey, client.key.reveal())
@@ -81,6 +82,26 @@ async function toAgent({ key, certificate }: SshFiles, { life_ms, signal }: { li
     await rm(folder, { recursive: true, force: true })
   }
 }
+
+/** What to add to what `ssh-config` and `pg-service` print, where `sluice certificate` has kept files here; empty where it has not. */
+export function certificateHint(verb: "ssh-config" | "pg-service", env: Keeping["env"]): string {
+  const folder = folderOf(env)
+  const there = (...names: readonly string[]): string[] | undefined => {
+    const paths = names.map((name) => join(folder, name))
+    return paths.every((path) => existsSync(path)) ? paths : undefined
+  }
+  if (verb === "ssh-config") {
+    const [key] = there("id_sluice", "id_sluice-cert.pub") ?? []
+    return key === undefined
+      ? ""
+      : `\n# your certificate (sluice certificate makes it anew): below each Host line\n#   IdentityFile ${key}\n`
+  }
+  const [sslcert, sslkey] = there("client.crt", "client.key") ?? []
+  if (sslcert === undefined || sslkey === undefined) return ""
+  return `# your certificate (sluice certificate makes it anew): in each service, and then PGPASSWORD is not needed\n# sslcert=${sslcert}\n# sslkey=${sslkey}\n`
+}
+
+const folderOf = (env: Keeping["env"]): string => join(env["XDG_CONFIG_HOME"] || join(homedir(), ".config"), "sluice")
 
 /** What to paste. */
 export function certificateText(kept: Kept, now: number): string {

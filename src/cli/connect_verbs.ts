@@ -3,6 +3,7 @@
 import type { Command } from "commander"
 import { openState } from "../config/state.ts"
 import { readCa } from "./ca.ts"
+import { certificateHint } from "./certificate.ts"
 import { readConfig } from "./config_file.ts"
 import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
 import { askGateway } from "./gateway_ssh.ts"
@@ -29,7 +30,11 @@ export const addConnectVerbs =
     verb("ssh-config", "what to paste into ~/.ssh/config and ~/.ssh/known_hosts")
       .option(...jsonOption)
       .action(async (options: Options) => {
-        if (options.config === undefined) return forwarded(["ssh-config", ...(options.json ? ["--json"] : [])])
+        if (options.config === undefined) {
+          await forwarded(["ssh-config", ...(options.json ? ["--json"] : [])])
+          if (!options.json) context.io.write(certificateHint("ssh-config", process.env))
+          return
+        }
         const config = await readConfig(options.config)
         const { keys } = await openState(config.state)
         const targets = config.targets.map((target) => target.name)
@@ -44,7 +49,11 @@ export const addConnectVerbs =
       context.io.write(await readCa(await readConfig(options.config)))
     })
     verb("pg-service", "what to paste into ~/.pg_service.conf").action(async (options: Options) => {
-      if (options.config === undefined) return forwarded(["pg-service"])
+      if (options.config === undefined) {
+        await forwarded(["pg-service"])
+        context.io.write(certificateHint("pg-service", process.env))
+        return
+      }
       const config = await readConfig(options.config)
       context.io.write(
         `${pgService(
