@@ -138,6 +138,6 @@ function errorOf(status: number, answer: unknown): GatewayError {
   return new GatewayError(code, said.has(code) ? { what: words } : {})
 }
 
-const said: ReadonlySet<ErrorCode> = new Set(["invalid", "too_long", "too_many", "already_asked", "login_needed"])
+const said: ReadonlySet<ErrorCode> = new Set(["invalid", "too_long", "too_many", "login_needed", "already_asked", "not_now"])
 
 const isErrorCode = (code: string): code is ErrorCode => (errorCodes as readonly string[]).includes(code)

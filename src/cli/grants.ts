@@ -26,7 +26,10 @@ export const addGrants: AddVerb = (program, context) => {
         return { items: answer.grants, next: answer.next }
       })
       show(context, options, { grants, next }, () =>
-        andNext(grantTable(grants, context.now(), context.io.columns), `${context.call} grants${options.all ? " --all" : ""}`, next),
+        andNext(grantTable(grants, context.now(), context.io.columns), `${context.call} grants${options.all ? " --all" : ""}`, {
+          limit: options.limit,
+          next,
+        }),
       )
     })
 }

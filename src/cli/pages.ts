@@ -39,5 +39,12 @@ export async function inPages<Item, Place>(
 }
 
 /** `text`, and the line that lists what comes after it. `verb`: as it was called, with what else it was called with. */
-export const andNext = (text: string, verb: string, next: string | number | null): string =>
-  next === null ? text : `${text}\n\nThe next page: ${verb} --before ${next}`
+export function andNext(
+  text: string,
+  verb: string,
+  { limit, next }: { readonly limit: number; readonly next: string | number | null },
+): string {
+  if (next === null) return text
+  const asMany = limit === limits.list_rows_max ? "" : ` --limit ${limit}`
+  return `${text}\n\nThe next page: ${verb}${asMany} --before ${next}`
+}

@@ -29,7 +29,10 @@ export const addPeople: AddVerb = (program, context) => {
         disabled ? `disabled by ${visible(disabled.by)}${disabled.reason === "" ? "" : `: ${visible(disabled.reason)}`}` : "",
       ])
       show(context, options, people, () =>
-        andNext(table(["NAME", "GROUPS", "FROM", ""], rows, { columns: io.columns, nothing: "Nobody." }), `${context.call} people`, next),
+        andNext(table(["NAME", "GROUPS", "FROM", ""], rows, { columns: io.columns, nothing: "Nobody." }), `${context.call} people`, {
+          limit: options.limit,
+          next,
+        }),
       )
     })
   program

@@ -35,7 +35,7 @@ export const addRequests: AddVerb = (program, context) => {
             ? text
             : `${text}\n\nYou may decide about ${mine.map(({ id }) => id).join(", ")}: ${context.call} approve ${mine[0]!.id}`
         const which = options.pending ? " --pending" : options.unreviewed ? " --unreviewed" : ""
-        return andNext(told, `${context.call} requests${which}`, next)
+        return andNext(told, `${context.call} requests${which}`, { limit: options.limit, next })
       })
     })
 }

@@ -26,7 +26,7 @@ export const addSessions: AddVerb = (program, context) => {
       show(context, options, { sessions, next }, () => {
         const nothing = options.live ? "Nobody is connected." : "There are no sessions."
         const text = table(heads, rowsOf(sessions, context.now()), { columns: context.io.columns, nothing })
-        return andNext(text, `${context.call} sessions${options.live ? " --live" : ""}`, next)
+        return andNext(text, `${context.call} sessions${options.live ? " --live" : ""}`, { limit: options.limit, next })
       })
     })
 }

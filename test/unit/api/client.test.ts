@@ -60,6 +60,7 @@ test("api client: an error body becomes the same error, with the service's words
   const answers = [
     [403, { code: "own_request", message: "x" }],
     [400, { code: "invalid", message: "duration_ms: too small" }],
+    [409, { code: "already_asked", message: "request 1 asks for this already" }],
     [404, { code: "teapot", message: "x" }],
     [500, { message: 7 }],
     [502, "<html>"],
@@ -73,6 +74,7 @@ test("api client: an error body becomes the same error, with the service's words
   const call = (): Promise<unknown> => client.call("approve", { id: 1, body: {} })
   await assert.rejects(call(), { code: "own_request", message: "nobody approves their own request" })
   await assert.rejects(call(), { code: "invalid", message: "duration_ms: too small" })
+  await assert.rejects(call(), { code: "already_asked", message: "request 1 asks for this already" })
   for (let left = 0; left < 3; left++) await assert.rejects(call(), { code: "stale" })
 })
 
