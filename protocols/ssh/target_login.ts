@@ -53,6 +53,7 @@ export class TargetLogin {
         if (!offer) return this.#refuse(failure)
         if (offer.at_once) return await this.#ask(route, { words: () => Promise.resolve(undefined), told: () => {} })
       } catch (other) {
+        this.#limit()
         return this.#refuse(other)
       }
       // Said now, because a client that answers no questions comes no further.
