@@ -72,11 +72,19 @@ export class Connection implements Carrier {
   }
 
   openSession(): Promise<Channel> {
-    return this.open("session")
+    return this.#open("session", Buffer.alloc(0))
   }
 
-  /** Asks for a channel; `data` is what its type adds. Throws `target_broke` when it is refused. */
-  open(type: string, data: Buffer = Buffer.alloc(0)): Promise<Channel> {
+  /**
+   * Asks for a channel; `data` is what its type adds. Throws `target_broke` when it is refused, and when there are so many already: one
+   * whose other end has gone lives on until this side has taken what was its.
+   */
+  open(type: string, data: Buffer): Promise<Channel> {
+    if (this.#channels.size < limits.ssh_channels_max) return this.#open(type, data)
+    return Promise.reject(new GatewayError("target_broke", {}, new ChannelRefused(openFailure.shortage)))
+  }
+
+  #open(type: string, data: Buffer): Promise<Channel> {
     if (this.#ended) return Promise.reject(new GatewayError("target_broke"))
     const channel = new Channel(this, this.#next++)
     this.#channels.set(channel.id, channel)

@@ -84,6 +84,7 @@ function failureOf(failure: unknown): GatewayError {
   const error = GatewayError.from(failure, "target_broke")
   if (!(error.cause instanceof ChannelRefused)) return error
   const { reason } = error.cause
+  if (reason === openFailure.shortage) return new GatewayError("too_many", {}, error)
   const not = reason === openFailure.prohibited || reason === openFailure.unknown_type
   return new GatewayError("forward_failed", not ? { what: "the target itself does not allow this forward" } : {}, error)
 }

@@ -19,6 +19,8 @@ export class Forwards {
   readonly notices: string[] = []
   readonly #options: ForwardsOptions
   readonly #rate: OpenRate
+  /** The target's, for itself: one side does not spend the other's. */
+  readonly #targetRate: OpenRate
   readonly #remote: RemoteForwards
   readonly #live = new Set<Promise<unknown>>()
   /** The action that lets the target use the client's agent. */
@@ -28,6 +30,7 @@ export class Forwards {
   constructor(options: ForwardsOptions) {
     this.#options = options
     this.#rate = new OpenRate(options.clock)
+    this.#targetRate = new OpenRate(options.clock)
     this.#remote = new RemoteForwards({ ...options, onRefused: (why) => this.#notice(why.say) })
   }
 
@@ -41,7 +44,7 @@ export class Forwards {
   /** The client wants a connection from the target to somewhere. */
   onClientOpen(opening: ChannelOpening): void {
     const { session } = this.#options
-    if (!this.#inTime()) return opening.refuse(...refusalOf(new GatewayError("too_many", { session: session.id })))
+    if (!this.#inTime(this.#rate)) return opening.refuse(...refusalOf(new GatewayError("too_many", { session: session.id })))
     const asked = askedFor(opening)
     if (!asked.destination || !this.#options.allow.local_forward.some((pattern) => pattern.covers(asked.destination!))) {
       session.recorder.write({ kind: "refused", what: asked.what })
@@ -56,13 +59,14 @@ export class Forwards {
 
   onGlobal(name: string, data: Buffer): GlobalAnswer | Promise<GlobalAnswer> {
     if (!RemoteForwards.takes(name)) return false // a keepalive is answered by any answer
-    return this.#inTime() && this.#remote.onGlobal(name, data)
+    return this.#inTime(this.#rate) && this.#remote.onGlobal(name, data)
   }
 
   /** The target wants a channel: one that this session has asked for, or it is refused, and on record. */
   onTargetOpen(opening: ChannelOpening): void {
     const { session } = this.#options
     if (session.signal.aborted) return opening.refuse(...refusalOf(new GatewayError("no_grant")))
+    if (!this.#inTime(this.#targetRate)) return opening.refuse(...refusalOf(new GatewayError("too_many", { session: session.id })))
     const wanted = this.#wanted(opening)
     if (!wanted) {
       session.recorder.write({ kind: "refused", what: `the target's own channel ${recordable(opening.type, /[^\w.@-]/g)}` })
@@ -88,10 +92,10 @@ export class Forwards {
     this.#agent = action
   }
 
-  #inTime(): boolean {
-    const rate = this.#rate.take()
-    if (rate === "first") this.#options.session.recorder.write({ kind: "refused", what: "more forwards in one second than are taken" })
-    return rate === "taken"
+  #inTime(rate: OpenRate): boolean {
+    const taken = rate.take()
+    if (taken === "first") this.#options.session.recorder.write({ kind: "refused", what: "more forwards in one second than are taken" })
+    return taken === "taken"
   }
 
   async #local(opening: ChannelOpening, destination: Destination, decided: Decided): Promise<void> {
