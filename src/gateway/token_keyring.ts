@@ -1,8 +1,8 @@
 // The public keys that verify tokens, as this gateway knows them: asked of the approval service, kept, and asked again from time to
 // time, so that a key that is distrusted is forgotten. While the service is away what was known goes on, so that tokens can still be
 // checked: live sessions run to their own end.
-import type { JWTVerifyGetKey, RemoteJWKSet } from "jose"
-import type { Clock, Timer } from "../core/clock.ts"
+import { errors, type JWTVerifyGetKey, type RemoteJWKSet } from "jose"
+import type { Clock, Millis, Timer } from "../core/clock.ts"
 import { limits } from "../core/limits.ts"
 import { jwksKeys } from "../identity/tokens.ts"
 import type { Log } from "../observe/log.ts"
@@ -17,6 +17,8 @@ export interface TokenKeyringOptions {
 export class TokenKeyring {
   readonly #options: TokenKeyringOptions
   readonly #keys: RemoteJWKSet
+  #again: Promise<void> | undefined
+  #asked_at: Millis = -Infinity
   #timer: Timer | undefined
   #closed = false
 
@@ -36,15 +38,34 @@ export class TokenKeyring {
     this.#timer?.cancel()
   }
 
-  /** For the verifier: one that is not known may have begun to sign since, and is asked for. */
-  readonly find: JWTVerifyGetKey = (header, token) => this.#keys(header, token)
+  /**
+   * For the verifier. A key that is not known may have begun to sign since: it is asked for, a moment after the last question if need
+   * be, and all who wait share the one answer, so that strangers' tokens do not become many questions.
+   */
+  readonly find: JWTVerifyGetKey = async (header, token) => {
+    try {
+      return await this.#keys(header, token)
+    } catch (failure) {
+      if (!(failure instanceof errors.JWKSNoMatchingKey)) throw failure
+      await (this.#again ??= this.#soon().finally(() => (this.#again = undefined)))
+      return this.#keys(header, token)
+    }
+  }
 
   /** By its `kid`. */
   trusts(key: string): boolean {
     return this.#keys.jwks()?.keys.some(({ kid }) => kid === key) ?? false
   }
 
+  async #soon(): Promise<void> {
+    const { clock } = this.#options
+    const wait_ms = this.#asked_at + limits.token_keys_ms_min - clock.now()
+    if (wait_ms > 0) await new Promise<void>((resolve) => void clock.after(wait_ms, resolve))
+    if (!this.#closed) await this.#ask()
+  }
+
   async #ask(): Promise<void> {
+    this.#asked_at = this.#options.clock.now()
     try {
       await this.#keys.reload()
     } catch (err) {

@@ -130,7 +130,7 @@ export function jwksKeys(url: string): RemoteJWKSet {
   return createRemoteJWKSet(new URL(url.replace(/\/$/, "") + routes.jwks.path), {
     timeoutDuration: limits.control_call_ms_max,
     cacheMaxAge: Infinity,
-    cooldownDuration: limits.token_keys_ms_min, // another service may have begun to sign
+    cooldownDuration: Infinity, // for a key that is not known it is asked again by whoever holds it
   })
 }
 

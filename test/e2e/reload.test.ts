@@ -1,15 +1,18 @@
 // A config that changes while Sluice runs, as its operator does it: the file, then SIGHUP or `sluice reload`, with people at work.
 import assert from "node:assert/strict"
+import { X509Certificate } from "node:crypto"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { connect } from "node:tls"
 import { after, before, suite, test } from "node:test"
+import { selfSigned } from "../support/certificate.ts"
 import { psql } from "../support/clients.ts"
 import { type Live, livePsql, liveSsh } from "../support/live.ts"
 import { type People, type Person, people, person } from "../support/people.ts"
 import { type Postgres, startPostgres } from "../support/postgres.ts"
 import { must, run } from "../support/run.ts"
 import { type Sluice, spawnSluice } from "../support/sluice.ts"
-import { postgresTarget, type Section, sshTarget, writeConfig } from "../support/sluice_config.ts"
+import { gatewayName, postgresTarget, type Section, sshTarget, writeConfig } from "../support/sluice_config.ts"
 import { type Sshd, startSshd } from "../support/sshd.ts"
 import { needs } from "../support/tools.ts"
 import { eventually } from "../support/wait.ts"
@@ -46,6 +49,15 @@ suite("a config that is reloaded", { skip: needs("ssh", "sshd", "psql", "curl", 
     run(...(await psql({ sluice, person: who, target: "orders" }, postgres.role, ["-tAc", "SELECT 41 + 1"])))
   const pids = (): number[] =>
     [...sluice.log().matchAll(/"pid":(\d+)[^\n]*"a worker is running"/g)].map(([, pid]) => Number(pid)).slice(-workers)
+  const shownCertificate = (): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const options = { host: "127.0.0.1", port: sluice.port("http"), servername: gatewayName, rejectUnauthorized: false }
+      const socket = connect(options, () => {
+        resolve(socket.getPeerX509Certificate()?.fingerprint256 ?? "")
+        socket.destroy()
+      })
+      socket.once("error", reject)
+    })
   const goesOn = async (live: readonly Live[]): Promise<void> => {
     for (const session of live) assert.ok(await session.runs(), `${session.name} goes on`)
   }
@@ -140,6 +152,38 @@ suite("a config that is reloaded", { skip: needs("ssh", "sshd", "psql", "curl", 
     await eventually("another to take its place", () => said('"a worker is running"') === workers + 1)
     for (let count = 0; count < 2 * workers; count++)
       assert.match(await must("ssh", [...sluice.ssh(hugo), "gateway", "whoami"]), /hugo@example\.com/)
+  })
+
+  test("a certificate that was renewed is the one that the next client sees", async () => {
+    const live = await livePsql({ sluice, person: alice, target: "orders" }, postgres)
+    const seen: string[] = []
+    for (const round of ["first", "renewed"]) {
+      const { cert, key } = await selfSigned([gatewayName])
+      writeFileSync(join(sluice.folder, "gw.crt"), cert)
+      writeFileSync(join(sluice.folder, "gw.key"), key)
+      // The file is the same the second time: what its references give is not.
+      if (round === "first") write([...started, hugo], usual(), { tls: { cert: "file:gw.crt", key: "file:gw.key" } })
+      assert.match((await reload()).stdout, /gateway\.tls changed/)
+      for (let count = 0; count < 2 * workers; count++) {
+        const shown = await shownCertificate()
+        assert.equal(shown, new X509Certificate(cert).fingerprint256)
+        seen.push(shown)
+      }
+    }
+    assert.equal(new Set(seen).size, 2)
+    await goesOn([live])
+    await live.stop()
+    write([...started, hugo])
+    assert.equal((await reload()).status, 0)
+  })
+
+  test("another key signs tokens: what is open goes on, and the next token is good at once", async () => {
+    const live = await livePsql({ sluice, person: alice, target: "orders" }, postgres)
+    const told = await must("ssh", [...sluice.ssh(dana), "gateway", "ca", "rotate", "token", "--distrust", "--reason", "a drill"])
+    assert.match(told, /^KEY +OF +IS +TRUSTED\n\S+ +token +signing +yes\n/)
+    await goesOn([live])
+    assert.equal((await psqlOnce(alice)).stdout, "42\n")
+    await live.stop()
   })
 
   test("a hangup of the whole group, as when a terminal is closed, ends nothing", async () => {

@@ -50,18 +50,29 @@ async function setUp(t: TestContext) {
     clock.advance(limits.authorities_refresh_ms)
     await eventually("the service to be asked", () => service.asked > asked)
   }
-  return { old, next, service, keyring, verify, later, log: () => sink.text }
+  /** Settles as `work` does, while time passes. */
+  const passing = async <T>(work: Promise<T>): Promise<T> => {
+    const state = { over: false }
+    const whole = work.finally(() => (state.over = true))
+    whole.catch(() => {}) // whoever waits below hears of it
+    while (!state.over) {
+      clock.advance(limits.token_keys_ms_min / 100)
+      await new Promise(setImmediate)
+    }
+    return whole
+  }
+  return { old, next, service, keyring, verify, later, passing, log: () => sink.text }
 }
 
 test("keyring: a key that the service does not show any more is forgotten, without anybody showing a token", async (t) => {
-  const { old, next, service, keyring, verify, later } = await setUp(t)
+  const { old, next, service, keyring, verify, later, passing } = await setUp(t)
   assert.equal(await verify(old), old.kid)
   assert.ok(keyring.trusts(old.kid))
   service.shown = [next]
   await later()
   await eventually("the old one to be forgotten", () => !keyring.trusts(old.kid))
   assert.ok(keyring.trusts(next.kid))
-  await assert.rejects(verify(old), { code: "unauthenticated" })
+  await passing(assert.rejects(verify(old), { code: "unauthenticated" }))
   assert.equal(await verify(next), next.kid)
 })
 
@@ -76,4 +87,17 @@ test("keyring: while the service is away what was known goes on, and is asked fo
   service.shown = [next]
   await later()
   await eventually("the old one to be forgotten", () => !keyring.trusts(old.kid))
+})
+
+test("keyring: a key that has begun to sign is known at once, and a moment after the last question at the latest", async (t) => {
+  const { old, next, service, verify, passing } = await setUp(t)
+  assert.equal(await verify(old), old.kid)
+  service.shown = [old, next]
+  assert.equal(await verify(next), next.kid, "nobody has asked for a while")
+  const third = await newSigner()
+  service.shown = [old, next, third]
+  const asked = service.asked
+  const keys = await passing(Promise.all(Array.from({ length: 10 }, () => verify(third))))
+  assert.deepEqual(new Set(keys), new Set([third.kid]))
+  assert.ok(service.asked - asked <= 2, "ten who wait are one question, or a second one for who came late")
 })
