@@ -70,11 +70,16 @@ export function refusalText(status: number, words: string): string {
 
 function page(words: string): string {
   const [first = "", ...rest] = escaped(words).trim().split("\n")
+  return pageOf(`<p>${first}</p>${rest.length > 0 ? `<pre>${rest.join("\n")}</pre>` : ""}`)
+}
+
+/** A page of the gateway's own; `main` is HTML. */
+export function pageOf(main: string): string {
   return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Sluice</title>
 <style>body{font:16px/1.5 system-ui,sans-serif;max-width:42rem;margin:15vh auto;padding:0 1rem;color-scheme:light dark}pre{overflow:auto}</style>
-<h1>Sluice</h1><p>${first}</p>${rest.length > 0 ? `<pre>${rest.join("\n")}</pre>` : ""}</html>
+<h1>Sluice</h1>${main}</html>
 `
 }
 
 const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" }
-const escaped = (text: string): string => text.replaceAll(/[&<>"']/g, (character) => entities[character] ?? "")
+export const escaped = (text: string): string => text.replaceAll(/[&<>"']/g, (character) => entities[character] ?? "")

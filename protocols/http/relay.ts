@@ -4,12 +4,14 @@ import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
 import type { Dispatcher } from "undici"
 import type { Action } from "../../src/core/action.ts"
-import type { Millis } from "../../src/core/clock.ts"
+import type { Millis, Timer } from "../../src/core/clock.ts"
 import { GatewayError } from "../../src/core/errors.ts"
-import type { Decided, Gate, Session } from "../../src/gateway/contract.ts"
+import { limits } from "../../src/core/limits.ts"
+import type { Asked, Decided, Exact, Gate, Session, Waiting } from "../../src/gateway/contract.ts"
 import type { Outcome } from "../../src/record/events.ts"
 import type { RequestLine } from "./codec.ts"
 import { responseHeaders, type RequestHeaders } from "./headers.ts"
+import { answerHeld, exactRequest, readBody } from "./held_exchange.ts"
 import type { HttpSession, InFlight } from "./http_session.ts"
 import { refuse } from "./refusal.ts"
 import { Upload } from "./upload.ts"
@@ -42,6 +44,11 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
   /** Its number on record, once it is there. */
   #action: number | undefined
   #upload: Upload | undefined
+  /** The body, where it was read to be shown to somebody. */
+  #whole: Buffer | undefined
+  #continued = false
+  /** It waits for a decision. */
+  #waiting: Waiting | undefined
   #tunnel: Tunnel | undefined
   #controller: Controller | undefined
   #status: number | undefined
@@ -63,10 +70,45 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
     const { line, response, upgrade } = this.#in
     this.#http.enter(this)
     response.once("close", () => this.#clientDone())
-    const decision = this.#session.decide(actionOf(line, upgrade !== undefined))
-    if (decision.verdict === "hold") return decision.decided.then((decided) => this.#send(decided, identity))
+    const decision = this.#session.decide(actionOf(line, upgrade !== undefined), () => this.#exact())
+    if (decision.verdict === "hold") return this.#wait(decision, identity)
     this.#send(decision, identity)
     return undefined
+  }
+
+  /** Somebody may be asked: a browser is told at once, others wait for an answer as long as such clients do. */
+  #wait(waiting: Waiting, identity: string): Promise<void> {
+    const { gate } = this.#in
+    let timer: Timer | undefined
+    void waiting.asked.then((asked) => {
+      if (!asked || this.#over) return
+      if (isPage(this.#in)) return this.#leave(waiting, asked)
+      timer = gate.clock.after(limits.http_held_wait_ms, () => this.#leave(waiting, asked))
+    })
+    this.#waiting = waiting
+    return waiting.decided.then((decided) => {
+      timer?.cancel()
+      this.#waiting = undefined
+      this.#send(decided, identity)
+    })
+  }
+
+  #leave(waiting: Waiting, asked: Asked): void {
+    if (this.#over) return
+    this.#over = true
+    this.#waiting = undefined
+    waiting.leave()
+    answerHeld(this.#in.response, asked, isPage(this.#in))
+  }
+
+  /** All that would be sent. The body is then here, and not in the client's stream any more. */
+  async #exact(): Promise<Exact> {
+    const { line, request, response, body, expects } = this.#in
+    if (body === 0) return exactRequest(line, request, Buffer.alloc(0))
+    if (expects) response.writeContinue()
+    this.#continued = true
+    this.#whole = await readBody(request)
+    return exactRequest(line, request, this.#whole)
   }
 
   #send(decided: Decided, identity: string): void {
@@ -80,7 +122,7 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
     if (this.#over) return this.#session.outcome({ action: decided.action, status: "cancelled" })
     const { line, response, expects, upgrade } = this.#in
     this.#action = decided.action
-    if (expects) response.writeContinue()
+    if (expects && !this.#continued) response.writeContinue()
     const { upstream } = this.#http
     upstream.dispatch(
       {
@@ -213,9 +255,13 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
     return sent
   }
 
-  #body(): Upload | null {
+  #body(): Upload | Buffer | null {
     const { request, body } = this.#in
     if (body === 0) return null
+    if (this.#whole) {
+      this.#session.count("up", this.#whole.length)
+      return this.#whole
+    }
     this.#upload = new Upload(request, this.#session)
     return this.#upload
   }
@@ -223,6 +269,7 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
   /** The client has all of the response, or has left. */
   #clientDone(): void {
     if (this.#tunnel) return
+    this.#waiting?.withdraw()
     this.#finish("cancelled")
     this.#http.leave(this)
   }
@@ -236,7 +283,7 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
     if (this.#over) return
     this.#over = true
     if (this.#action === undefined) return
-    const bytes = this.#tunnel?.bytes ?? { up: this.#upload?.bytes ?? 0, down: this.#bytes_down }
+    const bytes = this.#tunnel?.bytes ?? { up: this.#whole?.length ?? this.#upload?.bytes ?? 0, down: this.#bytes_down }
     this.#session.outcome({
       action: this.#action,
       status,
@@ -256,6 +303,10 @@ const actionOf = ({ method, path, query }: RequestLine, upgrade: boolean): Actio
   query,
   ...(upgrade ? { upgrade: "websocket" } : {}),
 })
+
+/** What a browser shows, and can ask for again without harm. */
+const isPage = ({ line, headers, upgrade }: Incoming): boolean =>
+  line.method === "GET" && upgrade === undefined && headers.accept !== undefined && /\btext\/html\b/i.test(headers.accept)
 
 /** Trailers are dropped (RFC 9110, section 6.5.1), but those without which gRPC has no status. */
 function grpcTrailers(raw: readonly (Buffer | string)[]): [string, string][] {

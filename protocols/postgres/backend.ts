@@ -141,6 +141,11 @@ export class Backend implements MessageReader {
     const one = talk.pending.first
     if (!one || one.kind === "sync") return "pass"
     one.sqlstate = fields.get("C")
+    if (one.kind === "query" && one.denial) {
+      const said = one.denial
+      one.denial = undefined
+      return said
+    }
     if (one.kind === "query" || one.kind === "call") return "pass" // ReadyForQuery ends it
     this.#skipToSync(seen)
     return one.denial ?? "pass"
@@ -159,7 +164,8 @@ export class Backend implements MessageReader {
     const talk = this.#talk
     talk.copying = false
     const status = seen.bytes[seen.start]
-    if (status === byteOf("I")) talk.statements.closePortals()
+    talk.inTransaction = status !== byteOf("I")
+    if (!talk.inTransaction) talk.statements.closePortals()
     // After a failed COPY we may think that the server still skips; its ReadyForQuery says that it saw a Sync.
     if (talk.skipping) {
       talk.skipping = false

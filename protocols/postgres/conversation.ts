@@ -18,6 +18,8 @@ export class Conversation {
   skipping = false
   /** The server's last word was ReadyForQuery, to the last question, and nothing that it would answer went to it since. */
   quiet = true
+  /** By its last ReadyForQuery. */
+  inTransaction = false
   /** The client's next message waits for a decision. */
   held = false
   #waiting: (() => void)[] = []

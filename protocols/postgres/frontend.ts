@@ -2,7 +2,8 @@
 // of a portal with the statement and values behind it, a function call. Everything else passes and is remembered as asked.
 //
 // A denied query is replaced by a Sync, and the refusal goes in before the ReadyForQuery that answers it: the server keeps its
-// turn and says truly where the transaction stands. A denied Execute is replaced by one of a portal that cannot exist: the
+// turn and says truly where the transaction stands. In a transaction it is replaced by a query that cannot be parsed, so that what
+// comes after it is not committed as if it had run. A denied Execute is replaced by one of a portal that cannot exist: the
 // server itself fails there, skips to Sync and rolls back, and its error is replaced by the refusal. A grant for certain actions
 // is held against the text of a Parse too, so that the server never prepares another; it is refused as an Execute is. What
 // follows in such a series is dropped up to its Sync, as the server itself would.
@@ -13,11 +14,11 @@ import type { Action, BoundValue } from "../../src/core/action.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
 import type { Pattern } from "../../src/core/pattern.ts"
-import type { Decided } from "../../src/gateway/contract.ts"
+import type { Decided, Waiting } from "../../src/gateway/contract.ts"
 import { byteOf, cutAt, endOfString, int32, message, sync, text } from "./codec.ts"
 import type { Conversation } from "./conversation.ts"
 import { redact, redactValue } from "./redaction.ts"
-import { denial } from "./refusal.ts"
+import { denial, notice } from "./refusal.ts"
 import { unknown_type, type Fate, type MessageReader, type Seen } from "./scanner.ts"
 import { mayRename, nameKey, type Portal, type Statement } from "./statements.ts"
 import { readValues } from "./values.ts"
@@ -52,23 +53,42 @@ wants[P] = limits.recorded_sql_bytes_max
 wants[B] = limits.recorded_values_bytes_max
 wants[F] = limits.recorded_values_bytes_max
 
+/** What the client's messages need of the connection. */
+export interface Outside {
+  /** A message that waited for a decision can be read again. */
+  readOn(): void
+  /** A message of ours, at the next place between two of the server's. */
+  say(words: Buffer): void
+}
+
 export class Frontend implements MessageReader {
   readonly wants = wants
   readonly #talk: Conversation
-  readonly #readOn: () => void
+  readonly #outside: Outside
   readonly #patterns: readonly Pattern[]
+  #waiting: Waiting | undefined
   #terminated = false
   /** About the message that waited, which is the next one to be read. */
   #decided: Decided | undefined
   /** Something in a series was refused: what comes before its Sync is as if it had not been sent. */
   #refusedSeries = false
 
-  /** `readOn`: a message that waited for a decision can be read again. */
-  constructor(conversation: Conversation, readOn: () => void) {
+  constructor(conversation: Conversation, outside: Outside) {
     this.#talk = conversation
-    this.#readOn = readOn
+    this.#outside = outside
     const { target } = conversation.session
     this.#patterns = target.protocol === "postgres" ? target.redact : []
+  }
+
+  /** Whether what waits is decided about, and only to be read again. */
+  get decided(): boolean {
+    return this.#decided !== undefined
+  }
+
+  /** Whether a statement waits for a decision; it is taken back. */
+  withdraw(): boolean {
+    this.#waiting?.withdraw()
+    return this.#waiting !== undefined
   }
 
   /** Whether the client has said goodbye. */
@@ -136,9 +156,14 @@ export class Frontend implements MessageReader {
     const decision = talk.session.decide(action)
     if (decision.verdict !== "hold") return decision
     talk.held = true
+    this.#waiting = decision
+    void decision.asked.then((asked) => {
+      if (asked) this.#outside.say(notice(asked.say))
+    })
     void decision.decided.then((decided) => {
+      this.#waiting = undefined
       this.#decided = decided
-      this.#readOn()
+      this.#outside.readOn()
     })
     return undefined
   }
@@ -158,10 +183,10 @@ export class Frontend implements MessageReader {
     const decision = this.#decide(
       sql_bytes === undefined && !inexact
         ? { kind: "postgres.statement", how: "simple", sql }
-        : { kind: "postgres.statement", how: "simple", sql, ...doubts(sql_bytes, inexact) },
+        : { kind: "postgres.statement", how: "simple", sql, ...doubts({ sql_bytes, inexact }) },
     )
     if (!decision) return "wait"
-    if (decision.verdict === "deny") return this.#denyWithSync(decision.error)
+    if (decision.verdict === "deny") return this.#denyQuery(decision.error)
     talk.askToRun("query", decision.action, mayRename(sql) ? sql : undefined)
     return "pass"
   }
@@ -185,7 +210,7 @@ export class Frontend implements MessageReader {
         how: "execute",
         sql,
         ...(name ? { statement: printable(name) } : {}),
-        ...doubts(sql_bytes, inexact),
+        ...doubts({ sql_bytes, inexact }),
       }
       // What is covered is decided about when it runs.
       const decision = session.covers(action) ? undefined : session.decide(action)
@@ -226,7 +251,7 @@ export class Frontend implements MessageReader {
       kind: "postgres.statement",
       how: "execute",
       sql: statement?.sql ?? "",
-      ...(statement === undefined ? {} : doubts(statement.sql_bytes, statement.inexact)),
+      ...(statement === undefined ? {} : doubts(statement)),
       ...(statementName ? { statement: printable(statementName) } : {}),
       ...(name ? { portal: printable(name) } : {}),
       ...(values?.length ? { values } : {}),
@@ -275,24 +300,40 @@ export class Frontend implements MessageReader {
     return message("E", `sluice denied ${randomBytes(16).toString("hex")}`, int32(0))
   }
 
+  /** Where no transaction can be open nothing has to fail; in one the server fails as over any error, and it is aborted. */
+  #denyQuery(error: GatewayError): Fate {
+    const talk = this.#talk
+    if (talk.session.signal.aborted) return nothing
+    if (!talk.inTransaction && talk.pending.size === 0) return this.#denyWithSync(error)
+    this.#checkBetween(error)
+    talk.ask("query", { denial: denial(error) })
+    return message("Q", `sluice denied ${randomBytes(16).toString("hex")}`)
+  }
+
   #denyWithSync(error: GatewayError): Fate {
-    const { pending, session, skipping } = this.#talk
-    if (session.signal.aborted) return nothing
-    // In the middle of an unfinished series a Sync of ours would end what the client has not ended: no client mixes the two.
-    if (skipping || (pending.last && pending.last.kind !== "sync" && pending.last.kind !== "query" && pending.last.kind !== "call"))
-      throw error
+    if (this.#talk.session.signal.aborted) return nothing
+    this.#checkBetween(error)
     this.#talk.ask("sync", { denial: denial(error) })
     return sync()
   }
+
+  #checkBetween(error: GatewayError): void {
+    const { pending, skipping } = this.#talk
+    // In the middle of an unfinished series a Sync of ours would end what the client has not ended: no client mixes the two.
+    if (skipping || (pending.last && pending.last.kind !== "sync" && pending.last.kind !== "query" && pending.last.kind !== "call"))
+      throw error
+  }
 }
+
+type Doubtful = Pick<Statement, "sql_bytes" | "inexact">
 
 interface Sql {
   /** As it is recorded. */
   readonly sql: string
   /** Its size, when it goes on beyond what was seen. */
   readonly sql_bytes: number | undefined
-  /** Whether it is not the very bytes that run. */
-  readonly inexact: boolean
+  /** Whether it is not the very bytes that run; "secret": because a password was taken out. */
+  readonly inexact: boolean | "secret"
   /** Where what follows it starts. */
   readonly after: number
 }
@@ -306,14 +347,16 @@ function sqlAt({ bytes, start: body, end, size }: Seen, start: number, patterns:
   const until = ends ? nul : cutAt(bytes, start, end)
   const said = text(bytes, start, until)
   const sql = redact(said, patterns)
-  const inexact = sql !== said || (/[^\0-\x7f]/.test(said) && !isUtf8(bytes.subarray(start, until)))
+  const garbled = /[^\0-\x7f]/.test(said) && !isUtf8(bytes.subarray(start, until))
+  const inexact = garbled || (sql !== said && "secret")
   return { sql, sql_bytes: ends ? undefined : whole - 1, inexact, after: ends ? nul + 1 : end }
 }
 
 /** What keeps a text from being all that runs. */
-const doubts = (sql_bytes: number | undefined, inexact: boolean): { sql_bytes?: number; inexact?: true } => ({
+const doubts = ({ sql_bytes, inexact }: Doubtful): { sql_bytes?: number; inexact?: true; secret?: true } => ({
   ...(sql_bytes === undefined ? {} : { sql_bytes }),
-  ...(inexact ? { inexact } : {}),
+  ...(inexact ? { inexact: true } : {}),
+  ...(inexact === "secret" ? { secret: true } : {}),
 })
 
 /** A name from the wire, one character a byte, for the record. */

@@ -174,7 +174,7 @@ class Visit {
     const login = { startup, clock: this.#gate.clock, ...(await this.#role(target, startup)) }
     const upstream = (this.#upstream = await connectUpstream(session, target, login))
     if (session.signal.aborted) return
-    const key = keys.mint(startup.version, () => this.#cancel(() => session.dial()))
+    const key = keys.mint(startup.version, () => this.#interrupt())
     try {
       const ready = upstream.greeting.at(-1) as Buffer
       const welcome = this.#side.welcomed ? [] : [authenticationOk()]
@@ -211,6 +211,12 @@ class Visit {
         "a session's role is left on the target; the next session drops it",
       ),
     )
+  }
+
+  /** Ctrl-C: what waits is taken back, what runs is cancelled. */
+  async #interrupt(): Promise<void> {
+    if (this.#relay?.withdraw()) return
+    await this.#cancel(() => this.session.dial())
   }
 
   async #cancel(dial: () => Promise<Duplex>): Promise<void> {

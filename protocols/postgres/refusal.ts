@@ -2,7 +2,7 @@
 // line that asks among them (many drivers show no hint). Only `error.say` is told; causes stay in the log. Source: "PostgreSQL Error Codes".
 import type { Duplex } from "node:stream"
 import type { Clock } from "../../src/core/clock.ts"
-import { GatewayError, type ErrorKind } from "../../src/core/errors.ts"
+import { GatewayError, type ErrorCode, type ErrorKind } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
 import { report } from "./codec.ts"
 
@@ -30,15 +30,28 @@ export function sqlstateOf(kind: ErrorKind): string {
   }
 }
 
+/** Refusals of one statement, to somebody who is in. */
+const ofActions: ReadonlySet<ErrorCode> = new Set([
+  "action_denied",
+  "rule_denied",
+  "hold_denied",
+  "hold_over",
+  "hold_withdrawn",
+  "cannot_be_held",
+])
+
 /** FATAL: the connection is over. Who may not come in reads 28000 (invalid_authorization_specification), not 42501. */
 export function fatal(error: GatewayError): Buffer {
-  return refusal(error, "FATAL", error.kind === "access" && error.code !== "action_denied" ? "28000" : sqlstateOf(error.kind))
+  return refusal(error, "FATAL", error.kind === "access" && !ofActions.has(error.code) ? "28000" : sqlstateOf(error.kind))
 }
 
 /** ERROR: one statement is refused and the connection goes on. */
 export function denial(error: GatewayError): Buffer {
-  return refusal(error, "ERROR", sqlstateOf(error.kind))
+  return refusal(error, "ERROR", error.code === "hold_withdrawn" ? "57014" : sqlstateOf(error.kind)) // query_canceled
 }
+
+/** For who waits: shown at once by psql. */
+export const notice = (words: string): Buffer => report({ severity: "NOTICE", sqlstate: "00000", message: words })
 
 function refusal(error: GatewayError, severity: "FATAL" | "ERROR", sqlstate: string): Buffer {
   return report({ severity, sqlstate, message: error.say })

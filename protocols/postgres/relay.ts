@@ -3,6 +3,7 @@
 import type { Duplex } from "node:stream"
 import type { Clock } from "../../src/core/clock.ts"
 import { GatewayError } from "../../src/core/errors.ts"
+import { limits } from "../../src/core/limits.ts"
 import type { Session } from "../../src/gateway/contract.ts"
 import { pump } from "../../src/gateway/pump.ts"
 import { Backend } from "./backend.ts"
@@ -27,11 +28,13 @@ export class Relay {
   /** What is to be said when the server's message is over. */
   #unsaid: Buffer[] = []
   #waits = false
+  /** What the client sent while a statement waits for a decision, with that statement. */
+  #kept: Buffer[] | undefined
 
   constructor(sides: Sides) {
     this.#sides = sides
     this.#talk = new Conversation(sides.session, sides.clock)
-    this.#frontend = new Frontend(this.#talk, () => this.#readOn())
+    this.#frontend = new Frontend(this.#talk, { readOn: () => this.#readOn(), say: (words) => this.say(words) })
     this.#backend = new Backend(this.#talk)
     this.#up = new Scanner(this.#frontend)
     this.#down = new Scanner(this.#backend)
@@ -45,6 +48,11 @@ export class Relay {
   /** Whether words of ours can be read by the client now: the last message it got is whole. */
   get between(): boolean {
     return this.#down.between
+  }
+
+  /** Whether a statement waited for a decision; it is taken back. */
+  withdraw(): boolean {
+    return this.#frontend.withdraw()
   }
 
   /** Settles when nothing runs on the target any more and the client has the answers. */
@@ -85,14 +93,24 @@ export class Relay {
   }
 
   #passUp(chunk: Buffer): Buffer | Buffer[] | null {
+    if (this.#kept) return this.#keep(chunk, null)
     const parts = this.#up.pass(chunk)
     const unread = this.#up.takeUnread()
     if (unread) {
       // The client is not read until the server has answered enough to know what comes next.
       this.#waits = true
+      // While somebody decides it is read on, only to see that the client leaves: then what waits never runs.
+      if (this.#talk.held) return this.#keep(unread, parts)
       this.#sides.client.pause()
       this.#sides.client.unshift(unread)
     }
+    return parts
+  }
+
+  #keep(chunk: Buffer, parts: Buffer | Buffer[] | null): Buffer | Buffer[] | null {
+    this.#kept = [...(this.#kept ?? []), chunk]
+    const bytes = this.#kept.reduce((sum, one) => sum + one.length, 0)
+    if (bytes > limits.postgres_held_bytes_max) this.#sides.client.pause()
     return parts
   }
 
@@ -107,9 +125,15 @@ export class Relay {
 
   /** What waited is looked at again. */
   #readOn(): void {
-    if (!this.#waits) return
+    if (!this.#waits || (this.#kept && !this.#frontend.decided)) return
+    const { client } = this.#sides
     this.#waits = false
-    setImmediate(() => this.#sides.client.resume())
+    if (this.#kept) {
+      client.pause()
+      client.unshift(Buffer.concat(this.#kept))
+      this.#kept = undefined
+    }
+    setImmediate(() => client.resume())
   }
 
   /** A socket that fails is a client that left; only what it wrote can be against the protocol. */

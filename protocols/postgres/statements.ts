@@ -11,8 +11,8 @@ export interface Statement {
   /** As it is recorded: cut, passwords taken out. */
   readonly sql: string
   readonly sql_bytes: number | undefined
-  /** Whether `sql` is not the very bytes that run. */
-  readonly inexact: boolean
+  /** Whether `sql` is not the very bytes that run; "secret": because a password was taken out. */
+  readonly inexact: boolean | "secret"
   /** Parameter types as the client gave them; missing ones are 0. */
   readonly oids: readonly number[]
   /** Whether running it may change what names stand for. */

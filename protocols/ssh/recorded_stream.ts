@@ -66,3 +66,10 @@ export function counted(pass: Passing["pass"]): Passing {
   }
   return stream
 }
+
+/** Of one program. */
+export interface Streams {
+  readonly stdin: Passing
+  readonly stdout: Passing
+  readonly stderr: Passing
+}

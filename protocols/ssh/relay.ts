@@ -1,40 +1,25 @@
 // One session channel between a client and a target: the requests that prepare a program, the decision, the program's streams
 // with what must be on record, and how it ended. The connections on both sides are somebody else's.
-import type { Clock } from "../../src/core/clock.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
-import type { SshAllowed, SshTarget } from "../../src/core/target.ts"
-import type { Decided, Session } from "../../src/gateway/contract.ts"
+import type { Decided, Waiting } from "../../src/gateway/contract.ts"
 import { pump } from "../../src/gateway/pump.ts"
 import type { Event, Outcome, Stream } from "../../src/record/events.ts"
 import type { Channel } from "./channel.ts"
 import { type Exit, pack, packExit, packSize, packTerminal, Reader, readExit, readSize, readTerminal, type Terminal } from "./codec.ts"
-import type { Connection } from "./connection.ts"
 import { mayPass, recordable } from "./environment.ts"
-import type { Forwards } from "./forwards.ts"
 import { actionOf, type Program } from "./program.ts"
-import { counted, type Passing, RecordedStream } from "./recorded_stream.ts"
+import type { RelayOptions } from "./relay_options.ts"
+import { counted, RecordedStream, type Streams } from "./recorded_stream.ts"
 import { sftpBroken } from "./sftp_packet.ts"
 import { SftpRelay } from "./sftp_relay.ts"
 import { TerminalModes } from "./terminal_modes.ts"
+import { tellWaiting } from "./waiting_program.ts"
 import { TypedKeys } from "./typed_keys.ts"
 
 const status_failed = 255 // what ssh itself exits with when the connection failed
 /** Of a command that was not allowed to run. */
 const status_denied = 1
-
-export interface RelayOptions {
-  readonly channel: Channel
-  readonly session: Session
-  readonly upstream: Promise<Connection>
-  readonly stream_bytes_max: number
-  /** What of the target's files may be done by SFTP. */
-  readonly sftp: SshTarget["sftp"]
-  readonly allow: Pick<SshAllowed, "shell" | "exec">
-  /** Those of the whole connection. */
-  readonly forwards: Forwards
-  readonly clock: Clock
-}
 
 export class ChannelRelay {
   readonly #channel: Channel
@@ -47,6 +32,8 @@ export class ChannelRelay {
   readonly #modes = new TerminalModes()
   #requests = 0
   #started = false
+  /** What was started waits for a decision. */
+  #waiting: Waiting | undefined
   #up: Channel | undefined
   /** The session's signal, for this channel alone: what waits on a session's own would gather there. */
   readonly #cut = Promise.withResolvers<void>()
@@ -168,6 +155,7 @@ export class ChannelRelay {
 
   #signal(name: string): boolean {
     if (!this.#started || !/^[A-Z0-9]{2,10}$/.test(name)) return false
+    if (this.#waiting && name === "INT") this.#waiting.withdraw()
     if (!this.#write({ kind: "signal", channel: this.#channel.id, name })) return false
     if (this.#up) signal(this.#up, name)
     return true
@@ -230,9 +218,19 @@ export class ChannelRelay {
     const decision = session.decide(actionOf(channel, program))
     this.#started = true
     // The client is told that it runs: what it sends meanwhile waits in the channel's window.
-    if (decision.verdict === "hold") void decision.decided.then((decided) => this.#begin(program, decided))
+    if (decision.verdict === "hold") this.#wait(program, decision)
     else this.#begin(program, decision)
     return true
+  }
+
+  #wait(program: Program, waiting: Waiting): void {
+    this.#waiting = waiting
+    tellWaiting(waiting, this.#channel, this.#terminal !== undefined)
+    void Promise.race([this.#channel.gone, this.#cut.promise]).then(() => waiting.withdraw())
+    void waiting.decided.then((decided) => {
+      this.#waiting = undefined
+      this.#begin(program, decided)
+    })
   }
 
   #begin(program: Program, decided: Decided): void {
@@ -382,11 +380,5 @@ export class ChannelRelay {
 
 /** On a terminal that is set back first, and cleared below them where programs have drawn: they are not read among what is left. */
 const onLineOfItsOwn = (words: string, reset: string): string => `${reset}\r\n${reset && "\u001b[J"}${words}\r\n`
-
-interface Streams {
-  readonly stdin: Passing
-  readonly stdout: Passing
-  readonly stderr: Passing
-}
 
 const signal = (up: Channel, name: string): void => void up.request("signal", pack(name), false)

@@ -14,7 +14,7 @@ const pending_overhead_bytes = 64 // what remembering one request costs besides 
 const answer_head_bytes = 13 // length, type, id and the first field
 
 export interface SftpRelayOptions {
-  readonly session: Pick<Session, "covers" | "outcome" | "recorder">
+  readonly session: Pick<Session, "covers" | "decidePart" | "outcome" | "recorder">
   readonly channel: number
   readonly access: "all" | "read"
   /** Answers the client in the target's place, between two of its answers. */
@@ -156,9 +156,11 @@ export class SftpRelay {
       return undefined
     }
     // Covered by the decision about the channel, the uses of a grant too; at an end the pump lets nothing more come here.
-    const number = session.recorder.next
-    if (session.recorder.write({ kind: "action", verdict: "allow", action })) return number
-    this.#refuse(id, sftpStatus.failure, "this cannot be recorded")
+    const decided = session.decidePart(action)
+    if (decided.verdict === "allow") return decided.action
+    const { code, message } = decided.error
+    if (code === "rule_denied") this.#refuse(id, sftpStatus.permission_denied, message)
+    else this.#refuse(id, sftpStatus.failure, "this cannot be recorded")
     return undefined
   }
 

@@ -1,5 +1,6 @@
 // What gateways hear on the feed, one JSON object a line.
 import { z } from "zod"
+import { holdStanding } from "./hold_schema.ts"
 import { grant, loginStanding, newRequest, personStanding, requestId, sessionId } from "./schema.ts"
 
 const name = newRequest.shape.target
@@ -30,6 +31,7 @@ export const feedLine = z.discriminatedUnion("kind", [
     by: name,
     reason: z.string(),
   }),
+  z.object({ kind: z.literal("hold"), sequence: z.int(), hold: holdStanding.omit({ url: true }) }),
   z.object({ kind: z.literal("kill"), sequence: z.int(), session: sessionId, by: name, reason: z.string() }),
 ])
 

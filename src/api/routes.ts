@@ -1,6 +1,7 @@
 // Every route once. `who` is the credential it takes: a person's API token, the gateway's key, or none.
 import type { z } from "zod"
 import * as asking from "./asking_schema.ts"
+import type * as holds from "./hold_schema.ts"
 import type { ListedGrant, ListedSession } from "./listed.ts"
 import * as schema from "./schema.ts"
 import type { TargetCertificate, targetCertificateWanted } from "./target_certificate.ts"
@@ -84,6 +85,9 @@ export const routes = {
     who: "gateway",
     summary: "A certificate of minutes for one login at the grant's target",
   },
+  hold: { method: "POST", path: "/v1/gateway/holds", who: "gateway", summary: "Ask for an approval of an action that waits" },
+  redeemHold: { method: "POST", path: "/v1/gateway/holds/:id/redeem", who: "gateway", summary: "Take the approval of an action, once" },
+  withdrawHold: { method: "POST", path: "/v1/gateway/holds/:id/withdraw", who: "gateway", summary: "Nobody waits for it any more" },
   person: { method: "GET", path: "/v1/gateway/people", who: "gateway", summary: "Whether ?subject= may open something, and their groups" },
   login: { method: "GET", path: "/v1/gateway/logins", who: "gateway", summary: "Whether the login ?id= is still good" },
   offer: { method: "GET", path: "/v1/gateway/offer", who: "gateway", summary: "What ?subject= may ask for on ?target= from within a tool" },
@@ -182,6 +186,9 @@ export interface Shapes {
   begin: { id: string; body: z.input<typeof schema.beginning>; answer: schema.GrantView }
   use: { id: string; body: z.input<typeof schema.claim>; answer: schema.GrantView }
   certify: { id: string; body: z.input<typeof targetCertificateWanted>; answer: TargetCertificate }
+  hold: { body: holds.HoldWanted; answer: holds.HoldStanding }
+  redeemHold: { id: number; body: z.input<typeof holds.holdProof>; answer: holds.HoldStanding }
+  withdrawHold: { id: number; body: z.input<typeof holds.holdProof>; answer: holds.HoldStanding }
   person: { query: { subject: string }; answer: schema.PersonStanding }
   login: { query: { id: string }; answer: schema.LoginStanding }
   offer: { query: { subject: string; target: string; as?: string }; answer: z.infer<typeof asking.offerAnswer> }

@@ -1,24 +1,18 @@
 // The approval service's HTTP API as values: what is sent, what is answered. The service checks with these, the OpenAPI page
 // is made from them, and the clients are typed by them. Times are milliseconds since the Unix epoch.
 import { z } from "zod"
-import type { GrantId, InstanceId, LoginId, RequestId, SessionId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
+import { heldAction } from "./hold_schema.ts"
+import { grantId, instanceId, loginId, millis, name, requestId, sessionId } from "./id_schema.ts"
 
-const millis = z.int().nonnegative()
-const name = z.string().min(1).max(128)
+export { grantId, instanceId, loginId, requestId, sessionId } from "./id_schema.ts"
+
 /** Words people write: no control characters (they could forge what an approver reads), bounded. Bidi controls count as control characters. */
 export const words = z
   .string()
   .trim()
   .max(limits.reason_chars_max)
   .regex(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*$/u, "control characters are not allowed")
-
-/** Checked text becomes a branded id here and nowhere else. */
-export const requestId = z.coerce.number().int().positive() as unknown as z.ZodType<RequestId, number>
-export const grantId = z.string().regex(/^g_[0-9a-z]{16}$/) as unknown as z.ZodType<GrantId, string>
-export const loginId = z.string().regex(/^l_[0-9a-z]{16}$/) as unknown as z.ZodType<LoginId, string>
-export const instanceId = z.string().regex(/^i_[0-9a-z]{16}$/) as unknown as z.ZodType<InstanceId, string>
-export const sessionId = z.string().regex(/^s_[0-9a-z]{16}$/) as unknown as z.ZodType<SessionId, string>
 
 export const grant = z
   .object({
@@ -92,6 +86,10 @@ export const request = z
     /** The grant that is to end at `extends_to` instead; both null: it asks for a new one. */
     extends_grant: grantId.nullable(),
     extends_to: millis.nullable(),
+    /** An action that is held until this is decided: it then runs once, and there is no grant for it; null: access is asked for. */
+    action: heldAction.nullable(),
+    /** When a held action's approval was used; null: it was not. */
+    run_at: millis.nullable(),
     /** Whether the one who asks may decide about it. */
     may_decide: z.boolean(),
     may_review: z.boolean(),

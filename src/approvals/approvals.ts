@@ -30,6 +30,7 @@ import { GrantUses } from "./grant_uses.ts"
 import { Gateways } from "./gateways.ts"
 import { GatewayWatch } from "./gateway_watch.ts"
 import { Grants } from "./grants.ts"
+import { Holds } from "./holds.ts"
 import { loginParts } from "./login_parts.ts"
 import { loginGatewayRoutes, loginPersonRoutes } from "./login_routes.ts"
 import { Logins } from "./logins.ts"
@@ -144,6 +145,7 @@ export async function startApprovals({ config: first, keys, gatewayKey, clock, l
       grants,
       uses: new GrantUses({ store, clock }),
       targetCertificates: new TargetCertificates({ store, authorities, current, clock }),
+      holds: new Holds({ store, current, clock }),
       sessions,
       gateways,
       issuer,

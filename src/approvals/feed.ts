@@ -3,6 +3,7 @@
 // does not read is let go, and resumes from its sequence.
 import type { Writable } from "node:stream"
 import type { FeedLine } from "../api/feed_schema.ts"
+import type { HoldStanding } from "../api/hold_schema.ts"
 import type { GrantView, LoginStanding, PersonStanding } from "../api/schema.ts"
 import type { Clock } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
@@ -158,6 +159,7 @@ const isSettled = (kind: EventKind): kind is keyof typeof settled => Object.hasO
 function lineOf({ kind, sequence, detail, session, request, by, reason }: EventRecord): FeedLine {
   if (isSettled(kind) && request !== null) return { kind: "request", sequence, request, status: settled[kind], by, reason }
   if (kind === "session.killed" && session) return { kind: "kill", sequence, session, by, reason }
+  if (kind === "hold.settled") return { kind: "hold", sequence, hold: detail as Omit<HoldStanding, "url"> }
   if (kind === "login.ended") return { kind: "login", sequence, login: detail as LoginStanding }
   if (kind.startsWith("person.")) return { kind: "person", sequence, person: detail as PersonStanding }
   // The grant as that change left it, not as it is by now: a resumed feed tells the same story.

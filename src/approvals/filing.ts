@@ -87,6 +87,7 @@ export function newRecord({ person, asked, as, actions, extension, ruling, now }
     first_use_within_ms,
     extends_grant: extension?.grant.id ?? null,
     extends_to: extension?.ends_at ?? null,
+    hold: null,
   }
 }
 

@@ -7,6 +7,7 @@ import type { AskingRoutes } from "./asking_routes.ts"
 import type { Gateways } from "./gateways.ts"
 import type { GrantUses } from "./grant_uses.ts"
 import type { Grants } from "./grants.ts"
+import type { Holds } from "./holds.ts"
 import type { LoginGatewayRoutes } from "./login_routes.ts"
 import type { Logins } from "./logins.ts"
 import type { People } from "./people.ts"
@@ -22,6 +23,7 @@ export interface GatewayDomain {
   readonly grants: Grants
   readonly uses: GrantUses
   readonly targetCertificates: TargetCertificates
+  readonly holds: Holds
   readonly sessions: Sessions
   readonly gateways: Gateways
   readonly issuer: TokenIssuer
@@ -34,6 +36,9 @@ export type GatewayRoute =
   | "begin"
   | "use"
   | "certify"
+  | "hold"
+  | "redeemHold"
+  | "withdrawHold"
   | "person"
   | "login"
   | "link"
@@ -60,6 +65,7 @@ export function gatewayRoutes({
   grants,
   uses,
   targetCertificates,
+  holds,
   sessions,
   gateways,
   issuer,
@@ -80,6 +86,9 @@ export function gatewayRoutes({
     begin: ({ params, body: { gateway }, from }) => uses.begin(params.id, { gateway, from }),
     use: ({ params, body: { gateway, session, action }, from }) => uses.use(params.id, { gateway, from, session, action }),
     certify: ({ params, body, from }) => targetCertificates.issue(params.id, { ...body, from }),
+    hold: ({ body, from }) => holds.ask(body, { gateway: body.gateway, from }),
+    redeemHold: ({ params, body, from }) => holds.redeem(params.id, { ...body, from }),
+    withdrawHold: ({ params, body, from }) => holds.withdraw(params.id, { ...body, from }),
     ...loginRoutes,
     presence: ({ body, from }) => gateways.hear(body, from),
     ...asking,

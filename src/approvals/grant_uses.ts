@@ -6,6 +6,7 @@ import { GatewayError } from "../core/errors.ts"
 import type { GrantId, SessionId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
 import { closeExtensions } from "./extensions.ts"
+import { closeHolds } from "./holds.ts"
 import { type Actor, note } from "./journal.ts"
 import type { Change, Store } from "./store.ts"
 
@@ -64,6 +65,7 @@ export class GrantUses {
       await note(change, { ...about, kind: "grant.spent", detail: spent })
       await change.changeGrant(spent)
       await closeExtensions(change, id, { actor, now })
+      await closeHolds(change, { grant: id }, { actor, now })
       return spent
     })
   }

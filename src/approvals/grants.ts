@@ -7,6 +7,7 @@ import type { Clock, Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import { type GrantId, newGrantId, type RequestId } from "../core/ids.ts"
 import { closeExtensions } from "./extensions.ts"
+import { closeHolds } from "./holds.ts"
 import { type Actor, byPerson, type Caller, note } from "./journal.ts"
 import { withMayEnd } from "./may_end.ts"
 import { type Page, type Paged, pageOf } from "./page.ts"
@@ -73,6 +74,7 @@ export async function endGrant(change: Change, grant: GrantView, { status, actor
   await note(change, { at: now, kind, actor, reason, request: grant.request, grant: grant.id, detail: ended })
   await change.changeGrant(ended)
   await closeExtensions(change, grant.id, { actor, now })
+  await closeHolds(change, { grant: grant.id }, { actor, now })
   return ended
 }
 

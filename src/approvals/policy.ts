@@ -36,7 +36,8 @@ export interface Ruling {
 export function personOf(user: Pick<User, "name" | "groups"> & Pick<Person, "workload">, policy: Policy): Person {
   const { name, groups, workload } = user
   if (workload) return { name, groups, workload, admin: false, auditor: false, decides_as: [] }
-  const deciders = new Set(policy.access.flatMap(({ approve }) => decidersOf(approve)))
+  const ofActions = policy.actions.flatMap(({ approve }) => approve?.by ?? [])
+  const deciders = new Set([...policy.access.flatMap(({ approve }) => decidersOf(approve)), ...ofActions])
   const is = (names: readonly string[]): boolean => isOneOf({ name, groups }, names)
   const decides_as = [name, ...groups].filter((one) => deciders.has(one))
   return { name, groups, admin: is(policy.admins), auditor: is(policy.auditors), decides_as }

@@ -49,9 +49,26 @@ export function viewOf(record: RequestRecord, person: Person, now: Millis): Requ
     escalates: record.escalation && !record.escalated ? { at: record.escalation.at, to: [...record.escalation.to] } : null,
     break_glass: record.review && { review_by: [...record.review.by], due_at: record.review.due_at, reviewed: record.reviewed },
     grant: record.grant,
+    action: actionOf(record),
+    run_at: record.redeemed_at,
     may_decide: status === "pending" && mayDecide(person, record) && countsFor(record, person).length > 0,
     may_review: record.reviewed === null && mayReview(person, record),
   }
+}
+
+function actionOf({ hold }: RequestRecord): RequestView["action"] {
+  if (hold === null) return null
+  const { bound: _bound, ...action } = hold
+  return action
+}
+
+/** For a list: of a held action only its beginning. */
+export function shortened(view: RequestView): RequestView {
+  const { action } = view
+  if (action === null) return view
+  const { text } = action
+  const cut = text.length > limits.hold_list_chars_max ? `${text.slice(0, limits.hold_list_chars_max)}…` : text
+  return { ...view, action: { ...action, text: cut, values: [], recent: [] } }
 }
 
 /** The people who have approved, each once. A rule's own decision is nobody's. */
@@ -143,6 +160,13 @@ function outsideHours(
   const schedule = index === undefined ? undefined : policy.access[index]?.schedule
   if (!schedule) return undefined
   return new GatewayError("not_now", { what: `the rule for this is in force at other hours: ${scheduleWords(schedule)}` })
+}
+
+/** The same of a held action: whom the rule as it is lets approve, where it still holds and names somebody. */
+export function stillHeld({ actions }: Config["policy"], { rule: name, plan }: RequestRecord): StillRuled {
+  const rule = actions.find((one) => one.name === name && one.verdict === "hold")
+  const now: ApprovalPlan | undefined = rule?.approve ? { order: "any", steps: [rule.approve] } : rule && plan
+  return { plan: now, escalated: [], login: undefined }
 }
 
 /** Whether the rule as it is names this person among those who decide. */

@@ -12,6 +12,7 @@ import { askedBefore } from "./asked_before.ts"
 import { checkReach, checkStands, extendGrant, extensionOf } from "./extensions.ts"
 import { makeGrant } from "./grants.ts"
 import { type Asked, checkBounds, checkStart, file, type Here, newRecord } from "./filing.ts"
+import { tellHold } from "./holds.ts"
 import { type Actor, byPerson, byRule, type Caller, note } from "./journal.ts"
 import {
   checkActions,
@@ -29,7 +30,7 @@ import {
 } from "./policy.ts"
 import { type Page, type Paged, pageOf } from "./page.ts"
 import type { People } from "./people.ts"
-import { countsFor, isEnough, isNamedNow, mayReview, standingApprovals, stillRuled, viewOf } from "./request_state.ts"
+import { countsFor, isEnough, isNamedNow, mayReview, shortened, standingApprovals, stillHeld, stillRuled, viewOf } from "./request_state.ts"
 import type { Change, DecisionRecord, NewRequestRecord, RequestRecord, Store } from "./store.ts"
 
 export interface RequestsOptions {
@@ -219,7 +220,7 @@ export class Requests {
       (limit) => this.#store.requests({ ...wanted, limit }),
       ({ id }) => id,
     )
-    return { items: items.map((request) => viewOf(request, person, now)), next }
+    return { items: items.map((request) => shortened(viewOf(request, person, now))), next }
   }
 
   #decide(caller: Caller, id: RequestId, { verdict, reason }: Pick<DecisionRecord, "verdict" | "reason">): Promise<RequestView> {
@@ -237,7 +238,13 @@ export class Requests {
       if (verdict === "approve" && request.extends_grant !== null) checkStands(request.grant, now)
       checkPending(request, now)
       const asker = verdict === "approve" ? await this.#people.find(request.subject, change) : undefined
-      const ruled = verdict === "approve" ? stillRuled({ ...this.#current(), now, asker }, request) : undefined
+      if (verdict === "approve" && request.hold) await checkHeld(change, request.hold.grant, now)
+      const ruled =
+        verdict !== "approve"
+          ? undefined
+          : request.hold
+            ? stillHeld(this.#current().policy, request)
+            : stillRuled({ ...this.#current(), now, asker }, request)
       if (ruled && !isNamedNow(ruled, person)) throw new GatewayError("forbidden")
       const people = await this.#approvers(change, request, person)
       const given = ruled && standingApprovals(ruled, request, people)
@@ -304,6 +311,12 @@ export class Requests {
   }
 }
 
+/** An action is approved for the grant it would run under. Throws `over`. */
+async function checkHeld(change: Change, id: GrantId, now: Millis): Promise<void> {
+  const grant = await change.grant(id)
+  if (grant?.status !== "active" || now >= grant.ends_at) throw new GatewayError("over")
+}
+
 /** What is not there and what is not theirs to see are the same to them. */
 function seen(request: RequestRecord | undefined, person: Person): RequestRecord {
   if (!request || !maySee(person, request)) throw new GatewayError("not_found")
@@ -319,6 +332,7 @@ async function filed(change: Change, id: RequestId): Promise<RequestRecord> {
 async function takeBack(change: Change, id: RequestId, { caller, now }: { readonly caller: Caller; readonly now: Millis }): Promise<void> {
   await change.setRequestState(id, "withdrawn")
   await note(change, { at: now, kind: "request.withdrawn", actor: byPerson(caller), request: id, detail: { state: "withdrawn" } })
+  await tellHold(change, id, { actor: byPerson(caller), now, status: "withdrawn" })
 }
 
 function checkPending(request: RequestRecord, now: Millis): void {
@@ -337,5 +351,6 @@ async function settle(change: Change, request: RequestRecord, { state, actor, re
   const { id, rule } = request
   await change.setRequestState(id, state)
   await note(change, { at: now, kind: `request.${state}`, actor, reason, rule, request: id, detail: { state } })
+  if (request.hold) return tellHold(change, id, { actor, now, status: state })
   if (state === "approved") await (request.extends_grant === null ? makeGrant : extendGrant)(change, request, { actor, now })
 }

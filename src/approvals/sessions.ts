@@ -6,6 +6,7 @@ import type { SessionReport, sessionReports, SessionView } from "../api/schema.t
 import type { Clock, Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import type { SessionId } from "../core/ids.ts"
+import { closeHolds } from "./holds.ts"
 import { type Actor, byPerson, byService, type Caller, note } from "./journal.ts"
 import { withMayEnd } from "./may_end.ts"
 import { type Page, type Paged, pageOf } from "./page.ts"
@@ -100,6 +101,7 @@ interface End {
 async function end(change: Change, session: SessionView, { ended_at, ended_why, actor, now }: End): Promise<void> {
   const { id, grant } = session
   await change.endSession(id, { ended_at, ended_why })
+  await closeHolds(change, { session: id }, { actor, now })
   await note(change, { at: now, kind: "session.ended", actor, session: id, grant, detail: { ...session, ended_at, ended_why } })
 }
 

@@ -1,5 +1,6 @@
 // What the approval service remembers, as values, and the door to it. The rules are not here: a store keeps what it is given,
 // all of a change or nothing of it, and with each change the event that tells of it. `store/` has the two there are.
+import type { HeldAction } from "../api/hold_schema.ts"
 import type { GrantView, SessionView } from "../api/schema.ts"
 import type { ApprovalPlan, Escalation } from "../core/approval_plan.ts"
 import type { Millis } from "../core/clock.ts"
@@ -67,13 +68,25 @@ export interface NewRequestRecord {
   /** The grant that is to end at `extends_to` instead; both null: it is for a new one. */
   readonly extends_grant: GrantId | null
   readonly extends_to: Millis | null
+  /** The action that waits for it; null: it is for access. */
+  readonly hold: HoldRecord | null
 }
+
+/** An action that waits. `bound`: for its session alone; else for its subject, whenever the same is asked for again. */
+export interface HoldRecord extends HeldAction {
+  readonly bound: boolean
+}
+
+/** What makes two held actions the same to one who asks again. */
+export type HoldQuestion = Pick<NewRequestRecord, "subject" | "target"> & Pick<HeldAction, "digest">
 
 export interface RequestRecord extends NewRequestRecord {
   readonly id: RequestId
   /** Whether it was left so long that those of `escalation` may decide as well. */
   readonly escalated: boolean
   readonly reviewed: Review | null
+  /** When the approval of a held action was taken. */
+  readonly redeemed_at: Millis | null
   readonly decisions: readonly DecisionRecord[]
   /** What it made, or what it extends. */
   readonly grant: GrantView | null
@@ -89,6 +102,9 @@ export type EventKind =
   | "request.lapsed"
   /** An approval counts no more: its giver may not decide any more. */
   | "request.unapproved"
+  /** An action that was held is decided, or nobody waits for it any more; its approval was taken, and it runs. */
+  | "hold.settled"
+  | "hold.redeemed"
   | "request.escalated"
   /** Access that a rule gave at once to who asked for it by that name; somebody else has looked at it; nobody has, in time. */
   | "break_glass.used"
@@ -210,8 +226,17 @@ export interface Reader extends OutboxReader, PeopleReader, AuthorityReads, Gate
   /** All that were ever shown. */
   tokenKeys(): Promise<readonly TokenKeyRecord[]>
   pendingCount(subject: string, now: Millis): Promise<number>
-  /** Those that wait for a decision, by number. */
+  /** Those for access that wait for a decision, by number. */
   pendingRequests(wanted: { readonly after: RequestId; readonly now: Millis; readonly limit: number }): Promise<readonly RequestId[]>
+  /** Held actions of somebody that wait. */
+  pendingHolds(subject: string, now: Millis): Promise<number>
+  /** Held actions that wait, of a grant, or bound to a session. */
+  openHolds(of: { readonly grant: GrantId } | { readonly session: SessionId }): Promise<readonly RequestId[]>
+  /**
+   * The newest such hold, bound to no session, whose answer still stands: it waits, its approval was not taken, it was denied, or
+   * nobody decided; for a moment longer than its time, so that a page that asks again by itself does not ask for ever.
+   */
+  reusableHold(question: HoldQuestion, now: Millis): Promise<RequestRecord | undefined>
   /** At most `limit`, of each kind. */
   dueRequests(now: Millis, limit: number): Promise<readonly DueRequest[]>
   grant(id: GrantId): Promise<GrantView | undefined>
@@ -237,6 +262,8 @@ export interface Change extends Reader, OutboxChange, PeopleChange, AuthorityWri
   append(event: EventRecord): Promise<void>
   addRequest(request: NewRequestRecord): Promise<RequestId>
   setRequestState(id: RequestId, state: RequestState): Promise<void>
+  /** Its approval is taken. */
+  redeemHold(id: RequestId, at: Millis): Promise<void>
   /** Those whom its rule named for later may decide as well. */
   escalateRequest(id: RequestId, approve_by: readonly string[]): Promise<void>
   /** It was told: `dueRequests` does not list it for that any more. */

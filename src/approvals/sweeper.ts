@@ -6,6 +6,7 @@ import type { Clock, Millis, Timer } from "../core/clock.ts"
 import { limits } from "../core/limits.ts"
 import type { Log } from "../observe/log.ts"
 import type { GatewayWatch } from "./gateway_watch.ts"
+import { tellHold } from "./holds.ts"
 import { byRule, note } from "./journal.ts"
 import type { Change, DueRequest, Store } from "./store.ts"
 
@@ -66,7 +67,8 @@ async function tell(change: Change, { id, why }: DueRequest, at: Millis): Promis
   switch (why) {
     case "lapsed":
       await change.markTold(id, why)
-      return void (await note(change, { ...about, kind: "request.lapsed", detail: { lapses_at: request.lapses_at } }))
+      await note(change, { ...about, kind: "request.lapsed", detail: { lapses_at: request.lapses_at } })
+      return tellHold(change, id, { actor: about.actor, now: at, status: "lapsed" })
     case "escalate": {
       const to = request.escalation?.to ?? []
       await change.escalateRequest(id, [...new Set([...request.approve_by, ...to])])

@@ -3,6 +3,7 @@ import { z } from "zod"
 import type { RouteName } from "../api/routes.ts"
 import * as asking from "../api/asking_schema.ts"
 import { feedLine } from "../api/feed_schema.ts"
+import * as holds from "../api/hold_schema.ts"
 import * as listed from "../api/listed.ts"
 import * as schema from "../api/schema.ts"
 import { targetCertificate, targetCertificateWanted } from "../api/target_certificate.ts"
@@ -91,6 +92,9 @@ export const wire = {
   begin: { params: aGrant, query: nothing, body: schema.beginning, answer: schema.grant },
   use: { params: aGrant, query: nothing, body: schema.claim, answer: schema.grant },
   certify: { params: aGrant, query: nothing, body: targetCertificateWanted, answer: targetCertificate },
+  hold: { query: nothing, body: holds.holdWanted, answer: holds.holdStanding },
+  redeemHold: { params: aRequest, query: nothing, body: holds.holdProof, answer: holds.holdStanding },
+  withdrawHold: { params: aRequest, query: nothing, body: holds.holdProof, answer: holds.holdStanding },
   person: { query: z.strictObject({ subject: name }), answer: schema.personStanding },
   login: { query: z.strictObject({ id: schema.loginId }), answer: schema.loginStanding },
   offer: { query: z.strictObject({ subject: name, target: name, as: name.optional() }), answer: asking.offerAnswer },

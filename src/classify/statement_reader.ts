@@ -1,25 +1,10 @@
-// What SQL texts do, asked again and again: read by PostgreSQL's own parser (libpg_query, in WebAssembly), and remembered by the text.
-// A short text takes some microseconds and is read where it is asked about; a longer one is read in a thread of its own, so that
-// nobody else waits. A text that breaks the parser, or keeps it for too long, is unknown, and costs the thread, not the process.
+// What SQL texts do, asked again and again, and remembered by the text. A text that was not seen before is read in a thread of its own:
+// nobody else waits for a long one, and one that breaks the parser or keeps it for too long is unknown, and costs the thread, not the
+// process.
 import { Worker } from "node:worker_threads"
-import { loadModule, parseSync } from "libpg-query"
 import { LRUCache } from "lru-cache"
 import { limits } from "../core/limits.ts"
 import { type StatementFacts, unseen } from "../core/statement.ts"
-import { factsOfTree } from "./statement_tree.ts"
-
-/** What a text is, read here and now. Throws what is no error of the text: then this parser may be broken. */
-export function readStatement(sql: string): StatementFacts {
-  if (sql.trim() === "") return factsOfTree({})
-  let tree
-  try {
-    tree = parseSync(sql)
-  } catch (failure) {
-    if (failure instanceof Error && failure.name === "SqlError") return unseen("it could not be parsed")
-    throw failure
-  }
-  return factsOfTree(tree)
-}
 
 interface Waiting {
   readonly sql: string
@@ -30,56 +15,34 @@ interface Waiting {
 export class StatementReader {
   readonly #known = new LRUCache<string, StatementFacts>({
     maxSize: limits.statement_cache_bytes_max,
-    maxEntrySize: limits.statement_cache_bytes_max / 16,
+    maxEntrySize: limits.statement_cache_bytes_max / 8, // the longest text that is looked at
     sizeCalculation: (facts, sql) => 2 * sql.length + 100 * (facts.parts.length + facts.calls.length) + 100,
   })
-  #state: "unloaded" | "ready" | "broken" = "unloaded"
-  #loading: Promise<void> | undefined
   #worker: Worker | undefined
   /** Asked of the thread, in turn: the first is being read. */
   readonly #queue: Waiting[] = []
 
-  /** A promise where it takes its time. Never rejects. */
+  /** A promise for a text that was not seen before. Never rejects. */
   read(sql: string): StatementFacts | Promise<StatementFacts> {
     const known = this.#known.get(sql)
     if (known) return known
-    if (sql.length > limits.statement_inline_chars_max || this.#state === "broken") return this.#readAside(sql)
-    if (this.#state === "unloaded") return this.load().then(() => this.read(sql))
-    try {
-      return this.#remember(sql, readStatement(sql))
-    } catch {
-      // Its memory may be in any state now; the thread's can be thrown away.
-      this.#state = "broken"
-      return this.#remember(sql, unseen("it could not be parsed"))
-    }
-  }
-
-  /** Makes the parser ready, so that the first statement does not wait for it. */
-  load(): Promise<void> {
-    this.#loading ??= loadModule().then(
-      () => void (this.#state = "ready"),
-      () => void (this.#state = "broken"),
-    )
-    return this.#loading
-  }
-
-  async close(): Promise<void> {
-    await this.#worker?.terminate()
-    this.#worker = undefined
-    for (const waiting of this.#queue.splice(0)) this.#settle(waiting, unseen("it was not parsed"))
-  }
-
-  #remember(sql: string, facts: StatementFacts): StatementFacts {
-    this.#known.set(sql, facts)
-    return facts
-  }
-
-  #readAside(sql: string): Promise<StatementFacts> {
     if (this.#queue.length >= limits.statement_parses_waiting_max) return Promise.resolve(unseen("too many statements wait to be parsed"))
     return new Promise((resolve) => {
       this.#queue.push({ sql, resolve, timer: undefined })
       if (this.#queue.length === 1) this.#next()
     })
+  }
+
+  /** Makes the thread ready, so that the first statement does not wait for it. */
+  async load(): Promise<void> {
+    await this.read("SELECT 1")
+  }
+
+  async close(): Promise<void> {
+    const worker = this.#worker
+    this.#worker = undefined
+    for (const waiting of this.#queue.splice(0)) this.#settle(waiting, unseen("it was not parsed"))
+    await worker?.terminate()
   }
 
   #next(): void {
@@ -94,8 +57,9 @@ export class StatementReader {
     const worker = new Worker(new URL(import.meta.url.endsWith(".ts") ? "./statement_worker.ts" : "./statement_worker.js", import.meta.url))
     worker.unref()
     worker.on("message", (facts: StatementFacts) => {
+      if (worker !== this.#worker) return
       const first = this.#queue.shift()
-      if (first) this.#settle(first, this.#remember(first.sql, facts))
+      if (first) this.#settle(first, facts)
       this.#next()
     })
     worker.on("error", () => this.#failed(worker))
@@ -108,12 +72,13 @@ export class StatementReader {
     this.#worker = undefined
     void worker.terminate()
     const first = this.#queue.shift()
-    if (first) this.#settle(first, this.#remember(first.sql, unseen("it could not be parsed")))
+    if (first) this.#settle(first, unseen("it could not be parsed"))
     this.#next()
   }
 
-  #settle({ timer, resolve }: Waiting, facts: StatementFacts): void {
+  #settle({ sql, timer, resolve }: Waiting, facts: StatementFacts): void {
     clearTimeout(timer)
+    this.#known.set(sql, facts)
     resolve(facts)
   }
 }

@@ -3,6 +3,7 @@ import type { RequestView } from "../api/schema.ts"
 import { formatDuration } from "../core/duration.ts"
 import { visible } from "../core/visible.ts"
 import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
+import { heldFacts, isHeld } from "./held_words.ts"
 import { requestNumber } from "./ids.ts"
 import { accounts, reasonOf, stillNeeded, until, usesOf } from "./words.ts"
 
@@ -28,6 +29,7 @@ function verdict({ id, status, approvals_needed, decisions }: RequestView): stri
 
 /** What somebody just decided about, every word of it escaped. */
 export function facts(request: RequestView, now: number): string {
+  if (isHeld(request)) return heldFacts(request, now)
   const { subject, target, as, reason, grant, duration_ms, actions, uses, extends_grant } = request
   const used = usesOf({ actions, uses_max: uses, uses_left: uses })
   return [

@@ -3,7 +3,9 @@ import { Option } from "commander"
 import type { RequestView } from "../api/schema.ts"
 import { formatDuration } from "../core/duration.ts"
 import { visible } from "../core/visible.ts"
+import { facts } from "./approve.ts"
 import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
+import { heldLine } from "./held_words.ts"
 import { requestNumber } from "./ids.ts"
 import { andNext, inPages, limitOption, type PageOptions } from "./pages.ts"
 import { table } from "./table.ts"
@@ -14,30 +16,41 @@ const heads = ["REQUEST", "WHO", "TARGET", "FOR", "ASKED", "STATUS", "REASON"]
 export const addRequests: AddVerb = (program, context) => {
   program
     .command("requests")
+    .argument("[request]", "all about this one", requestNumber)
     .description("requests: yours, and those you may decide about")
     .addOption(new Option("--pending", "only those nobody has decided about yet").conflicts("unreviewed"))
     .option("--unreviewed", "only what a break-glass gave and nobody has reviewed yet")
     .option(...limitOption)
     .option("--before <request>", "only those before this one: the next page", requestNumber)
     .option(...jsonOption)
-    .action(async (options: JsonOption & PageOptions<number> & { readonly pending?: true; readonly unreviewed?: true }) => {
-      const query = options.pending ? ({ status: "pending" } as const) : options.unreviewed ? ({ status: "unreviewed" } as const) : {}
-      const api = await context.api()
-      const { items: requests, next } = await inPages(options, async (page) => {
-        const answer = await api.call("requests", { query: { ...query, ...page } }, { signal: context.io.signal })
-        return { items: answer.requests, next: answer.next }
-      })
-      show(context, options, { requests, next }, () => {
-        const text = requestTable(requests, context.now(), context.io.columns)
-        const mine = requests.filter((request) => request.may_decide)
-        const told =
-          mine.length === 0
-            ? text
-            : `${text}\n\nYou may decide about ${mine.map(({ id }) => id).join(", ")}: ${context.call} approve ${mine[0]!.id}`
-        const which = options.pending ? " --pending" : options.unreviewed ? " --unreviewed" : ""
-        return andNext(told, `${context.call} requests${which}`, { limit: options.limit, next })
-      })
-    })
+    .action(
+      async (
+        id: number | undefined,
+        options: JsonOption & PageOptions<number> & { readonly pending?: true; readonly unreviewed?: true },
+      ) => {
+        if (id !== undefined) {
+          const one = await (await context.api()).call("request", { id, query: {} }, { signal: context.io.signal })
+          const decide = one.may_decide ? `\nYou may decide about it: ${context.call} approve ${id}, or deny ${id}` : ""
+          return show(context, options, one, () => `Request ${id} is ${one.status}.\n${facts(one, context.now())}${decide}`)
+        }
+        const query = options.pending ? ({ status: "pending" } as const) : options.unreviewed ? ({ status: "unreviewed" } as const) : {}
+        const api = await context.api()
+        const { items: requests, next } = await inPages(options, async (page) => {
+          const answer = await api.call("requests", { query: { ...query, ...page } }, { signal: context.io.signal })
+          return { items: answer.requests, next: answer.next }
+        })
+        show(context, options, { requests, next }, () => {
+          const text = requestTable(requests, context.now(), context.io.columns)
+          const mine = requests.filter((request) => request.may_decide)
+          const told =
+            mine.length === 0
+              ? text
+              : `${text}\n\nYou may decide about ${mine.map(({ id }) => id).join(", ")}: ${context.call} approve ${mine[0]!.id}`
+          const which = options.pending ? " --pending" : options.unreviewed ? " --unreviewed" : ""
+          return andNext(told, `${context.call} requests${which}`, { limit: options.limit, next })
+        })
+      },
+    )
 }
 
 /** The table, and below it what those ask for that do not ask for everything: the exact words, for those who decide. */
@@ -50,7 +63,7 @@ export function requestTable(requests: readonly RequestView[], now: number, colu
       targetAs(request.target, request.as),
       lasting(request, now),
       distance(request.created_at, now),
-      request.status,
+      request.status === "approved" && request.run_at !== null ? "run" : request.status,
       reasonOf(request.reason),
     ]),
     { columns, nothing: "There are no requests." },
@@ -60,6 +73,7 @@ export function requestTable(requests: readonly RequestView[], now: number, colu
     rows,
     ...pending.flatMap((request) => stillNeeded(request, now).map((line) => `Request ${request.id}: ${line}`)),
     ...requests.flatMap((request) => unreviewed(request, now)),
+    ...pending.flatMap(heldLine),
     ...pending.flatMap(({ id, actions }) => (actions === null ? [] : listing(`Request ${id}`, actions))),
   ].join("\n")
 }
@@ -72,6 +86,7 @@ function unreviewed({ id, break_glass }: RequestView, now: number): string[] {
 
 /** "1h", "30m more, until 14:30:00 UTC", "1h from first use, 3 uses": all that somebody who decides must know of its times. */
 function lasting(request: RequestView, now: number): string {
+  if (request.action !== null) return "an action"
   const { duration_ms, starts_at, extends_to, first_use_within_ms, uses } = request
   const use = first_use_within_ms === null ? "" : ` from first use within ${formatDuration(first_use_within_ms)}`
   return [

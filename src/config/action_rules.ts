@@ -1,4 +1,5 @@
 // `policy.actions`: rules for single actions. What a rule could never do, or would never be asked to, is a fault of the file.
+import { createHash } from "node:crypto"
 import type { ActionMatch, ActionRule } from "../core/action_rules.ts"
 import { commandPattern, type Pattern, pathPattern } from "../core/action_pattern.ts"
 import { parseScope } from "../core/action_scope.ts"
@@ -42,6 +43,7 @@ function readRule(context: Context, placed: Placed): ActionRule {
   return {
     name: `policy.actions[${index}]`,
     index,
+    digest: createHash("sha256").update(JSON.stringify(file)).digest("hex"),
     who: file.who === undefined ? undefined : people(context, [...path, "who"], file.who),
     targets,
     as: file.as === undefined ? undefined : readAccounts(context, [...path, "as"], { written: file.as, targets: about_targets }),
@@ -55,7 +57,6 @@ function readRule(context: Context, placed: Placed): ActionRule {
 
 /** Who approves, and what is said, where that can come to be. */
 function checkWords({ reading, names, targets }: Context, { file, path, access }: Placed, about: readonly Target[]): void {
-  if (file.then === "hold") reading.problem([...path, "then"], "holding an action is not supported yet")
   if (file.approve && file.then !== "hold") reading.problem([...path, "approve"], "only what is held is approved: write then: hold")
   if (file.say !== undefined && file.then !== "deny") reading.problem([...path, "say"], "only who is denied is told: write then: deny")
   if (file.say !== undefined && (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(file.say) || file.say.length > limits.reason_chars_max))
@@ -121,7 +122,11 @@ function tableIn(written: string): TableName | undefined {
   return { schema: schema === undefined ? undefined : folded(schema), name: folded(table) }
 }
 
-function readSsh({ reading }: Context, { path }: Placed, { exec, argv, shell, sftp }: NonNullable<ActionRuleFile["ssh"]>): ActionMatch {
+function readSsh(
+  { reading }: Context,
+  { file, path }: Placed,
+  { exec, argv, shell, sftp }: NonNullable<ActionRuleFile["ssh"]>,
+): ActionMatch {
   if (exec === undefined && argv === undefined && shell === undefined && sftp === undefined)
     reading.problem([...path, "ssh"], "write what: exec, argv, shell or sftp")
   const commands: { text: string; pattern: Pattern }[] = []
@@ -131,6 +136,8 @@ function readSsh({ reading }: Context, { path }: Placed, { exec, argv, shell, sf
       commands.push({ text, pattern: commandPattern(text.trim()) })
     })
   const files = sftp === undefined || sftp === true ? {} : sftp
+  if (file.then === "hold" && (files.ops !== undefined || files.path !== undefined))
+    reading.problem([...path, "ssh", "sftp"], "a single file cannot wait: hold the transfer (sftp: true), or deny")
   return {
     protocol: "ssh",
     exec: exec === true ? "any" : exec === undefined ? undefined : commands,

@@ -1,12 +1,15 @@
 // What a request asks for, as its reader must know it before deciding: on the page of one request, and short in lists.
+import type { HeldAction } from "../api/hold_schema.ts"
 import type { RequestView } from "../api/schema.ts"
 import type { Millis } from "../core/clock.ts"
 import { formatDuration } from "../core/duration.ts"
+import { visible } from "../core/visible.ts"
 import { type Content, html, type Html } from "./html.ts"
 import { badge, code, fact, moment, names, said } from "./words.ts"
 
 /** The decisive facts, big: who, where, as whom, how long, why. */
 export function decisiveFacts(request: RequestView, now: Millis): Html {
+  if (request.action !== null) return heldFacts(request, request.action, now)
   const { subject, groups, target, as, reason, actions, uses } = request
   return html`<dl class="big">
     ${fact("Who", html`${said(subject)}${groups.length > 0 && html` <span class="soft">(${names(groups)})</span>`}`)}
@@ -14,6 +17,28 @@ export function decisiveFacts(request: RequestView, now: Millis): Html {
     ${fact("How long", howLong(request, now))} ${fact("Only", actions && actions.map(code))}
     ${fact("Uses", uses !== null && (uses === 1 ? "once" : `${uses} times`))}
     ${fact("Reason", reason === "" ? html`<span class="soft">none given</span>` : said(reason))}
+  </dl>`
+}
+
+/** The exact action first: it is what an approval is for. */
+function heldFacts(
+  { subject, groups, target, as, reason, created_at, duration_ms, run_at }: RequestView,
+  action: HeldAction,
+  now: Millis,
+): Html {
+  const { text, values, action_kind, tables, calls, notes, recent, digest, session } = action
+  return html`<dl class="big">
+    ${fact("Action", code(text))}
+    ${fact("Values", values.length > 0 && values.map((value, at) => code(`$${at + 1} = ${value === null ? "NULL" : `'${value}'`}`)))}
+    ${fact("Does", action_kind !== null && `${action_kind}${tables.length > 0 ? ` on ${tables.map(visible).join(", ")}` : ""}`)}
+    ${fact("Calls", calls.length > 0 && said(calls.join(", ")))}
+    ${fact("Note", notes.length > 0 && notes.map((words) => html`<p>${said(words)}</p>`))}
+    ${fact("Who", html`${said(subject)}${groups.length > 0 && html` <span class="soft">(${names(groups)})</span>`}`)}
+    ${fact("Target", said(target))} ${fact("As", as === null ? "any account the rule allows" : names(as))}
+    ${fact("Reason", reason === "" ? html`<span class="soft">none given</span>` : said(reason))}
+    ${fact("Just before", recent.length > 0 && recent.map((earlier) => code(earlier)))}
+    ${fact("Waits until", moment(created_at + duration_ms, now))} ${fact("Ran", run_at !== null && moment(run_at, now))}
+    ${fact("Session", code(session))} ${fact("Digest", code(digest))}
   </dl>`
 }
 
@@ -56,12 +81,17 @@ export function stillNeeded({ steps, order, escalates }: RequestView, now: Milli
 
 /** One request as a card of a list. */
 export function requestCard(request: RequestView, now: Millis): Html {
-  const { id, subject, target, as, duration_ms, reason, created_at } = request
+  const { id, subject, target, as, duration_ms, reason, created_at, action } = request
   return html`<li class="card">
     <div class="row">
-      <h3><a href="/requests/${id}">${said(target)}${as && html` as ${names(as)}`}, ${formatDuration(duration_ms)}</a></h3>
+      <h3>
+        <a href="/requests/${id}"
+          >${said(target)}${as && html` as ${names(as)}`}, ${action === null ? formatDuration(duration_ms) : "an action"}</a
+        >
+      </h3>
       ${statusBadge(request)}
     </div>
+    ${action !== null && html`<p>${code(action.text)}</p>`}
     <p>${said(subject)}${reason !== "" && html`: ${said(reason)}`}</p>
     <p class="soft">Request ${id}, asked at ${moment(created_at, now)}</p>
   </li>`

@@ -24,13 +24,14 @@ export function requestPage(given: RequestPage): string {
   const { visit, request, problem } = given
   const { id, subject, target } = request
   const mine = subject === visit.subject
-  const title = mine ? `Request ${id}: ${target}` : `${subject} asks for ${target}`
+  const asks = request.action === null ? "asks for" : "waits with an action on"
+  const title = mine ? `Request ${id}: ${target}` : `${subject} ${asks} ${target}`
   return page({
     title,
     visit,
     place: "/requests",
     main: html`${problem !== undefined && note("bad", html`<p>${problem}</p>`)}
-      <h1>${mine ? html`Your request for ${said(target)}` : html`${said(subject)} asks for ${said(target)}`}</h1>
+      <h1>${mine ? html`Your request for ${said(target)}` : html`${said(subject)} ${asks} ${said(target)}`}</h1>
       <p>${statusBadge(request)} <span class="soft">Request ${id}</span></p>
       <section class="card" aria-label="What is asked for">${decisiveFacts(request, visit.now)}</section>
       ${request.may_decide ? decideForm(visit, request) : state(given, mine)} ${review(visit, request)} ${history(visit, request)}`,
@@ -99,6 +100,7 @@ function state({ visit, request, reloading, use, onward }: RequestPage, mine: bo
       ${onward !== undefined && html`<p><a class="button" href="${onward}">Go on to ${said(request.target)}</a></p>`}
       <p><a class="button" href="/grants">See all access</a></p>
     </section>`
+  if (request.action !== null) return ""
   return mine && html`<p><a class="button" href="/ask?target=${encodeURIComponent(request.target)}">Ask again</a></p>`
 }
 

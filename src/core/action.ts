@@ -60,6 +60,8 @@ export type Action =
       readonly unresolved?: true
       /** These are not the very bytes that run: a password was taken out, or they are not UTF-8. */
       readonly inexact?: true
+      /** It is inexact only because a secret was taken out. */
+      readonly secret?: true
     }
   | { readonly kind: "ssh.shell"; readonly channel: number }
   /** `inexact`: its bytes are not UTF-8, and these not the very ones that run. */

@@ -20,13 +20,15 @@ export interface ActionRule {
   /** "policy.actions[0]" */
   readonly name: string
   readonly index: number
+  /** Of the rule as it is written: by it a gateway and the approval service see that they mean the same. */
+  readonly digest: string
   /** Groups or people; undefined: everybody. */
   readonly who: readonly string[] | undefined
   /** Undefined: all. */
   readonly targets: TargetMatch | undefined
   /** Logins or roles; undefined: all. */
   readonly as: readonly string[] | undefined
-  /** Undefined: every action. */
+  /** Undefined: every action; the files of a transfer are in the transfer. */
   readonly about: ActionMatch | undefined
   readonly verdict: Verdict
   /** To the one who is refused. */
@@ -92,7 +94,9 @@ const severity: Readonly<Record<Verdict, number>> = { allow: 0, flag: 1, hold: 2
 /** `rules` are those of `rulesFor`. `statement`: of SQL, undefined where no rule reads it. */
 export function decideAction(rules: readonly ActionRule[], action: Action, statement: StatementFacts | undefined): ActionRuling {
   const rulings = itemsOf(action, statement).map((item): ActionRuling => {
-    const rule = rules.find((one) => one.about === undefined || matches(one.about, item, one.verdict !== "allow"))
+    const rule = rules.find((one) =>
+      one.about === undefined ? action.kind !== "ssh.file" : matches(one.about, item, one.verdict !== "allow"),
+    )
     return { verdict: rule?.verdict ?? "allow", rule }
   })
   return rulings.reduce((most, ruling) => (severity[ruling.verdict] > severity[most.verdict] ? ruling : most))

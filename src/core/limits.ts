@@ -214,9 +214,15 @@ export const limits = {
 
   // Rules for actions.
   action_rules_max: 256, // of one policy; each action is held against those of its target
+  hold_text_chars_max: 64 * KiB, // of a held action; somebody reads all of it before approving
+  hold_values_chars_max: 64 * KiB, // of its bound values
+  hold_recent_max: 5, // of a session's last actions, for who decides about the next
+  hold_recent_chars_max: 200, // of each of them
+  hold_list_chars_max: 500, // of a held action's text, in a list
+  holds_per_subject_max: 100, // waiting at once
+  holds_settled_max: 10_000, // decisions that a gateway heard before the answer to its question
   statement_parts_max: 256, // operations in one SQL text; one with more is not looked into
-  statement_inline_chars_max: 4 * KiB, // of SQL that is parsed where it passes: well below a millisecond
-  statement_parse_ms_max: 2 * second, // of a longer one, in its own thread
+  statement_parse_ms_max: 5 * second, // of one text; starting the thread is in it
   statement_parses_waiting_max: 1_000,
   statement_cache_bytes_max: 16 * MiB, // of texts that were parsed before
 
@@ -245,6 +251,7 @@ export const limits = {
   postgres_partial_bytes_max: 64 * KiB, // a message smaller than this is forwarded whole or not at all
   postgres_statements_max: 10_000, // prepared statements and portals followed on one connection
   postgres_statement_bytes_max: 64 * MiB, // SQL text followed on one connection
+  postgres_held_bytes_max: 64 * KiB, // read of a client whose statement waits for somebody, only to see that it is still there
   postgres_pending_max: 10_000, // messages sent to the target and not answered yet; more than its 8 KiB of unflushed answers can cover
   postgres_login_ms_max: 30 * second, // from the first byte to a target until it is ready for a query; a busy server takes its time
   postgres_greeting_bytes_max: 256 * KiB, // what a target may say between the login and its first ReadyForQuery
@@ -293,6 +300,8 @@ export const limits = {
   http_headers_max: 200,
   http_session_idle_ms: 5 * minute, // an HTTP session without an exchange is closed
   http_exchanges_max: 1_000, // at once, on one HTTP session
+  http_held_wait_ms: 25 * second, // that a request waits for an approval before it is told so: less than load balancers and clients give it
+  http_held_body_bytes_max: 48 * KiB, // of a request that somebody is asked about
   http_pipelined_max: 64, // requests on one connection that wait for the one before them
   http_sessions_max: 10_000, // at once; past it the longest idle one ends
   http_tokens_max: 10_000, // verified ones that are remembered, so that a signature is checked once and not at each request

@@ -16,6 +16,7 @@ import type { Credential, SshPublicKey } from "../identity/credential.ts"
 import type { Log } from "../observe/log.ts"
 import type { Outcome } from "../record/events.ts"
 import type { Recorder } from "../record/recorder.ts"
+import type { Exact } from "./shown_action.ts"
 import type { Siblings } from "./siblings.ts"
 
 /** What a folder under `protocols/` exports. */
@@ -114,6 +115,7 @@ export interface PassedRequest {
 
 export type { Offer } from "../api/asking_schema.ts"
 export type { Keys } from "../core/keys.ts"
+export type { Exact } from "./shown_action.ts"
 export type { Siblings } from "./siblings.ts"
 
 /** Runs one verb for `identity`; answers its exit status. */
@@ -257,8 +259,13 @@ export interface Session {
   /** Aborted at the end of the session; at a cut its `reason` is the GatewayError. After that nothing is forwarded. */
   readonly signal: AbortSignal
   readonly recorder: Recorder
-  /** Decides about one action and puts it on record, in that order, before it may happen. */
-  decide(action: Action): Decision
+  /**
+   * Decides about one action and puts it on record, in that order, before it may happen. `exact`: all of what would be sent, where
+   * that is more than the action says; asked for only when somebody must be shown it.
+   */
+  decide(action: Action, exact?: () => Promise<Exact>): Decision
+  /** Decides about a part of an action that was allowed, a file of a transfer: by the rules alone, and at once. */
+  decidePart(action: Action): Decided
   /** Whether the grant is for such an action at all: for what only prepares one. One that is not is still to be decided about. */
   covers(action: Action): boolean
   /** What became of an allowed action. */
@@ -294,5 +301,27 @@ export type Decided =
   /** On record as event `action`; it may happen. */
   { readonly verdict: "allow"; readonly action: number } | { readonly verdict: "deny"; readonly error: GatewayError }
 
-/** "hold": until `decided` settles, which it does even at a cut, the action waits, and so does what follows it on its channel. */
-export type Decision = Decided | { readonly verdict: "hold"; readonly decided: Promise<Decided> }
+/**
+ * Until `decided` settles, which it does even at a cut, the action waits, and so does what follows it on its channel.
+ */
+export interface Waiting {
+  readonly verdict: "hold"
+  readonly decided: Promise<Decided>
+  /** Whom somebody waits for, once they are asked; undefined when it is only looked into. */
+  readonly asked: Promise<Asked | undefined>
+  /** Who wanted it has taken it back, or left. */
+  withdraw(): void
+  /** Nobody waits any more, and who asks again for the same finds the answer. */
+  leave(): void
+}
+
+/** People were asked to approve what waits. */
+export interface Asked {
+  readonly request: RequestId
+  readonly url: string
+  readonly expires_at: Millis
+  /** "sluice: this waits for an approval, …": one line. */
+  readonly say: string
+}
+
+export type Decision = Decided | Waiting

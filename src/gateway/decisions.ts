@@ -1,22 +1,26 @@
 // What one session decides about single actions: whether its grant is for them, what the rules say, whether a use is left; and what
 // was decided goes on record before it is answered. What can be said at once is, so that an action nobody looks at costs nothing.
+// How an action is held is `held_action.ts`.
+import type { StatementReader } from "../classify/statement_reader.ts"
 import type { Action } from "../core/action.ts"
 import { type ActionRule, decideAction } from "../core/action_rules.ts"
 import { canonicalText, digestOf, scopeMatcher } from "../core/action_scope.ts"
 import { type CutCode, GatewayError } from "../core/errors.ts"
 import type { Grant } from "../core/grant.ts"
 import type { SessionId } from "../core/ids.ts"
+import { limits } from "../core/limits.ts"
 import { type StatementFacts, unseen } from "../core/statement.ts"
-import type { StatementReader } from "../classify/statement_reader.ts"
 import { metrics } from "../observe/metrics.ts"
 import type { Recorder } from "../record/recorder.ts"
-import type { Decided, Decision } from "./contract.ts"
+import type { Decided, Decision, Exact } from "./contract.ts"
 import type { GrantService } from "./grant_service.ts"
+import { holdAction, type Holder } from "./held_action.ts"
 import type { SessionRules } from "./session_rules.ts"
+import { recentAction } from "./shown_action.ts"
+import { Wait } from "./waiting.ts"
 
-export interface DecisionsOptions {
+export interface DecisionsOptions extends Omit<Holder, "recent"> {
   readonly session: SessionId
-  readonly protocol: Parameters<typeof scopeMatcher>[0]
   readonly recorder: Pick<Recorder, "write"> & { readonly next: number }
   readonly service: Pick<GrantService, "use">
   /** As they are now. */
@@ -34,7 +38,17 @@ export interface DecisionsOptions {
 interface Marks {
   readonly rule?: string
   readonly flagged?: true
+  readonly held?: number
 }
+
+/** An action that somebody wants, and what is known of it. */
+interface Wanted {
+  readonly action: Action
+  readonly exact: (() => Promise<Exact>) | undefined
+}
+
+/** The end of deciding, or what still takes its time. */
+type Step = Decided | ((wait: Wait) => Promise<Decided>)
 
 export class Decisions {
   readonly #options: DecisionsOptions
@@ -42,6 +56,8 @@ export class Decisions {
   readonly #named: ((action: Action) => boolean) | undefined
   /** What was asked for and is not decided yet. */
   readonly #open = new Set<Promise<Decided>>()
+  /** The last actions that ran, for who decides about the next; kept where rules may ask somebody. */
+  readonly #recent: string[] = []
   #spent = false
 
   constructor(options: DecisionsOptions) {
@@ -50,16 +66,27 @@ export class Decisions {
     this.#named = actions === null ? undefined : scopeMatcher(options.protocol, actions)
   }
 
-  decide(action: Action): Decision {
+  decide(action: Action, exact?: () => Promise<Exact>): Decision {
     const over = this.#options.ending()
     if (over) return { verdict: "deny", error: over }
     if (!this.covers(action)) return this.#deny(action, this.#uncovered(action))
-    if (this.#spent) return this.#deny(action, this.#options.reason("spent"))
     const { rules, reader } = this.#options.rules()
-    if (rules.length === 0) return this.#take(action, {})
+    const wanted = { action, exact }
+    if (rules.length === 0) return this.#now(this.#spent ? this.#deny(action, this.#options.reason("spent")) : this.#take(wanted, {}))
     const facts = factsOf(action, reader)
-    if (!(facts instanceof Promise)) return this.#rule(action, facts)
-    return this.#later(facts.then((read) => this.#ruleNow(action, read)))
+    if (!(facts instanceof Promise)) return this.#now(this.#rule(wanted, facts))
+    return this.#now(async (wait) => {
+      const step = this.#rule(wanted, await facts)
+      return typeof step === "function" ? step(wait) : step
+    })
+  }
+
+  /** By the rules alone: that it may happen as such was decided before. */
+  decidePart(action: Action): Decided {
+    const { verdict, rule } = decideAction(this.#options.rules().rules, action, undefined)
+    if (rule === undefined || verdict === "allow") return this.#allow(action, marksOf(rule))
+    // That a single one is held cannot be written in a rule.
+    return verdict === "flag" ? this.#allow(action, marksOf(rule, true)) : this.#deny(action, this.#forbidden(rule), marksOf(rule))
   }
 
   covers(action: Action): boolean {
@@ -72,32 +99,49 @@ export class Decisions {
     await Promise.all(this.#open)
   }
 
-  #rule(action: Action, facts: StatementFacts | undefined): Decision {
-    const { rule, verdict } = decideAction(this.#options.rules().rules, action, facts)
-    const marks: Marks = rule === undefined ? {} : verdict === "flag" ? { rule: rule.name, flagged: true } : { rule: rule.name }
-    if (verdict === "deny") return this.#deny(action, this.#forbidden(rule), marks)
-    return this.#take(action, marks)
-  }
-
-  /** After a wait: it may be over by now. */
-  #ruleNow(action: Action, facts: StatementFacts): Decided | Promise<Decided> {
+  /** Each place that waited comes here again: it may be over by now. */
+  #rule(wanted: Wanted, facts: StatementFacts | undefined): Step {
+    const { action } = wanted
     const over = this.#options.ending()
     if (over) return { verdict: "deny", error: over }
     if (this.#spent) return this.#deny(action, this.#options.reason("spent"))
-    const decision = this.#rule(action, facts)
-    return decision.verdict === "hold" ? decision.decided : decision
+    const { verdict, rule } = decideAction(this.#options.rules().rules, action, facts)
+    if (verdict === "deny") return this.#deny(action, this.#forbidden(rule), marksOf(rule))
+    // A grant that names its actions was approved with them in sight.
+    if (verdict === "hold" && rule && this.#named === undefined) return (wait) => this.#hold(wanted, { facts, rule, wait })
+    return this.#take(wanted, marksOf(rule, verdict === "flag"))
+  }
+
+  async #hold(
+    { action, exact }: Wanted,
+    { facts, rule, wait }: { readonly facts: StatementFacts | undefined; readonly rule: ActionRule; readonly wait: Wait },
+  ): Promise<Decided> {
+    const marks = marksOf(rule)
+    const held = await holdAction({ ...this.#options, recent: this.#recent }, { action, facts, rule, wait, exact })
+    const over = this.#options.ending()
+    if (over) return { verdict: "deny", error: over }
+    const numbered = held.held === undefined ? marks : { ...marks, held: held.held }
+    if (held.error) return this.#deny(action, held.error, numbered)
+    if (this.#spent) return this.#deny(action, this.#options.reason("spent"), numbered)
+    const step = this.#take({ action, exact }, numbered)
+    return typeof step === "function" ? step(wait) : step
   }
 
   /** Takes a use, where they are counted. */
-  #take(action: Action, marks: Marks): Decision {
+  #take({ action }: Wanted, marks: Marks): Step {
     if (this.#options.grant().uses_left === null) return this.#allow(action, marks)
-    return this.#later(this.#claim(action, marks))
+    return () => this.#claim(action, marks)
   }
 
-  #later(decided: Promise<Decided>): Decision {
-    const open = decided.finally(() => this.#open.delete(open))
+  #now(step: Step): Decision {
+    if (typeof step !== "function") return step
+    const wait = new Wait()
+    const open = step(wait).finally(() => {
+      this.#open.delete(open)
+      wait.tell(undefined)
+    })
     this.#open.add(open)
-    return { verdict: "hold", decided: open }
+    return wait.decision(open)
   }
 
   /** Takes one of the grant's uses before the action may happen. Without an answer it does not happen, and the use may be lost. */
@@ -115,11 +159,12 @@ export class Decisions {
   }
 
   #allow(action: Action, marks: Marks): Decided {
-    const { recorder, reason } = this.#options
+    const { recorder, reason, rules } = this.#options
     const number = recorder.next
     if (!recorder.write({ kind: "action", verdict: "allow", action, ...marks }))
       return { verdict: "deny", error: reason("recorder_failed") }
     metrics.decided("allow")
+    if (rules().rules.length > 0 && this.#recent.push(recentAction(action)) > limits.hold_recent_max) this.#recent.shift()
     return { verdict: "allow", action: number }
   }
 
@@ -142,11 +187,17 @@ export class Decisions {
   }
 }
 
+function marksOf(rule: ActionRule | undefined, flagged = false): Marks {
+  if (rule === undefined) return {}
+  return flagged ? { rule: rule.name, flagged } : { rule: rule.name }
+}
+
 /** What the rules look at of an SQL text; undefined where none does. */
 function factsOf(action: Action, reader: StatementReader | undefined): StatementFacts | undefined | Promise<StatementFacts> {
   if (!reader || action.kind !== "postgres.statement") return undefined
   if (action.how === "function_call") return unseen("it calls a function by its number")
   if (action.unresolved) return unseen("what its name stands for is not known for certain")
   if (action.sql_bytes !== undefined) return unseen("it is too long to be looked at")
+  if (action.inexact && !action.secret) return unseen("its text is not UTF-8")
   return reader.read(action.sql)
 }

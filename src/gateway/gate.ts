@@ -7,7 +7,7 @@ import type { Clock } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import { bestGrant, type Grant, isLimited } from "../core/grant.ts"
 import { assertMinted, type Identity } from "../core/identity.ts"
-import { type GrantId, newSessionId } from "../core/ids.ts"
+import { type GrantId, newSessionId, type RequestId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
 import { accountsOf, type ProtocolName, type Target } from "../core/target.ts"
 import type { Authenticator } from "../identity/authenticator.ts"
@@ -23,6 +23,7 @@ import type { Directory } from "./directory.ts"
 import type { Feed } from "./feed.ts"
 import type { GrantCache } from "./grant_cache.ts"
 import type { GrantService } from "./grant_service.ts"
+import type { HoldService } from "./hold_book.ts"
 import type { LeaseBook } from "./lease_book.ts"
 import { asSession, LiveSession } from "./session.ts"
 import type { SessionRegister } from "./session_register.ts"
@@ -52,6 +53,9 @@ export interface Threshold {
   rules(acting: Acting): () => SessionRules
   readonly room: Pick<WaitingRoom, "visit">
   readonly asking: Pick<AskingService, "offer">
+  readonly holds: HoldService
+  /** A line that approves a request. */
+  approve(request: RequestId): string
   ask(target: string): string
   /** A line that would extend a grant. */
   extend(grant: GrantId): string
@@ -217,6 +221,8 @@ export class ClientGate implements Gate {
       connect: threshold.connect,
       service: threshold.service,
       rules: threshold.rules({ person: { name: identity.subject, groups: identity.groups }, target, as }),
+      holds: threshold.holds,
+      approve: threshold.approve,
       ask: threshold.ask,
       extend: threshold.extend,
       onEnded: (ended, why) => threshold.sessions.remove(ended, why),

@@ -26,6 +26,7 @@ import { Feed } from "./feed.ts"
 import type { Threshold } from "./gate.ts"
 import { GrantCache } from "./grant_cache.ts"
 import { grantService } from "./grant_service.ts"
+import { HoldBook } from "./hold_book.ts"
 import { LeaseBook } from "./lease_book.ts"
 import { Listener } from "./listener.ts"
 import { Presence } from "./presence.ts"
@@ -75,6 +76,7 @@ export class Gateway {
   readonly #tokenKeys: TokenKeyring
   readonly #verifier: TokenVerifier
   readonly #statements = new StatementReader()
+  readonly #holds: HoldBook
   readonly #listeners: Listener[] = []
   readonly #carried = new Map<ProtocolName, ServeCarried>()
   /** Undefined until it has started. */
@@ -86,6 +88,7 @@ export class Gateway {
     const { config, approvals, clock, log, siblings = alone } = options
     this.#siblings = siblings
     this.#api = createApiClient(approvals)
+    this.#holds = new HoldBook({ gateway: config.gateway.name, api: this.#api, clock })
     this.#reporter = new Reporter({ gateway: config.gateway.name, siblings, api: this.#api, clock, log })
     this.#presence = new Presence({
       gateway: this.#reporter.gateway,
@@ -128,8 +131,10 @@ export class Gateway {
         this.#cache.clear()
         this.#room.otherHistory()
         this.#sessions.otherHistory()
+        this.#holds.otherHistory()
       },
       onChange: (line) => {
+        if (line.kind === "hold") return this.#holds.settle(line.hold)
         if (line.kind === "kill") return this.#sessions.kill(line.session, { by: line.by, reason: line.reason })
         if (line.kind === "person" || line.kind === "login") return this.#directory.apply(line)
         if (line.kind === "request") return this.#room.onSettled(line)
@@ -316,6 +321,8 @@ export class Gateway {
         this.#cache.apply(grant)
         this.#sessions.update(grant, {})
       }),
+      holds: this.#holds,
+      approve: (request) => `${current().gateway.ask_with} approve ${request}`,
       rules: (acting) => sessionRules(() => current().policy.actions, acting, this.#statements),
       room: this.#room,
       asking: this.#asking,

@@ -15,7 +15,7 @@ import type { Clock } from "../core/clock.ts"
 import { GatewayError, type CutCode, type ErrorCode } from "../core/errors.ts"
 import { formatDuration } from "../core/duration.ts"
 import type { Grant } from "../core/grant.ts"
-import type { GrantId, SessionId } from "../core/ids.ts"
+import type { GrantId, RequestId, SessionId } from "../core/ids.ts"
 import type { Identity } from "../core/identity.ts"
 import { limits } from "../core/limits.ts"
 import type { Target } from "../core/target.ts"
@@ -25,10 +25,11 @@ import type { DiskRecorder } from "../record/disk_recorder.ts"
 import type { Outcome } from "../record/events.ts"
 import type { Recorder } from "../record/recorder.ts"
 import { boundedBy } from "./bounded.ts"
-import type { Decision, Opening, Session, UpstreamTls } from "./contract.ts"
+import type { Decided, Decision, Exact, Opening, Session, UpstreamTls } from "./contract.ts"
 import { Decisions } from "./decisions.ts"
 import { Dialer, type Connect } from "./dial.ts"
 import type { GrantService } from "./grant_service.ts"
+import type { HoldService } from "./hold_book.ts"
 import type { Lease, LeaseBook } from "./lease_book.ts"
 import type { SessionRules } from "./session_rules.ts"
 
@@ -59,8 +60,10 @@ export interface SessionOptions {
   readonly connect: Connect
   readonly service: Pick<GrantService, "use" | "certify">
   readonly rules: () => SessionRules
+  readonly holds: HoldService
   ask(target: string): string
   extend(grant: GrantId): string
+  approve(request: RequestId): string
   onEnded(session: LiveSession, why: ErrorCode | "closed"): void
 }
 
@@ -102,6 +105,10 @@ export class LiveSession implements Omit<Session, symbol> {
       recorder: options.recorder,
       service: options.service,
       rules: options.rules,
+      holds: options.holds,
+      clock: options.clock,
+      signal: this.#controller.signal,
+      approve: options.approve,
       grant: () => this.#grant,
       ending: () => this.#checkEnd(),
       reason: (code) => this.#reason(code),
@@ -133,8 +140,12 @@ export class LiveSession implements Omit<Session, symbol> {
     return this.#options.opening.idle?.() ?? false
   }
 
-  decide(action: Action): Decision {
-    return this.#decisions.decide(action)
+  decide(action: Action, exact?: () => Promise<Exact>): Decision {
+    return this.#decisions.decide(action, exact)
+  }
+
+  decidePart(action: Action): Decided {
+    return this.#decisions.decidePart(action)
   }
 
   covers(action: Action): boolean {

@@ -65,6 +65,20 @@ export type Event =
       readonly action: Action
       readonly rule?: string
       readonly flagged?: true
+      /** The `n` of the event `held` that it waited after. */
+      readonly held?: number
+    }
+  /** An action waits: the request it waits for, and the digest that an approval is bound to. */
+  | { readonly kind: "held"; readonly action: Action; readonly rule: string; readonly request: RequestId; readonly digest: string }
+  /** `held`: the `n` of what waited. "left": nobody waits here any more, and the request is still open. */
+  | {
+      readonly kind: "settled"
+      readonly held: number
+      readonly request: RequestId
+      readonly how: "approved" | "denied" | "lapsed" | "withdrawn" | "left"
+      readonly by: readonly string[]
+      readonly reason?: string
+      readonly waited_ms: number
     }
   | ({ readonly kind: "outcome" } & Outcome)
   | ({ readonly kind: "data"; readonly channel: number; readonly stream: Stream } & Bytes)

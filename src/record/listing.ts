@@ -27,6 +27,10 @@ function words(line: Line): string[] {
       return header(line, line.t)
     case "action":
       return action(line, line.action)
+    case "held":
+      return held(line)
+    case "settled":
+      return [settled(line)]
     case "outcome":
       return [outcome(line)]
     case "data":
@@ -87,6 +91,17 @@ export function header(session: SessionHeader, began_at: Millis): string[] {
     `session ${visible(session.id)}, grant ${visible(session.grant)} of request ${session.request}, until ${utc(session.grant_ends_at)}`,
     `from ${visible(session.client)} through ${visible(session.gateway)}, proven by ${visible(session.via)}`,
   ]
+}
+
+function held({ n, action: one, rule, request, digest }: Extract<Line, { kind: "held" }>): string[] {
+  const [first = "", ...more] = action({ n, t: 0, kind: "action", verdict: "allow", action: one }, one)
+  const by = `HELD by ${visible(rule)}, request ${request}`
+  return [first.replace(`#${n} `, () => `#${n} ${by}: `), ...more, `  ${visible(digest)}`]
+}
+
+function settled({ held: n, request, how, by, reason, waited_ms }: Extract<Line, { kind: "settled" }>): string {
+  const who = by.length === 0 ? "" : ` by ${visible(by.join(", "))}`
+  return `#${n} ${how}${who} after ${formatDuration(waited_ms)} (request ${request})${reason ? `: ${visible(reason)}` : ""}`
 }
 
 const utc = (at: Millis): string => `${new Date(at).toISOString().slice(0, 19).replace("T", " ")} UTC`

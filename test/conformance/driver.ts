@@ -23,6 +23,9 @@ export interface Driver {
   readonly entering?: string
   /** Whether the client's tool shows a warning while the connection is idle. */
   readonly warns: boolean
+  /** Whether the client's tool shows at once that an action is held; `answersHeld`: it gets an answer that says so, after a while. */
+  readonly tells: boolean
+  readonly answersHeld: boolean
 }
 
 export interface Refused {

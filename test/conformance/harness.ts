@@ -38,6 +38,7 @@ import { FakeClock } from "../support/fake_clock.ts"
 import { fillDisk } from "../support/full_disk.ts"
 import { person } from "../support/people.ts"
 import { scratch } from "../support/scratch.ts"
+import { FakeHolds } from "./fake_holds.ts"
 import { wire } from "../support/wire.ts"
 
 export type Harness = Awaited<ReturnType<typeof createHarness>>
@@ -77,6 +78,7 @@ export async function createHarness({ protocol, carried, targets, serveTarget }:
   const dialled: Duplex[] = []
   const policy: { actions: readonly ActionRule[] } = { actions: [] }
   const reader = new StatementReader()
+  const holds = new FakeHolds(clock)
   const ask = (target: string): string => `ssh gateway request ${target}`
   const askingService: AskingService = {
     offer: () => Promise.resolve(null),
@@ -121,6 +123,8 @@ export async function createHarness({ protocol, carried, targets, serveTarget }:
           return { uses_left: (uses_left ?? 0) - 1, status: uses_left === 1 ? "spent" : "active" }
         }),
     },
+    holds,
+    approve: (request) => `ssh gateway approve ${request}`,
     rules: (acting) => sessionRules(() => policy.actions, acting, reader),
     // Nobody may ask for anything, unless a test says so.
     room: new WaitingRoom({ service: askingService, clock, link: String, withdraw: String }),
@@ -182,6 +186,8 @@ export async function createHarness({ protocol, carried, targets, serveTarget }:
     host,
     feed,
     service,
+    policy,
+    holds,
     sessions,
     reports,
     dialled,

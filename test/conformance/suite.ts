@@ -8,6 +8,7 @@ import { eventually } from "../support/wait.ts"
 import { FakeTarget, type Driver, type Refused, type Visit } from "./driver.ts"
 import { grantPromises } from "./grants.ts"
 import { createHarness, type Harness } from "./harness.ts"
+import { holdPromises } from "./holds.ts"
 
 const hour = 3_600_000
 const until = (condition: () => boolean): Promise<true> => eventually(String(condition), condition, 10_000)
@@ -289,5 +290,6 @@ export function conformance(driver: Driver): void {
     }
 
     grantPromises(driver, setUp)
+    if (hasActions) holdPromises(driver, setUp)
   })
 }

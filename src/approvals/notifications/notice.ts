@@ -3,9 +3,10 @@
 import type { GrantView, SessionView } from "../../api/schema.ts"
 import type { Millis } from "../../core/clock.ts"
 import { formatDuration } from "../../core/duration.ts"
+import { limits } from "../../core/limits.ts"
 import { utc } from "../../core/utc.ts"
 import { visible } from "../../core/visible.ts"
-import type { EventKind, EventRecord, RequestRecord } from "../store.ts"
+import type { EventKind, EventRecord, HoldRecord, RequestRecord } from "../store.ts"
 
 /** An event and what it is about, as that is now. */
 export interface Notice {
@@ -48,11 +49,22 @@ const gateway_titles: Partial<Record<EventKind, string>> = {
   "gateway.refused": "spoke under a name that is not its own",
 }
 
+const heldTitles: typeof titles = {
+  "request.asked": ({ who, target }) => `${who} waits with an action on ${target}`,
+  "request.decision": ({ who, target, by }) => `${by} decided about an action of ${who} on ${target}`,
+  "request.approved": ({ who, target }) => `An action of ${who} on ${target} is approved`,
+  "request.denied": ({ who, target }) => `An action of ${who} on ${target} is denied`,
+  "request.withdrawn": ({ who, target }) => `${who} no longer waits with an action on ${target}`,
+  "hold.redeemed": ({ who, target }) => `An approved action of ${who} runs on ${target}`,
+}
+
 /** One line, of names alone: what somebody wrote is never in it. */
 export function titleOf({ event, request, grant, session }: Notice): string {
   const subject = request?.subject ?? grant?.subject ?? session?.subject
   const target = request?.target ?? grant?.target ?? session?.target
   const by = visible(event.by)
+  const held = request?.hold ? heldTitles[event.kind] : undefined
+  if (held && request) return held({ who: visible(request.subject), target: visible(request.target), by })
   const words = titles[event.kind]
   if (words && subject !== undefined && target !== undefined) return words({ who: visible(subject), target: visible(target), by })
   const of_gateway = gateway_titles[event.kind]
@@ -68,7 +80,7 @@ export function factsOf({ event, request, grant, session }: Notice): readonly Fa
     ["Who", request ? who(request) : (grant?.subject ?? session?.subject)],
     ["Target", request?.target ?? grant?.target ?? session?.target],
     ["As", asWords(request, grant, session)],
-    ...(request ? termsOf(request) : []),
+    ...(request ? (request.hold ? heldFacts(request.hold) : termsOf(request)) : []),
     ["Until", grant && event.kind !== "request.asked" ? utc(grant.ended_at ?? grant.ends_at) : undefined],
     ["Reason", request && (request.reason === "" ? "(no reason given)" : request.reason)],
     ["Rule", request?.rule ?? event.rule ?? undefined],
@@ -79,6 +91,17 @@ export function factsOf({ event, request, grant, session }: Notice): readonly Fa
     ["Session", session?.id],
   ]
   return facts.flatMap(([label, value]) => (value === undefined ? [] : [{ label, value: visible(value) }]))
+}
+
+/** The exact action, as far as a message can be long. */
+function heldFacts({ text, values, action_kind, tables, notes }: HoldRecord): [string, string][] {
+  const cut = text.length > limits.hold_list_chars_max ? `${text.slice(0, limits.hold_list_chars_max)}… (all of it is on the page)` : text
+  return [
+    ["Action", cut],
+    ...values.slice(0, 10).map((value, at): [string, string] => [`$${at + 1}`, (value ?? "NULL").slice(0, limits.hold_recent_chars_max)]),
+    ...(action_kind === null ? [] : ([["Does", [action_kind, ...tables].join(" ")]] satisfies [string, string][])),
+    ...notes.map((note): [string, string] => ["Note", note]),
+  ]
 }
 
 /** What exactly is asked for: how long, from when, how often, and for which actions alone. */

@@ -62,7 +62,7 @@ export function changer(door: Door, { appended, last }: Appending): Writing {
       await writeEvents()
       return readers.events(after, limit)
     },
-    async addRequest({ groups, as, approve_by, actions, plan, escalation, review, ...rest }) {
+    async addRequest({ groups, as, approve_by, actions, plan, escalation, review, hold, ...rest }) {
       // One change after the other: the next number is free, and numbers have no gaps.
       const next = sql<number>`(select coalesce(max(id), 0) + 1 from requests)`
       const { id } = await db
@@ -79,6 +79,10 @@ export function changer(door: Door, { appended, last }: Appending): Writing {
           escalate_to: listTextOrNull(escalation?.to ?? null),
           review_by: listTextOrNull(review?.by ?? null),
           review_due_at: review?.due_at ?? null,
+          hold: hold && JSON.stringify(hold),
+          hold_grant: hold?.grant ?? null,
+          hold_session: hold?.bound ? hold.session : null,
+          hold_digest: hold?.digest ?? null,
         })
         .returning("id")
         .executeTakeFirstOrThrow()
@@ -86,6 +90,9 @@ export function changer(door: Door, { appended, last }: Appending): Writing {
     },
     async setRequestState(id, state) {
       await db.updateTable("requests").set({ state }).where("id", "=", id).execute()
+    },
+    async redeemHold(id, at) {
+      await db.updateTable("requests").set({ redeemed_at: at }).where("id", "=", id).execute()
     },
     async escalateRequest(id, approve_by) {
       await db

@@ -14,6 +14,7 @@ import { tokenKeyEnds } from "./steps/step_10_token_key_ends.ts"
 import { waits } from "./steps/step_11_waits.ts"
 import { tcp } from "./steps/step_12_tcp.ts"
 import { targetAuthorities } from "./steps/step_13_target_authorities.ts"
+import { holds } from "./steps/step_14_holds.ts"
 
 export interface Step {
   /** SQL, several statements. Foreign keys are checked when all steps are done, so that SQLite's way to change a table works. */
@@ -36,6 +37,7 @@ const steps: readonly Step[] = [
   waits,
   tcp,
   targetAuthorities,
+  holds,
 ]
 
 export const schema_version = steps.length

@@ -5,6 +5,7 @@ import type { RequestId, SessionId } from "../../core/ids.ts"
 import { limits } from "../../core/limits.ts"
 import type { DueRequest, EventKind, FeedBatch, Reader, Store } from "../store.ts"
 import { authorityReads } from "./authorities.ts"
+import { holdReads } from "./holds.ts"
 import type { Dialect } from "./dialect.ts"
 import { gatewayReads } from "./gateways.ts"
 import { outboxReader } from "./outbox.ts"
@@ -63,15 +64,17 @@ export function wholeRequests({ db, dialect }: Door) {
 
 export function reader(door: Door): Reader {
   const { db } = door
+  const request: Reader["request"] = async (id) => {
+    const row = await wholeRequests(door).where("r.id", "=", id).executeTakeFirst()
+    return row && toRequest(row)
+  }
   return {
     ...outboxReader(door),
     ...peopleReader(door),
     ...authorityReads(door),
     ...gatewayReads(door),
-    async request(id) {
-      const row = await wholeRequests(door).where("r.id", "=", id).executeTakeFirst()
-      return row && toRequest(row)
-    },
+    ...holdReads(door, request),
+    request,
     async lastRequest({ subject, target, as, actions, extends_grant }, state) {
       const row = await wholeRequests(door)
         .where(state === "pending" ? sql<SqlBool>`r.state = 'pending'` : sql<SqlBool>`1 = 1`)
@@ -80,6 +83,7 @@ export function reader(door: Door): Reader {
         .where(same("r.accounts", listTextOrNull(as)))
         .where(same("r.actions", listTextOrNull(actions)))
         .where(same("r.extends_grant", extends_grant))
+        .where("r.hold", "is", null)
         .orderBy("r.id", "desc")
         .limit(1)
         .executeTakeFirst()
@@ -114,6 +118,7 @@ export function reader(door: Door): Reader {
         .select((eb) => eb.fn.countAll<number>().as("count"))
         .where("subject", "=", subject)
         .where("state", "=", sql.lit("pending"))
+        .where("hold", "is", null)
         .where("lapses_at", ">", now)
         .executeTakeFirstOrThrow()
       return count
@@ -124,6 +129,7 @@ export function reader(door: Door): Reader {
         .selectFrom("requests")
         .select("id")
         .where("state", "=", "pending")
+        .where("hold", "is", null)
         .where("lapses_at", ">", now)
         .where("id", ">", after)
         .orderBy("id")
@@ -188,6 +194,7 @@ export const fed = [
   "grant.revoked",
   "grant.dropped",
   "session.killed",
+  "hold.settled",
   "person.changed",
   "person.disabled",
   "person.enabled",

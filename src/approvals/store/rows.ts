@@ -2,7 +2,7 @@
 import type { Selectable } from "kysely"
 import type { ApprovalPlan } from "../../core/approval_plan.ts"
 import type { GrantView, SessionView } from "../../api/schema.ts"
-import type { DecisionRecord, EventRecord, RequestRecord } from "../store.ts"
+import type { DecisionRecord, EventRecord, HoldRecord, RequestRecord } from "../store.ts"
 import type { DecisionsTable, EventsTable, GrantsTable, RequestsTable, SessionsTable } from "./tables.ts"
 
 type GrantRow = Selectable<GrantsTable>
@@ -33,13 +33,18 @@ export function toRequest(row: RequestRow): RequestRecord {
     reviewed_by,
     reviewed_at,
     review_note,
+    hold,
+    hold_grant: _hold_grant,
+    hold_session: _hold_session,
+    hold_digest: _hold_digest,
     lapse_told: _lapse,
     overdue_told: _overdue,
     ...rest
   } = others
   const grant = parsed(grant_json)
   return {
-    ...(rest as unknown as Omit<RequestRecord, "groups" | "as" | "approve_by" | "actions" | "decisions" | "grant" | keyof Ruled>),
+    ...(rest as unknown as Omit<RequestRecord, "groups" | "as" | "approve_by" | "actions" | "decisions" | "grant" | "hold" | keyof Ruled>),
+    hold: hold === null ? null : (JSON.parse(hold) as HoldRecord),
     plan: plan === null ? planBefore(list(approve_by), row.approvals_needed) : (JSON.parse(plan) as ApprovalPlan),
     escalation: escalate_at === null || escalate_to === null ? null : { at: escalate_at, to: list(escalate_to) },
     escalated: escalated === 1,

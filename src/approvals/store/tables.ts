@@ -33,6 +33,11 @@ export interface RequestsTable {
   reviewed_by: Generated<string | null>
   reviewed_at: Generated<number | null>
   review_note: Generated<string | null>
+  hold: string | null
+  hold_grant: string | null
+  hold_session: string | null
+  hold_digest: string | null
+  redeemed_at: Generated<number | null>
 }
 
 export interface DecisionsTable {

@@ -55,6 +55,8 @@ export const driver: Driver = {
   named: (action) => `GET /${encodeURIComponent(action)}`,
   entering: `GET /${knock}`,
   warns: false,
+  tells: false,
+  answersHeld: true,
   async enter({ issuer, alice }, socket, target) {
     const said: string[] = []
     const received: string[] = []

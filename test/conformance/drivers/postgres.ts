@@ -91,6 +91,8 @@ export const driver: Driver = {
   garbage: Buffer.from("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
   named: (action) => action,
   warns: true,
+  tells: true,
+  answersHeld: false,
   async enter({ issuer, alice }, client, target) {
     const { token } = await issuer.issue({ subject: alice.name, via: "test", use: "targets" })
     const said: string[] = []

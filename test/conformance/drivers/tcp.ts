@@ -31,6 +31,8 @@ export const driver: Driver = {
   garbage: Buffer.from("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
   named: (action) => action,
   warns: true,
+  tells: false,
+  answersHeld: false,
   async enter({ alice }, socket, target) {
     const client = new ssh2.Client()
     const said: string[] = []

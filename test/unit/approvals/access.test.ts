@@ -53,6 +53,9 @@ const table: Record<RouteName, readonly number[]> = {
   ask_here: [401, 401, 401, 401, 401, 200, 401],
   leave_here: [401, 401, 401, 401, 401, 200, 401],
   certify: [401, 401, 401, 401, 401, 200, 401],
+  hold: [401, 401, 401, 401, 401, 409, 401],
+  redeemHold: [401, 401, 401, 401, 401, 404, 401],
+  withdrawHold: [401, 401, 401, 401, 401, 404, 401],
   link: [401, 401, 401, 401, 401, 200, 401],
   redeem: [401, 401, 401, 401, 401, 401, 401],
   leave: [401, 401, 401, 401, 401, 200, 401],
@@ -76,6 +79,7 @@ const queries: Partial<Record<RouteName, string>> = {
   login: "?id=l_0000000000000000",
 }
 const here = { gateway: "gw", waiter: "w_0000000000000000", subject: "alice@example.com", client: "203.0.113.7:1" }
+const digest = `sha256:${"0".repeat(64)}`
 const bodies: Partial<Record<RouteName, object>> = {
   ask: { target: "prod-host", duration_ms: hour, reason: "why" },
   extend: { duration_ms: hour, reason: "why" },
@@ -85,6 +89,26 @@ const bodies: Partial<Record<RouteName, object>> = {
   workload: { token: "not one" },
   use: { gateway: "gw", session: "s_0000000000000000" },
   certify: { gateway: "gw", session: "s_0000000000000000", login: "root", public_key: generateOpensshKey("a login").public },
+  hold: {
+    gateway: "gw",
+    action: {
+      session: "s_0000000000000000",
+      grant: "g_0000000000000000",
+      protocol: "ssh",
+      digest,
+      text: "reboot",
+      values: [],
+      action_kind: null,
+      tables: [],
+      calls: [],
+      notes: [],
+      recent: [],
+    },
+    rule: { index: 0, digest: "" },
+    binding: "session",
+  },
+  redeemHold: { gateway: "gw", session: "s_0000000000000000", digest },
+  withdrawHold: { gateway: "gw", session: "s_0000000000000000", digest },
   disable: { subject: "frank@example.com", reason: "left" },
   enable: { subject: "frank@example.com" },
   link: { subject: "alice@example.com", via: "test" },

@@ -25,6 +25,7 @@ const record = (change: Partial<NewRequestRecord> = {}): NewRequestRecord => ({
   as: null,
   duration_ms: hour,
   starts_at: null,
+  hold: null,
   reason: "why",
   created_at: clock.now(),
   lapses_at: clock.now() + hour,

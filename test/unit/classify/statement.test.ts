@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { before, describe, test } from "node:test"
-import { loadModule } from "libpg-query"
-import { readStatement, StatementReader } from "../../../src/classify/statement_reader.ts"
+import { loadParser, readStatement } from "../../../src/classify/read_statement.ts"
+import { StatementReader } from "../../../src/classify/statement_reader.ts"
 import { limits } from "../../../src/core/limits.ts"
 import { type StatementFacts, strongest, tableText } from "../../../src/core/statement.ts"
 
@@ -10,7 +10,7 @@ const parts = ({ parts: all }: StatementFacts): string[] =>
   all.map(({ kind, table, every_row }) => [kind, ...(table ? [tableText(table)] : []), ...(every_row ? ["*"] : [])].join(" ")).sort()
 
 describe("what an SQL text does", () => {
-  before(() => loadModule())
+  before(() => loadParser())
 
   const table: readonly (readonly [sql: string, ...parts: string[]])[] = [
     ["SELECT 1", "read"],
@@ -132,12 +132,12 @@ describe("what an SQL text does", () => {
 
   test("a long text is read aside, one that breaks the parser or has too much in it is unknown, and the next is read as ever", async () => {
     const reader = new StatementReader()
-    const long = `SELECT ${"1, ".repeat(limits.statement_inline_chars_max)}1 FROM t`
+    const long = `SELECT ${"1, ".repeat(4_096)}1 FROM t`
     assert.deepEqual(parts(await reader.read(long)), ["read", "read t"])
     assert.ok(!(reader.read(long) instanceof Promise), "it is remembered")
     assert.deepEqual(parts(await reader.read(`SELECT ${"1+".repeat(50_000)}1`)), ["unknown"])
     assert.deepEqual(parts(await reader.read(`SELECT ${"(SELECT ".repeat(2_000)}1${")".repeat(2_000)}`)), ["unknown"])
-    assert.deepEqual(parts(await reader.read("SELECT - ".padEnd(limits.statement_inline_chars_max - 2, "- ") + "1")), ["read"])
+    assert.deepEqual(parts(await reader.read("SELECT - ".padEnd(4_096 - 2, "- ") + "1")), ["read"])
     assert.deepEqual(parts(await reader.read("DROP TABLE t")), ["ddl t"])
     const many = Array.from({ length: limits.statement_parts_max + 1 }, (_, at) => `DROP TABLE t${at}`).join(";")
     assert.deepEqual(parts(await reader.read(many)), ["unknown"])
@@ -146,7 +146,7 @@ describe("what an SQL text does", () => {
 
   test("texts asked for at once are each answered with their own", async () => {
     const reader = new StatementReader()
-    const pad = " ".repeat(limits.statement_inline_chars_max)
+    const pad = " ".repeat(4_096)
     const all = await Promise.all(Array.from({ length: 20 }, async (_, at) => reader.read(`DROP TABLE t${at}${pad}`)))
     assert.deepEqual(
       all.map(parts),

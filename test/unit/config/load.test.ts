@@ -141,7 +141,6 @@ test("config: every problem is told at once, in the order of the file", async ()
 })
 
 for (const [what, from, to, words] of [
-  ["holding an action", "policy:\n", "policy:\n  actions: [{ then: hold }]\n", /holding an action is not supported yet/],
   ["an s3 store", "identity:\n", "recordings: { store: s3://bucket }\nidentity:\n", /s3:\/\/ store is not supported yet/],
   ["keep", "identity:\n", "recordings: { keep: 400d }\nidentity:\n", /removing old recordings is not supported yet/],
 ] as const)

@@ -2,9 +2,8 @@ import assert from "node:assert/strict"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { before, describe, test } from "node:test"
-import { loadModule } from "libpg-query"
 import { stringify } from "yaml"
-import { readStatement } from "../../../src/classify/statement_reader.ts"
+import { loadParser, readStatement } from "../../../src/classify/read_statement.ts"
 import { loadConfig } from "../../../src/config/load.ts"
 import type { Action } from "../../../src/core/action.ts"
 import { type ActionRule, decideAction, rulesFor } from "../../../src/core/action_rules.ts"
@@ -53,7 +52,7 @@ const exec = (command: string): Action => ({ kind: "ssh.exec", channel: 0, comma
 const http = (method: string, path: string): Action => ({ kind: "http.request", method, path, query: [] })
 
 describe("rules for single actions", () => {
-  before(() => loadModule())
+  before(() => loadParser())
 
   test("the first that matches decides; none: the grant alone", async () => {
     const all = await rules([

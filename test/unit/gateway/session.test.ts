@@ -75,6 +75,8 @@ function setUp(opening: Partial<Opening> = {}) {
       connect,
       rules: () => ({ rules: [], reader: undefined }),
       service: { use: () => new Promise((resolve) => claims.push(resolve)), certify: () => Promise.reject(new Error("not asked for")) },
+      holds: { hold: () => Promise.reject(new GatewayError("stale")) },
+      approve: (request) => `ssh gateway approve ${request}`,
       ask: () => "",
       extend: () => "",
       onEnded: (ended, why) => register.remove(ended, why),

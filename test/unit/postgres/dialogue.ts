@@ -46,12 +46,14 @@ export class Dialogue {
       covers: ({ sql }: Statement) => !deny?.(sql),
       decide: (action: Statement): Decision => {
         const waiting = hold?.(action.sql)
-        return waiting ? { verdict: "hold", decided: waiting.then(() => decided(action)) } : decided(action)
+        if (!waiting) return decided(action)
+        const nothing = { asked: Promise.resolve(undefined), withdraw: () => {}, leave: () => {} }
+        return { verdict: "hold", decided: waiting.then(() => decided(action)), ...nothing }
       },
       outcome: (outcome: Outcome) => void this.outcomes.push(outcome),
     }
     this.conversation = new Conversation(session as unknown as Session, new FakeClock())
-    this.#up = new Scanner(new Frontend(this.conversation, () => this.readOns++))
+    this.#up = new Scanner(new Frontend(this.conversation, { readOn: () => void this.readOns++, say: () => {} }))
     this.#down = new Scanner(new Backend(this.conversation))
   }
 

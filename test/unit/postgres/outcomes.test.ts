@@ -195,13 +195,21 @@ test("record: passwords are not in it, and reach the server", () => {
 
 test("denied: a query is refused when it is its turn, with the server's own word on the transaction", () => {
   const talk = new Dialogue((sql) => (sql.startsWith("DROP") ? new GatewayError("action_denied") : undefined))
-  const passed = talk.client(query("SELECT 1"), query("DROP TABLE items"), query("SELECT 2"))
-  assert.deepEqual(passed, Buffer.concat([query("SELECT 1"), sync(), query("SELECT 2")]))
-  const said = talk.server(complete("SELECT 1"), ready("T"), ready("T"), complete("SELECT 1"), ready("T"))
+  assert.deepEqual(talk.client(query("DROP TABLE items")), sync(), "outside a transaction nothing has to fail")
+  const said = talk.server(ready())
+  assert.match(said.toString("latin1"), /^E.{4}SERROR\0VERROR\0C42501\0Msluice: your grant.*\0\0Z.{4}I$/s)
+})
+
+test("denied: in a transaction a query fails on the server too, whose error is ours, so that nothing after it is committed", () => {
+  const talk = new Dialogue((sql) => (sql.startsWith("DROP") ? new GatewayError("action_denied") : undefined))
+  const passed = talk.client(query("BEGIN"), query("DROP TABLE items"), query("COMMIT")).toString("latin1")
+  assert.match(passed, /^Q.{4}BEGIN\0Q.{4}sluice denied [0-9a-f]{32}\0Q.{4}COMMIT\0$/s)
+  const said = talk.server(complete("BEGIN"), ready("T"), failed("42601"), ready("E"), complete("ROLLBACK"), ready())
   assert.match(
     said.toString("latin1"),
-    /^C.{4}SELECT 1\0Z.{4}TE.{4}SERROR\0VERROR\0C42501\0Msluice: your grant.*\0\0Z.{4}TC.{4}SELECT 1\0Z.{4}T$/s,
+    /^C.{4}BEGIN\0Z.{4}TE.{4}SERROR\0VERROR\0C42501\0Msluice: your grant.*\0\0Z.{4}EC.{4}ROLLBACK\0Z.{4}I$/s,
   )
+  assert.ok(!said.toString("latin1").includes("42601"))
 })
 
 test("denied: an Execute fails on the server, which skips to Sync as we do, and its error is ours", () => {

@@ -8,6 +8,7 @@ import type { Action } from "../../../src/core/action.ts"
 import { scopeMatcher } from "../../../src/core/action_scope.ts"
 import { SftpRelay } from "../../../protocols/ssh/sftp_relay.ts"
 import { limits } from "../../../src/core/limits.ts"
+import type { Decided } from "../../../src/gateway/contract.ts"
 import type { Event } from "../../../src/record/events.ts"
 import { listed } from "../../../src/record/listing.ts"
 
@@ -30,7 +31,12 @@ function rig(access: "all" | "read" = "all", greeted = true, covers: (action: Ac
       return events.length
     },
   }
-  const session = { recorder, covers, outcome: (outcome: object) => void keep({ kind: "outcome", ...outcome } as Event) }
+  const decidePart = (action: Action): Decided => {
+    const number = recorder.next
+    keep({ kind: "action", verdict: "allow", action })
+    return { verdict: "allow", action: number }
+  }
+  const session = { recorder, covers, decidePart, outcome: (outcome: object) => void keep({ kind: "outcome", ...outcome } as Event) }
   const relay = new SftpRelay({ session, channel: 7, access, answer: (packet) => void answers.push(packet) })
   const up = (...packets: Buffer[]): Buffer => Buffer.concat(relay.fromClient(Buffer.concat(packets)))
   const down = (...packets: Buffer[]): Buffer => Buffer.concat(relay.fromTarget(Buffer.concat(packets)))

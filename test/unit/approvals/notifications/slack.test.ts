@@ -261,6 +261,8 @@ const record: RequestRecord = {
   first_use_within_ms: null,
   extends_grant: null,
   extends_to: null,
+  hold: null,
+  redeemed_at: null,
 }
 
 function posted(change: Partial<RequestRecord>): string {

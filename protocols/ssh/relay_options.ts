@@ -1,0 +1,20 @@
+// What the relay of one session channel is given.
+import type { Clock } from "../../src/core/clock.ts"
+import type { SshAllowed, SshTarget } from "../../src/core/target.ts"
+import type { Session } from "../../src/gateway/contract.ts"
+import type { Channel } from "./channel.ts"
+import type { Connection } from "./connection.ts"
+import type { Forwards } from "./forwards.ts"
+
+export interface RelayOptions {
+  readonly channel: Channel
+  readonly session: Session
+  readonly upstream: Promise<Connection>
+  readonly stream_bytes_max: number
+  /** What of the target's files may be done by SFTP. */
+  readonly sftp: SshTarget["sftp"]
+  readonly allow: Pick<SshAllowed, "shell" | "exec">
+  /** Those of the whole connection. */
+  readonly forwards: Forwards
+  readonly clock: Clock
+}

@@ -1,0 +1,103 @@
+// Actions of this gateway that wait for somebody's approval: asked for at the approval service, and settled by its feed, which brings
+// every decision once and in order. What is not heard of in its time is over. It keeps no truth: whether an approval may be used is
+// asked when it is used, and the service says yes once.
+import { LRUCache } from "lru-cache"
+import type { ApiClient } from "../api/client.ts"
+import type { HeldAction, HoldStanding, HoldWanted } from "../api/hold_schema.ts"
+import type { Clock, Millis } from "../core/clock.ts"
+import type { RequestId } from "../core/ids.ts"
+import { limits } from "../core/limits.ts"
+
+type Standing = Omit<HoldStanding, "url">
+
+/** What a hold became: decided, over by its time, or taken back by us. */
+export type HoldEnd = Pick<Standing, "by" | "reason"> & { readonly how: "approved" | "denied" | "lapsed" | "withdrawn" }
+
+export interface Hold {
+  readonly request: RequestId
+  readonly url: string
+  readonly expires_at: Millis
+  /** Whether somebody has still to decide. */
+  readonly open: boolean
+  /** Never rejects. */
+  readonly ended: Promise<HoldEnd>
+  /** Takes the approval. Throws `over` when it is gone, `stale` when there is no answer: then it may be lost. */
+  redeem(): Promise<void>
+  /** Nobody waits for it any more: an approval comes to nothing. */
+  withdraw(): void
+  /** We wait no longer; who asks again may still find it. */
+  leave(): void
+}
+
+export interface HoldService {
+  /** Throws what the service says, or `stale`. */
+  hold(wanted: { readonly action: HeldAction; readonly rule: HoldWanted["rule"]; readonly binding: HoldWanted["binding"] }): Promise<Hold>
+}
+
+export interface HoldBookOptions {
+  readonly gateway: string
+  readonly api: Pick<ApiClient, "call">
+  readonly clock: Clock
+}
+
+export class HoldBook implements HoldService {
+  readonly #options: HoldBookOptions
+  readonly #waiting = new Map<RequestId, Set<(end: HoldEnd) => void>>()
+  /** What was heard, for those whose question is not answered yet. */
+  readonly #heard = new LRUCache<RequestId, Standing>({ max: limits.holds_settled_max })
+
+  constructor(options: HoldBookOptions) {
+    this.#options = options
+  }
+
+  async hold({ action, rule, binding }: Parameters<HoldService["hold"]>[0]): Promise<Hold> {
+    const { gateway, api, clock } = this.#options
+    const standing = await api.call("hold", { body: { gateway, action, rule, binding } })
+    const { id, url, expires_at } = standing
+    const body = { gateway, session: action.session, digest: action.digest }
+    const { promise: ended, resolve } = Promise.withResolvers<HoldEnd>()
+    const timer = clock.after(Math.max(0, expires_at - clock.now()), () => end({ how: "lapsed", by: [], reason: "" }))
+    const others = this.#waiting.get(id) ?? new Set()
+    this.#waiting.set(id, others)
+    const end = (how: HoldEnd): void => {
+      timer.cancel()
+      others.delete(end)
+      if (others.size === 0 && this.#waiting.get(id) === others) this.#waiting.delete(id)
+      resolve(how)
+    }
+    others.add(end)
+    const known = standing.status === "pending" ? this.#heard.get(id) : standing
+    if (known) end(endOf(known))
+    const takeBack = (): void => {
+      end({ how: "withdrawn", by: [], reason: "" })
+      // Unheard, it lapses by itself; and nobody but this session could use it.
+      api.call("withdrawHold", { id, body }).catch(() => {})
+    }
+    return {
+      request: id,
+      url,
+      expires_at,
+      open: known === undefined,
+      ended,
+      redeem: async () => void (await api.call("redeemHold", { id, body })),
+      withdraw: takeBack,
+      leave: () => end({ how: "withdrawn", by: [], reason: "" }),
+    }
+  }
+
+  /** The feed told what became of one. */
+  settle(standing: Standing): void {
+    this.#heard.set(standing.id, standing)
+    for (const end of this.#waiting.get(standing.id) ?? []) end(endOf(standing))
+  }
+
+  /** The service tells another history: what was asked for is not there any more. */
+  otherHistory(): void {
+    this.#heard.clear()
+    for (const all of this.#waiting.values()) for (const end of all) end({ how: "lapsed", by: [], reason: "" })
+  }
+}
+
+function endOf({ status, by, reason }: Standing): HoldEnd {
+  return { how: status === "pending" ? "lapsed" : status, by, reason }
+}
