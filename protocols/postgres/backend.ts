@@ -16,6 +16,7 @@ const error = byteOf("E")
 const noData = byteOf("n")
 const portalSuspended = byteOf("s")
 const ready = byteOf("Z")
+const parameterStatus = byteOf("S")
 const rowDescription = byteOf("T")
 const copyIn = byteOf("G")
 const copyBoth = byteOf("W") // of the replication protocol
@@ -23,11 +24,11 @@ const copyBoth = byteOf("W") // of the replication protocol
 const report_bytes = 1_024 // where the SQLSTATE stands, near the start of an ErrorResponse too long to wait for
 
 const wants = new Int32Array(256).fill(unknown_type)
-// DataRow, CopyData, CopyDone, CopyOutResponse, NotificationResponse, NoticeResponse, ParameterStatus, ParameterDescription, FunctionCallResponse
-for (const letter of "DdcHANStV") wants[byteOf(letter)] = unread_type
+// DataRow, CopyData, CopyDone, CopyOutResponse, NotificationResponse, NoticeResponse, ParameterDescription, FunctionCallResponse
+for (const letter of "DdcHANtV") wants[byteOf(letter)] = unread_type
 for (const type of [parseComplete, bindComplete, closeComplete, emptyQuery, noData, portalSuspended, rowDescription, copyIn, copyBoth])
   wants[type] = 0
-for (const type of [commandComplete, error, ready]) wants[type] = report_bytes
+for (const type of [commandComplete, error, ready, parameterStatus]) wants[type] = report_bytes
 
 export class Backend implements MessageReader {
   readonly wants = wants
@@ -52,6 +53,10 @@ export class Backend implements MessageReader {
       if (pending.size === 0) this.#talk.rest()
       else this.#talk.quiet = false
       return fate
+    }
+    if (seen.type === parameterStatus) {
+      this.#talk.reading.hear(seen.bytes.subarray(seen.start, seen.end))
+      return "pass"
     }
     // Something runs, whatever we think. An error may also come by itself, as the last thing the server says.
     if (seen.type !== error) this.#talk.quiet = false

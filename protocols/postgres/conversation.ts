@@ -5,6 +5,7 @@ import { limits } from "../../src/core/limits.ts"
 import type { Session } from "../../src/gateway/contract.ts"
 import type { Outcome } from "../../src/record/events.ts"
 import { Asked, Pending } from "./pending.ts"
+import { ReadingSettings } from "./reading_settings.ts"
 import { Statements } from "./statements.ts"
 
 export class Conversation {
@@ -18,6 +19,8 @@ export class Conversation {
   skipping = false
   /** The server's last word was ReadyForQuery, to the last question, and nothing that it would answer went to it since. */
   quiet = true
+  /** Settings of the server by which the same bytes are another text: as it last reported them. */
+  readonly reading = new ReadingSettings()
   /** By its last ReadyForQuery. */
   inTransaction = false
   /** The client's next message waits for a decision. */

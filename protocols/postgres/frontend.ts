@@ -180,10 +180,11 @@ export class Frontend implements MessageReader {
   #query(seen: Seen): Fate {
     const talk = this.#talk
     const { sql, sql_bytes, inexact } = this.#sql(seen, seen.start)
+    const ambiguous = !talk.reading.reads(sql)
     const decision = this.#decide(
-      sql_bytes === undefined && !inexact
+      sql_bytes === undefined && !inexact && !ambiguous
         ? { kind: "postgres.statement", how: "simple", sql }
-        : { kind: "postgres.statement", how: "simple", sql, ...doubts({ sql_bytes, inexact }) },
+        : { kind: "postgres.statement", how: "simple", sql, ...doubts({ sql_bytes, inexact, ambiguous }) },
     )
     if (!decision) return "wait"
     if (decision.verdict === "deny") return this.#denyQuery(decision.error)
@@ -200,7 +201,8 @@ export class Frontend implements MessageReader {
       const count = bytes.readUInt16BE(after)
       for (let at = after + 2; at + 4 <= end && oids.length < count; at += 4) oids.push(bytes.readUInt32BE(at))
     }
-    const statement: Statement = { sql, sql_bytes, inexact, oids, renames: mayRename(sql) }
+    const ambiguous = !this.#talk.reading.reads(sql)
+    const statement: Statement = { sql, sql_bytes, inexact, ambiguous, oids, renames: mayRename(sql) }
     if (sql.length > this.#talk.room) throw new GatewayError("too_large")
     const name = nameKey(bytes, start, nameEnd)
     const { session } = this.#talk
@@ -210,7 +212,7 @@ export class Frontend implements MessageReader {
         how: "execute",
         sql,
         ...(name ? { statement: printable(name) } : {}),
-        ...doubts({ sql_bytes, inexact }),
+        ...doubts({ sql_bytes, inexact, ambiguous }),
       }
       // What is covered is decided about when it runs.
       const decision = session.covers(action) ? undefined : session.decide(action)
@@ -325,7 +327,7 @@ export class Frontend implements MessageReader {
   }
 }
 
-type Doubtful = Pick<Statement, "sql_bytes" | "inexact">
+type Doubtful = Pick<Statement, "sql_bytes" | "inexact" | "ambiguous">
 
 interface Sql {
   /** As it is recorded. */
@@ -353,7 +355,8 @@ function sqlAt({ bytes, start: body, end, size }: Seen, start: number, patterns:
 }
 
 /** What keeps a text from being all that runs. */
-const doubts = ({ sql_bytes, inexact }: Doubtful): { sql_bytes?: number; inexact?: true; secret?: true } => ({
+const doubts = ({ sql_bytes, inexact, ambiguous }: Doubtful): { sql_bytes?: number; inexact?: true; ambiguous?: true; secret?: true } => ({
+  ...(ambiguous ? { ambiguous: true } : {}),
   ...(sql_bytes === undefined ? {} : { sql_bytes }),
   ...(inexact ? { inexact: true } : {}),
   ...(inexact === "secret" ? { secret: true } : {}),

@@ -181,6 +181,7 @@ class Visit {
       client.write(Buffer.concat([...welcome, ...upstream.greeting.slice(0, -1), backendKeyData(key), ready]))
       this.#side.inlet.release()
       this.#relay = new Relay({ client, upstream: upstream.stream, session, clock: this.#gate.clock })
+      this.#relay.hear(upstream.greeting)
       await this.#relay.run()
     } finally {
       keys.forget(key)

@@ -7,6 +7,7 @@ import { limits } from "../../src/core/limits.ts"
 import type { Session } from "../../src/gateway/contract.ts"
 import { pump } from "../../src/gateway/pump.ts"
 import { Backend } from "./backend.ts"
+import { byteOf } from "./codec.ts"
 import { Conversation } from "./conversation.ts"
 import { Frontend } from "./frontend.ts"
 import { Scanner } from "./scanner.ts"
@@ -17,6 +18,8 @@ export interface Sides {
   readonly session: Session
   readonly clock: Clock
 }
+
+const header_bytes = 5
 
 export class Relay {
   readonly #sides: Sides
@@ -38,6 +41,11 @@ export class Relay {
     this.#backend = new Backend(this.#talk)
     this.#up = new Scanner(this.#frontend)
     this.#down = new Scanner(this.#backend)
+  }
+
+  /** What the server said at the login, message by message: its settings among it. */
+  hear(greeting: readonly Buffer[]): void {
+    for (const message of greeting) if (message[0] === byteOf("S")) this.#talk.reading.hear(message.subarray(header_bytes))
   }
 
   /** Whether something runs on the target. */

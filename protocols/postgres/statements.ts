@@ -13,6 +13,8 @@ export interface Statement {
   readonly sql_bytes: number | undefined
   /** Whether `sql` is not the very bytes that run; "secret": because a password was taken out. */
   readonly inexact: boolean | "secret"
+  /** Whether the server may have read another text in these bytes than we do. */
+  readonly ambiguous?: boolean
   /** Parameter types as the client gave them; missing ones are 0. */
   readonly oids: readonly number[]
   /** Whether running it may change what names stand for. */

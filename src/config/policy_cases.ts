@@ -20,6 +20,8 @@ export interface PolicyCase {
   readonly duration_ms: number
   readonly reason: string
   readonly actions: readonly string[] | undefined
+  /** One action that is tried with the rules for actions, in place of access. */
+  readonly action: string | undefined
   /** When it is asked, and the later start that is asked for. */
   readonly at: Millis
   readonly starts_at: Millis | undefined
@@ -85,6 +87,7 @@ function readCase(reading: Reading, { config, now, instant, at, file, line }: Pl
     as: file.as === undefined ? undefined : [file.as].flat(),
     duration_ms,
     reason,
+    action: file.action,
     actions: file.actions === undefined ? undefined : [file.actions].flat(),
     at: when,
     starts_at: file.start === undefined ? undefined : readInstant(reading, [...at, "start"], { text: file.start, instant }),

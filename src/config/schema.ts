@@ -275,8 +275,9 @@ const policyCase = z.strictObject({
   groups: z.array(text).optional().describe("Whose groups these are; those of the config unless told"),
   target: text,
   as: several.optional(),
-  for: text.describe("How long: 1h"),
+  for: text.default("1h").describe("How long"),
   reason: z.string().default(""),
+  action: text.optional().describe("Instead of access: an SQL text, a command, or METHOD /path, to try the rules for actions with"),
   actions: several.optional(),
   at: text.optional().describe('When: 2026-01-15T14:00Z or "2026-01-15T14:00 Europe/Berlin"; now unless told'),
   start: text.optional().describe("The later start that is asked for, as `at` is written"),
@@ -292,6 +293,8 @@ const policyCase = z.strictObject({
     by: z.array(text).optional().describe("Everybody whom the steps name, in any order"),
     count: z.int().min(0).optional().describe("How many people must approve"),
     as: z.array(text).optional().describe("The accounts a grant covers"),
+    action: z.enum(["allow", "flag", "hold", "deny"]).optional().describe("What the rules say to it"),
+    action_rule: z.int().min(0).optional().describe("Which rule of policy.actions, from 0"),
   }),
 })
 

@@ -60,6 +60,8 @@ export type Action =
       readonly unresolved?: true
       /** These are not the very bytes that run: a password was taken out, or they are not UTF-8. */
       readonly inexact?: true
+      /** The server's settings may make another text of these bytes than PostgreSQL's parser does by default. */
+      readonly ambiguous?: true
       /** It is inexact only because a secret was taken out. */
       readonly secret?: true
     }

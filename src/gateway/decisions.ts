@@ -198,6 +198,7 @@ function factsOf(action: Action, reader: StatementReader | undefined): Statement
   if (action.how === "function_call") return unseen("it calls a function by its number")
   if (action.unresolved) return unseen("what its name stands for is not known for certain")
   if (action.sql_bytes !== undefined) return unseen("it is too long to be looked at")
+  if (action.ambiguous) return unseen("the server's settings may make another text of it")
   if (action.inexact && !action.secret) return unseen("its text is not UTF-8")
   return reader.read(action.sql)
 }

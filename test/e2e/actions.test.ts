@@ -1,9 +1,11 @@
 // Rules for single actions with the programs people have: what is held waits in psql, ssh, the pg library and curl, and runs once, as
 // it was shown, when somebody approved it; or it never does.
 import assert from "node:assert/strict"
-import { readFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { after, afterEach, before, suite, test } from "node:test"
 import { Client } from "pg"
+import { parse, stringify } from "yaml"
 import type { RequestView } from "../../src/api/schema.ts"
 import { curl, psql } from "../support/clients.ts"
 import { type HttpApp, startHttpApp } from "../support/http_app.ts"
@@ -244,5 +246,20 @@ suite("actions that wait for somebody", { skip: needs("ssh", "sshd", "psql", "cu
     assert.match((await page()).stdout, /^HTTP\/1\.1 202 /, "an approval is for once")
     await deny("enough")
     assert.match((await page()).stdout, /^HTTP\/1\.1 403 [^]*enough/, "and a page does not ask for ever")
+  })
+
+  test("rules that are not in force yet are rehearsed on what is on record: whom they would have stopped, and how often", async () => {
+    const file = join(sluice.folder, "next.yaml")
+    const next = parse(readFileSync(sluice.configFile, "utf8")) as { policy: { actions: object[] } }
+    next.policy.actions = [{ targets: "orders", postgres: { kinds: "delete", tables: "items" }, then: "deny" }]
+    writeFileSync(file, stringify(next))
+    const main = join(import.meta.dirname, "../../src/main.ts")
+    const rehearse = await run(process.execPath, [main, "policy", "rehearse", file, "--config", sluice.configFile, "--json"])
+    const { found, actions } = JSON.parse(rehearse.stdout) as { found: { verdict: string; who: string; count: number }[]; actions: number }
+    assert.deepEqual(
+      found.map(({ verdict, who }) => [verdict, who]),
+      [["deny", alice.name]],
+    )
+    assert.ok((found[0]?.count ?? 0) >= 3 && actions > 10, rehearse.stdout)
   })
 })

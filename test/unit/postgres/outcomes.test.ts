@@ -304,3 +304,19 @@ test("a text that is not kept as it was sent says so, in a query and when it is 
     ],
   )
 })
+
+test("settings that make another text of the same bytes: what they could change is marked, until they are as usual again", () => {
+  const talk = new Dialogue()
+  const status = (name: string, value: string): Buffer => message("S", `${name}\0${value}`)
+  talk.client(query("SELECT '\\'; DROP TABLE items; --'"))
+  talk.server(status("standard_conforming_strings", "off"), ready())
+  talk.client(query("SELECT '\\'; DROP TABLE items; --'"), query("SELECT 'plain'"), ...round("SELECT E'\\n'"), sync())
+  talk.server(ready(), ready(), parsed(), bound(), complete("SELECT 1"), ready(), status("standard_conforming_strings", "on"))
+  talk.client(query("SELECT '\\'"))
+  talk.server(status("client_encoding", "SJIS"), ready())
+  talk.client(query("SELECT 'é'"), query("SELECT 'e'"))
+  assert.deepEqual(
+    talk.actions.map(({ ambiguous }) => ambiguous === true),
+    [false, true, false, true, false, true, false],
+  )
+})
