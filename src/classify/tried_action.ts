@@ -33,6 +33,8 @@ export function writtenAction(protocol: ProtocolName, text: string): Action {
       return { kind: "postgres.statement", how: "simple", sql: text }
     case "ssh":
       return { kind: "ssh.exec", channel: 0, command: text }
+    case "tcp":
+      return { kind: "tcp.connect" }
     case "http": {
       const [method = "", path = ""] = text.split(" ")
       return method === "WEBSOCKET"

@@ -2,10 +2,10 @@
 // editors. What the values mean, and whether they go together, is checked in the files named after the sections.
 import { z } from "zod"
 import { limits } from "../core/limits.ts"
-import { postgres_logins } from "../core/target.ts"
 import { actionRule } from "./action_rule_schema.ts"
 import { ask_from_tool } from "./ask_schema.ts"
 import { channel } from "./notification_schema.ts"
+import { postgresTarget } from "./postgres_schema.ts"
 
 const text = z.string().min(1)
 /** Codes of `core/errors.ts` with which a rule refuses. */
@@ -115,23 +115,6 @@ const certificates = {
   certificate_from: z.array(text).default([]).describe("Networks they are good from, such as 10.0.0.0/8; from anywhere unless told"),
 }
 
-const postgresLogin = {
-  password: reference.optional(),
-  login: z
-    .enum(postgres_logins)
-    .default("scram-sha-256")
-    .describe("The weakest way by which the server may ask for the password; md5 and password hand it to whoever answers"),
-  cert: text.optional().describe("PEM of a client certificate, the chain with it: file:role.crt"),
-  key: reference.optional(),
-}
-const postgresRole = z.strictObject({
-  ...postgresLogin,
-  member_of: z
-    .array(text)
-    .default([])
-    .describe("Instead of a login: each session gets a role of its own, a member of these, which is dropped when it ends"),
-})
-
 const target = z.strictObject({
   name: text.describe("Lower case letters, digits and -: it becomes part of a host name"),
   labels: z.record(z.string(), z.string()).default({}),
@@ -167,33 +150,7 @@ const target = z.strictObject({
       host_ca: several.optional().describe("The public key of a CA whose certificate the host has for its address"),
     })
     .optional(),
-  postgres: z
-    .strictObject({
-      address,
-      database: text,
-      databases: z.array(text).default([]).describe("Others of the same server that a grant covers, reached as dbname=<target>/<database>"),
-      tls: z.enum(["disable", "require", "verify-full"]).default("verify-full").describe("As libpq's sslmode"),
-      ca: text.optional().describe("PEM of the CA for verify-full; the system's unless told"),
-      roles: z.record(z.string(), postgresRole),
-      creator: z
-        .strictObject({ user: text, ...postgresLogin })
-        .optional()
-        .describe("The role that makes and drops the roles of sessions: CREATEROLE, and ADMIN on those they are members of"),
-      redact: z
-        .array(text)
-        .max(limits.redact_patterns_max)
-        .default([])
-        .describe(
-          "RE2 patterns; what they find in a statement or a bound value is not recorded. Passwords that a statement sets never are",
-        ),
-      startup: z
-        .array(z.enum(["options", "replication"]))
-        .default([])
-        .describe(
-          "Startup parameters that clients may send: options sets any setting of the session, replication speaks the replication protocol",
-        ),
-    })
-    .optional(),
+  postgres: postgresTarget.optional(),
   http: z
     .strictObject({
       url: text.describe("http:// or https://, the host and the port"),
