@@ -18,6 +18,12 @@ const packages: Readonly<Record<string, string>> = {
   pg_basebackup: "postgresql-client",
   pg_recvlogical: "postgresql-client",
   java: "default-jdk-headless",
+  dbclient: "dropbear-bin",
+  dropbearconvert: "dropbear-bin",
+  plink: "putty-tools",
+  psftp: "putty-tools",
+  pscp: "putty-tools",
+  puttygen: "putty-tools",
 }
 
 /** The full path of a program, also of those in sbin that an ordinary user's PATH leaves out; undefined when it is not installed. */
