@@ -7,7 +7,7 @@ import { Secret } from "../../../src/core/secret.ts"
 import { Browser, type Visit } from "../../support/browser.ts"
 import { FakeClock } from "../../support/fake_clock.ts"
 import { scratch } from "../../support/scratch.ts"
-import { newStore } from "../../support/store.ts"
+import { giveBack, newStore } from "../../support/store.ts"
 import { type Account, type OidcProvider, oidcClient, startOidcProvider } from "../../support/oidc_provider.ts"
 import { hour, type Service, startService, testConfig } from "./service.ts"
 
@@ -52,11 +52,13 @@ export async function startCompany(t: TestContext, options: CompanyOptions = {})
   t.after(() => provider.stop())
   const clock = new FakeClock(Date.now())
   const { approvals, identity } = testConfig(scratch("company"))
+  const store = await newStore()
   const change = {
-    approvals: { ...approvals, store: await newStore(), public_url: "http://127.0.0.1:0" },
+    approvals: { ...approvals, store, public_url: "http://127.0.0.1:0" },
     identity: { ...identity, users: options.users ?? identity.users, oidc: oidcConfig(provider.issuer, options.oidc) },
   }
   const service = await startService(t, change, clock)
+  t.after(() => giveBack(store)) // after the service has ended, which was said first
   await provider.serve(`${service.url}/sign-in/callback`)
   const browsers: Browser[] = []
   t.after(() => Promise.all(browsers.map((browser) => browser.close())))

@@ -175,7 +175,7 @@ export async function startService(t: TestContext, change: Partial<Config> = {},
   }
   t.after(async () => {
     await running?.close()
-    await giveBack(store)
+    if (change.approvals?.store === undefined) await giveBack(store)
     rmSync(folder, { recursive: true, force: true })
   })
   await start()
