@@ -96,6 +96,21 @@ test("rules: a request that nobody decides goes to others as well, told once, an
   assert.deepEqual(told.filter((kind) => kind === "request.lapsed").length, 1)
 })
 
+test("rules: what lapsed while nobody looked is told all at once, each once, and a decision has its turn meanwhile", async (t) => {
+  const service = await startService(t, ruled({ approve: by(["oncall"]), pending_ms: hour }))
+  for (let count = 0; count < 60; count++) await service.ask({ actions: [`echo ${count}`] }, count % 2 === 0 ? "alice" : "carol")
+  service.clock.advance(hour - 1)
+  const { body: late } = await service.ask({ as: ["root"] })
+  service.clock.advance(limits.sweep_ms)
+  assert.equal((await approve(service, "bob", late.id)).body.status, "approved")
+  const lapsed = async (): Promise<number> => (await kinds(service)).filter((kind) => kind === "request.lapsed").length
+  // No more than the one look: the clock stands.
+  await eventually("all of them to be told", async () => (await lapsed()) === 60)
+  service.clock.advance(2 * limits.sweep_ms)
+  assert.equal((await service.ask({ as: ["deploy"] })).body.status, "pending")
+  assert.equal(await lapsed(), 60)
+})
+
 test("rules: outside its hours a rule is not there: the next decides, also when the request already waits", async (t) => {
   const days = new Set(parseDays("mon-fri"))
   const hours = parseHours("09:00-17:00")

@@ -116,6 +116,53 @@ test("store: a change that fails leaves nothing behind, and the next one is not 
   assert.equal((await store.request(await following))?.target, "other")
 })
 
+test("store: inside a change the log reads as it goes on, and each event takes the next number", async (t) => {
+  const { store, config } = await openNewStore(clock)
+  t.after(() => store.close())
+  await store.change((change) => note(change, event(1)))
+  const numbers = await store.change(async (change) => {
+    const second = await note(change, event(2))
+    assert.deepEqual(
+      (await change.events(0, 10)).map(({ at }) => at),
+      [1, 2],
+    )
+    await note(change, event(3))
+    return [second, await change.nextSequence(), (await change.events(2, 10)).length]
+  })
+  assert.deepEqual(numbers, [2, 4, 1])
+  const rows = await query(config, "select sequence, at from events order by sequence")
+  assert.deepEqual(
+    rows.map(({ sequence, at }) => [sequence, at]),
+    [
+      [1, 1],
+      [2, 2],
+      [3, 3],
+    ],
+  )
+  // One that would leave a gap, or tell another's number again, is our own mistake, and nothing of its change is kept.
+  const wrong = { ...(await store.auditLog({ limit: 1 }))[0]!, sequence: 6 }
+  await assert.rejects(
+    store.change(async (change) => {
+      await note(change, event(4))
+      await change.append(wrong)
+    }),
+    /no gap/,
+  )
+  assert.equal(await store.sequence(), 3)
+})
+
+test("store: a change with more events than one statement takes is whole", async (t) => {
+  const { store } = await openNewStore(clock)
+  t.after(() => store.close())
+  const told: number[] = []
+  store.onCommit((events) => told.push(...events.map(({ sequence }) => sequence)))
+  await store.change(async (change) => {
+    for (let count = 0; count < 1_234; count++) await note(change, event(count))
+  })
+  assert.equal(await store.sequence(), 1_234)
+  assert.deepEqual([told.length, told.at(-1), (await store.auditLog({ limit: 2_000 })).length], [1_234, 1_234, 1_234])
+})
+
 test("store: a reader does not see the half of a change", async (t) => {
   const { store } = await openNewStore(clock)
   t.after(() => store.close())
