@@ -1,4 +1,4 @@
-// `npm run bench -- postgres|ssh|ssh-rekey|http|cut|store|revoke [--rounds 5] [--seconds 4] [--profile folder]`: one question each, everything on loopback and
+// `npm run bench -- postgres|postgres-bulk|postgres-sessions|ssh|ssh-rekey|http|cut|store|revoke [--rounds 5] [--seconds 4] [--profile folder]`: one question each, everything on loopback and
 // on this machine, what users would pick instead in the same run. Owns the command line and the printing.
 import { parseArgs } from "node:util"
 import type { Settings } from "./support/settings.ts"
@@ -6,6 +6,8 @@ import { machine } from "./support/machine.ts"
 
 const questions = {
   postgres: () => import("./postgres.ts"),
+  "postgres-bulk": () => import("./postgres_bulk.ts"),
+  "postgres-sessions": () => import("./postgres_sessions.ts"),
   ssh: () => import("./ssh.ts"),
   "ssh-rekey": () => import("./ssh_rekey.ts"),
   http: () => import("./http.ts"),
