@@ -58,7 +58,7 @@ async function memory(settings: Settings): Promise<void> {
     await sleep(2_000)
     const before = residentKib(sluice.program!.pid!)
     await open(idle_sessions)
-    await sleep(5_000) // for what the logins left to be collected
+    await sleep(30_000) // for what the logins left to be collected
     const grown = residentKib(sluice.program!.pid!) - before
     printTable(
       `PostgreSQL: memory of ${idle_sessions} idle sessions, TLS off`,
