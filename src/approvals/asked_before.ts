@@ -13,11 +13,17 @@ interface AskedBefore {
   readonly instead?: RequestRecord
 }
 
+interface Asking {
+  readonly record: NewRequestRecord
+  /** A rule gives it at once. */
+  readonly given: boolean
+  /** They wait in a tool for whatever lets them in: what waits already is theirs too, though it asks for other times. */
+  readonly joins: boolean
+  readonly now: Millis
+}
+
 /** What there is already of those who ask the same. Throws `already_asked` when one waits that asks for other times. */
-export async function askedBefore(
-  change: Change,
-  { record, given, now }: { readonly record: NewRequestRecord; readonly given: boolean; readonly now: Millis },
-): Promise<AskedBefore> {
+export async function askedBefore(change: Change, { record, given, joins, now }: Asking): Promise<AskedBefore> {
   const last = await change.lastRequest(record)
   if (!last) return {}
   if ((last.review === null) === (record.review === null) && wasJustGiven(last, record, now)) return { answer: last }
@@ -26,7 +32,7 @@ export async function askedBefore(
   const waiting = last.state === "pending" ? last : await change.lastRequest(record, "pending")
   if (!waiting || !isPending(waiting, now)) return {}
   if (given) return isAlike(waiting, record) ? { instead: waiting } : {}
-  if (isAlike(waiting, record)) return { answer: waiting }
+  if (joins || isAlike(waiting, record)) return { answer: waiting }
   const { id, duration_ms, starts_at } = waiting
   const from = starts_at === null ? "" : ` from ${utc(starts_at)} on`
   throw new GatewayError("already_asked", {

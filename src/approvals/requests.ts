@@ -128,7 +128,7 @@ export class Requests {
   ): Promise<{ view: RequestView; filed: boolean }> {
     const now = record.created_at
     const given = givesAtOnce(ruling.rule.approve)
-    const { answer, instead } = await askedBefore(change, { record, given, now })
+    const { answer, instead } = await askedBefore(change, { record, given, joins: here !== undefined, now })
     if (answer) return { view: viewOf(answer, person, now), filed: false }
     check?.()
     await checkBounds(change, { subject: person.name, ruling, now })

@@ -79,6 +79,18 @@ suite("asking from within a tool, at the service", () => {
       assert.equal(await offer(service, query), null, query)
   })
 
+  test("what waits already is theirs too, though it asks for another time", async (t) => {
+    const service = await startService(t)
+    const asked = await service.call("alice", "POST /v1/requests", {
+      target: "prod-host",
+      as: ["root"],
+      duration_ms: 2 * hour,
+      reason: "INC-7",
+    })
+    const { reply } = await askHere(service)
+    assert.deepEqual([reply.status, reply.body.id], [200, asked.body.id])
+  })
+
   test("what a rule gives only with a fresh login, or by breaking the glass, is not offered, and not given either", async (t) => {
     const { policy } = testConfig("/")
     const rule = { ...policy.access[1]!, targets: { names: ["prod-host"] } }
