@@ -168,7 +168,7 @@ describe("a CI job", { skip: needs("ssh", "sshd", "ssh-keygen", "ssh-agent", "ss
   test("an administrator rotates a CA with one line, and sees what is trusted", async () => {
     const rotated = await run("ssh", [...sluice.ssh(dana), "gateway", "ca", "rotate", "ssh-user", "--reason", "every quarter"])
     assert.equal(rotated.status, 0, rotated.stderr)
-    assert.match(rotated.stdout, /^CA +OF +IS +TRUSTED\n/)
+    assert.match(rotated.stdout, /^KEY +OF +IS +TRUSTED\n/)
     assert.match(rotated.stdout, / ssh-user +signing +yes\n/)
     assert.match(rotated.stdout, / ssh-user +retired +until \d/)
     const refused = await run("ssh", [...sluice.ssh(bob), "gateway", "ca", "rotate", "client"])
