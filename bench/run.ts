@@ -1,4 +1,4 @@
-// `npm run bench -- postgres|postgres-bulk|postgres-sessions|ssh|ssh-rekey|http|cut|store|revoke [--rounds 5] [--seconds 4] [--profile folder]`: one question each, everything on loopback and
+// `npm run bench -- postgres|postgres-bulk|postgres-sessions|ssh|ssh-rekey|http|cut|decide|store|revoke [--rounds 5] [--seconds 4] [--profile folder]`: one question each, everything on loopback and
 // on this machine, what users would pick instead in the same run. Owns the command line and the printing.
 import { parseArgs } from "node:util"
 import type { Settings } from "./support/settings.ts"
@@ -12,6 +12,7 @@ const questions = {
   "ssh-rekey": () => import("./ssh_rekey.ts"),
   http: () => import("./http.ts"),
   cut: () => import("./cut.ts"),
+  decide: () => import("./decide.ts"),
   store: () => import("./store.ts"),
   revoke: () => import("./revoke.ts"),
 } as const satisfies Record<string, () => Promise<{ measure(settings: Settings): Promise<void> }>>

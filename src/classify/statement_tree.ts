@@ -86,7 +86,11 @@ class Found {
     this.#add({ kind: "read" })
     const into = (fields["intoClause"] as Fields | undefined)?.["rel"] as Fields | undefined
     if (into) this.#add({ kind: "ddl", ...tablePart(into) })
-    if (fields["lockingClause"] !== undefined) this.#notes.add("it locks the rows it reads")
+    if (fields["lockingClause"] !== undefined) {
+      // The server does not take it for a read either: it runs in no transaction that may only read.
+      this.#add({ kind: "utility" })
+      this.#notes.add("it locks the rows it reads")
+    }
     this.visit(without(fields, "withClause", "intoClause", "lockingClause"), scope)
   }
 

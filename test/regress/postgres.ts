@@ -1,17 +1,22 @@
 // `npm run regress`: PostgreSQL's own regression suite, straight to a server and through the gateway, each on a fresh cluster. What
 // fails through the gateway and not directly is Sluice's fault; the exit status says whether there was such a test.
 //
+// And what the suite said is a measure of the reader that rules for actions use: each statement that it calls a read is run again in a
+// transaction that may only read. One that the server refuses there is a write that was called a read.
+//
 // The suite is in Debian's source package of the server that Debian installs; it is fetched with apt-get, by its very version, and
 // kept in a folder of its own. Needed besides: postgresql, postgresql-server-dev-<version>, gcc, make. As root: the server runs as nobody.
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { Client, DatabaseError } from "pg"
+import { StatementReader } from "../../src/classify/statement_reader.ts"
 import { people } from "../support/people.ts"
 import { superuser } from "../support/postgres_cluster.ts"
 import { type Postgres, startPostgres } from "../support/postgres.ts"
 import { must, run } from "../support/run.ts"
 import { scratch } from "../support/scratch.ts"
-import { spawnSluice } from "../support/sluice.ts"
+import { type Sluice, spawnSluice } from "../support/sluice.ts"
 import { gatewayName } from "../support/sluice_config.ts"
 import { eventually } from "../support/wait.ts"
 
@@ -142,7 +147,7 @@ async function withServer<T>(use: (postgres: Postgres) => Promise<T>): Promise<T
   }
 }
 
-async function throughGateway(found: Suite, postgres: Postgres): ReturnType<typeof runSuite> {
+async function throughGateway(found: Suite, postgres: Postgres): Promise<Awaited<ReturnType<typeof runSuite>> & { miscalled: string[] }> {
   const { alice, bob } = people()
   const roles = Object.fromEntries([superuser.name, ...rolesIn(found.input)].map((role) => [role, {}]))
   const target = { address: postgres.at, database, tls: "disable", roles, startup: ["options"] }
@@ -156,10 +161,53 @@ async function throughGateway(found: Suite, postgres: Postgres): ReturnType<type
       return all.every((lines) => lines.at(-1)?.kind === "end") && all.flat().filter(({ kind }) => kind === "action").length
     })
     console.log(`on record at ${gatewayName}: ${count} statements in ${sluice.recorded().length} sessions`)
-    return ran
+    return { ...ran, miscalled: await readsThatWrite(postgres, statementsIn(sluice)) }
   } finally {
     await sluice.stop()
   }
+}
+
+/** Each text once. */
+function statementsIn(sluice: Sluice): Set<string> {
+  const texts = new Set<string>()
+  for (const line of sluice.recorded().flatMap((id) => sluice.recording(id)))
+    if (line.kind === "action" && line.action.kind === "postgres.statement") texts.add(line.action.sql)
+  return texts
+}
+
+/** Those that are called a read, and which the server would not run where nothing may be written. */
+async function readsThatWrite(postgres: Postgres, statements: ReadonlySet<string>): Promise<string[]> {
+  const reader = new StatementReader()
+  const kinds = new Map<string, number>()
+  const wrong: string[] = []
+  let reads = 0
+  const server = { ...postgres.address, user: superuser.name, database, statement_timeout: 2_000 }
+  let client: Client | undefined
+  for (const sql of statements) {
+    const { parts } = await reader.read(sql)
+    for (const kind of new Set(parts.map((part) => part.kind))) kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
+    if (parts.length === 0 || parts.some(({ kind }) => kind !== "read")) continue
+    reads++
+    if (!client) {
+      client = new Client(server)
+      client.on("error", () => (client = undefined))
+      await client.connect()
+    }
+    try {
+      await client.query("BEGIN READ ONLY")
+      await client.query(sql)
+    } catch (failure) {
+      if (failure instanceof DatabaseError && failure.code === "25006") wrong.push(sql)
+    }
+    await client?.query("ROLLBACK").catch(() => {})
+  }
+  await client?.end()
+  await reader.close()
+  const counted = [...kinds].toSorted(([, left], [, right]) => right - left).map(([kind, count]) => `${kind} ${count}`)
+  console.log(
+    `of ${statements.size} texts: ${counted.join(", ")}; ${reads} are called a read and nothing else, ${wrong.length} of them write`,
+  )
+  return wrong
 }
 
 const found = await suite()
@@ -172,4 +220,5 @@ const through = await withServer((postgres) => throughGateway(found, postgres))
 const ours = [...through.failed].filter((name) => !direct.failed.has(name))
 console.log(`through the gateway: ${through.ran} tests, ${through.failed.size} failed; not so directly: ${ours.join(" ") || "none"}`)
 if (ours.length > 0) console.log(`see ${through.diffs}`)
-process.exitCode = ours.length > 0 || through.ran < direct.ran ? 1 : 0
+for (const sql of through.miscalled) console.log(`called a read, and writes: ${sql}`)
+process.exitCode = ours.length > 0 || through.miscalled.length > 0 || through.ran < direct.ran ? 1 : 0

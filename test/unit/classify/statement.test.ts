@@ -21,6 +21,8 @@ describe("what an SQL text does", () => {
     ["SELECT count(*), lower(name), coalesce(x, now()), row_number() OVER (ORDER BY x) FROM t WHERE x LIKE 'a%'", "read", "read t"],
     ["SELECT pg_catalog.version(), current_user, extract(year FROM now()), random()", "read"],
     ["SHOW search_path", "read"],
+    ["SELECT * FROM t WHERE id = 1 FOR UPDATE", "read", "read t", "utility"],
+    ["DECLARE c CURSOR FOR SELECT * FROM t FOR SHARE", "read", "read t", "utility"],
     ["INSERT INTO t VALUES (1, now())", "insert t"],
     ["INSERT INTO t DEFAULT VALUES", "insert t"],
     ["INSERT INTO t SELECT * FROM u RETURNING id", "insert t", "read", "read u"],
