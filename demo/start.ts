@@ -6,6 +6,8 @@ import { randomBytes } from "node:crypto"
 import { relative } from "node:path"
 import { userInfo } from "node:os"
 import { protocols } from "../protocols/index.ts"
+import { openControl } from "../src/cli/control.ts"
+import { Reloader } from "../src/cli/reloader.ts"
 import { start, type Running } from "../src/cli/start.ts"
 import { loadConfig } from "../src/config/load.ts"
 import { generateOpensshKey } from "../src/config/openssh_key.ts"
@@ -92,13 +94,21 @@ function startTargets({ folder, ports, behind, login }: Demo): Promise<Target>[]
 
 async function startSluice(demo: Demo): Promise<Running> {
   const { folder } = demo
-  const loaded = await loadConfig(writeConfigFile(demo))
+  const path = writeConfigFile(demo)
+  const loaded = await loadConfig(path)
   if (!loaded.ok)
     throw new Error(loaded.problems.map(({ file, line, column, message }) => `${file}:${line}:${column}: ${message}`).join("\n"))
   const log = createLog("info", createWriteStream(folder.path("logs", "sluice.log"), { flags: "a", mode: 0o600 }))
   const running = await start({ config: loaded.config, role: "all", protocols, log })
   writeFileSync(folder.path("ca.crt"), running.ca ?? "")
-  return running
+  // `npx sluice reload --config data/sluice.yaml` tries another config on it.
+  const reloader = new Reloader({ path, inUse: loaded, running, log })
+  const control = await openControl({ state: running.state, role: "all", reload: () => reloader.reload(), log })
+  const drain = async (time_ms_max?: number): Promise<void> => {
+    await control.close()
+    await running.drain(time_ms_max)
+  }
+  return { ...running, drain }
 }
 
 /** As it is typed from where `npm start` was called. */

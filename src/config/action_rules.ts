@@ -1,7 +1,7 @@
 // `policy.actions`: rules for single actions. What a rule could never do, or would never be asked to, is a fault of the file.
 import { createHash } from "node:crypto"
-import type { ActionMatch, ActionRule } from "../core/action_rules.ts"
-import { commandPattern, type Pattern, pathPattern } from "../core/action_pattern.ts"
+import type { ActionMatch, ActionRule, NamedCommand } from "../core/action_rules.ts"
+import { commandPattern, forbiddenCommandPattern, type Pattern, pathPattern } from "../core/action_pattern.ts"
 import { parseScope } from "../core/action_scope.ts"
 import { GatewayError } from "../core/errors.ts"
 import { fileOperations } from "../core/file_match.ts"
@@ -129,11 +129,11 @@ function readSsh(
 ): ActionMatch {
   if (exec === undefined && argv === undefined && shell === undefined && sftp === undefined)
     reading.problem([...path, "ssh"], "write what: exec, argv, shell or sftp")
-  const commands: { text: string; pattern: Pattern }[] = []
+  const commands: NamedCommand[] = []
   if (exec !== undefined && exec !== true)
     each([...path, "ssh", "exec"], exec, (at, text) => {
       if (text.length > limits.scope_action_chars_max) reading.problem(at, `at most ${limits.scope_action_chars_max} characters`)
-      commands.push({ text, pattern: commandPattern(text.trim()) })
+      commands.push({ text, pattern: commandPattern(text.trim()), forbids: forbiddenCommandPattern(text.trim()) })
     })
   const files = sftp === undefined || sftp === true ? {} : sftp
   if (file.then === "hold" && (files.ops !== undefined || files.path !== undefined))

@@ -39,7 +39,7 @@ const run =
 const sequence =
   (steps: readonly Step[]): Pattern =>
   (text) => {
-    if (text.length > limits.scope_pattern_text_chars_max) return false
+    if (isTooLong(text)) return false
     let reached: Uint8Array = new Uint8Array(text.length + 1)
     reached[0] = 1
     for (const step of steps) reached = step(text, reached)
@@ -65,6 +65,23 @@ export function commandPattern(command: string): Pattern {
 }
 
 const anything = (): boolean => true
+/**
+ * A command line, as a rule that forbids it means it: a `*` is anything at all, options and more words too, and at the end also
+ * nothing; a text that is too long to be looked at may be it.
+ */
+export function forbiddenCommandPattern(command: string): Pattern {
+  const matches = sequence(
+    command
+      .split("*")
+      .flatMap((part, at) => (at === 0 ? [literal(part)] : [run({ first: anything, rest: anything, empty: true }), literal(part)])),
+  )
+  const bare = command.endsWith(" *") ? command.slice(0, -2) : undefined
+  return (text) => isTooLong(text) || matches(text) || text === bare
+}
+
+/** Longer than any pattern is held against. */
+export const isTooLong = (text: string): boolean => text.length > limits.scope_pattern_text_chars_max
+
 const inSegment = (character: string): boolean => character !== "/"
 
 /** A path. A `*` at its end is the rest of it, elsewhere a part of one segment. */

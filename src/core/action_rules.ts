@@ -6,7 +6,7 @@
 // matches as well what may be it.
 import type { Action } from "./action.ts"
 import { canonicalText } from "./action_scope.ts"
-import type { Pattern } from "./action_pattern.ts"
+import { isTooLong, type Pattern } from "./action_pattern.ts"
 import { type CommandLine, readCommandLine, type SimpleCommand } from "./command_line.ts"
 import { fileMatches, type FileMatch } from "./file_match.ts"
 import { hiding, type StatementFacts, type StatementKind, type StatementPart, type TableName } from "./statement.ts"
@@ -41,7 +41,10 @@ export interface ActionRule {
 
 export interface NamedCommand {
   readonly text: string
+  /** For a rule that allows. */
   readonly pattern: Pattern
+  /** For one that does not. */
+  readonly forbids: Pattern
 }
 
 export type ActionMatch =
@@ -140,7 +143,10 @@ function matches(about: ActionMatch, item: Item, wide: boolean): boolean {
   if (about.protocol === "postgres") return item.protocol === "postgres" && matchesPart(about, item.part, wide)
   if (about.protocol === "http") {
     if (item.protocol !== "http") return false
-    return (about.methods?.includes(item.method) ?? true) && (about.paths?.some((pattern) => pattern(item.path)) ?? true)
+    return (
+      (about.methods?.includes(item.method) ?? true) &&
+      (about.paths?.some((pattern) => pattern(item.path) || (wide && isTooLong(item.path))) ?? true)
+    )
   }
   if (item.protocol !== "ssh") return false
   const { action, line, command } = item
@@ -203,7 +209,7 @@ function matchesCommand(
   ]
   if (wide && !line.whole && programs.some((name) => mentions(text, name))) return true
   const spoken = words.join(" ")
-  if (exec?.some(({ pattern }) => pattern(text) || (wide && pattern(spoken)))) return true
+  if (exec?.some(({ pattern, forbids }) => (wide ? forbids(text) || forbids(spoken) : pattern(text)))) return true
   const begins = argv?.some((first) => first.every((word, at) => words[at] === word)) ?? false
   return begins && (wide || line.whole)
 }

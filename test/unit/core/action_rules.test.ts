@@ -132,6 +132,11 @@ describe("rules for single actions", () => {
       "A=1 systemctl restart nginx",
       "true; systemctl restart nginx",
       "true && systemctl  restart 'nginx'",
+      "systemctl restart --now nginx",
+      "systemctl restart nginx redis",
+      "systemctl restart ../nginx",
+      "systemctl restart",
+      `systemctl restart ${"x".repeat(10_000)}`,
       "true\nreboot",
       "sh -c 'systemctl restart nginx'",
       "$(echo systemctl) restart; systemctl $X",
@@ -164,6 +169,17 @@ describe("rules for single actions", () => {
     ])
       assert.equal(is(command), "deny 2", command)
     assert.equal(decided(all, "host", { ...exec("uptime"), inexact: true } as Action), "deny 2")
+  })
+
+  test("paths: one that is too long to be looked at may be what a rule forbids, and is not what one allows", async () => {
+    const path = `/api/${"x".repeat(10_000)}`
+    const forbidden = await rules([{ http: { methods: ["DELETE"], path: "/api/*" }, then: "deny" }])
+    assert.equal(decided(forbidden, "web", http("DELETE", path)), "deny 0")
+    const allowed = await rules([
+      { http: { path: "/api/*" }, then: "allow" },
+      { http: {}, then: "deny" },
+    ])
+    assert.equal(decided(allowed, "web", http("GET", path)), "deny 1")
   })
 
   test("files: by what is done and to which path; a path that only the target knows may be any", async () => {
