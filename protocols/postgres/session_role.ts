@@ -18,8 +18,7 @@ import { failed, inTime, logIn, nextMessage, refused } from "./upstream_login.ts
 
 export interface SessionRole {
   readonly name: string
-  readonly password: Secret
-  readonly role: PostgresRole
+  readonly role: PostgresRole & { readonly password: Secret }
   readonly member_of: readonly string[]
 }
 
@@ -35,18 +34,18 @@ interface Place {
 /** What is to be made, known before anything is, so that it can be dropped whatever happens in between. */
 export function sessionRole({ id }: Session, member_of: readonly string[]): SessionRole {
   const password = new Secret(randomBytes(24).toString("base64url"))
-  return { name: `sluice_${id}`, role: { password, login: "scram-sha-256", certificate: undefined, member_of: [] }, password, member_of }
+  return { name: `sluice_${id}`, role: { password, login: "scram-sha-256", certificate: undefined, member_of: [] }, member_of }
 }
 
 /** Throws what a login throws, and `target_login_failed` when the server does not make the role. */
-export async function makeRole(place: Place, { name, password, member_of }: SessionRole): Promise<void> {
+export async function makeRole(place: Place, { name, role, member_of }: SessionRole): Promise<void> {
   const { session, clock } = place
   const until = new Date(session.grant.ends_at).toISOString()
   session.recorder.write({ kind: "role", what: "made", name, member_of })
   await asCreator(place, [
     sweep,
     "BEGIN",
-    `CREATE ROLE ${quoted(name)} LOGIN PASSWORD '${await verifierOf(password)}' VALID UNTIL '${until}'`,
+    `CREATE ROLE ${quoted(name)} LOGIN PASSWORD '${await verifierOf(role.password)}' VALID UNTIL '${until}'`,
     `COMMENT ON ROLE ${quoted(name)} IS '${comment}${new Date(clock.now()).toISOString()}'`,
     `GRANT ${member_of.map(quoted).join(", ")} TO ${quoted(name)}`,
     "COMMIT",
@@ -76,8 +75,11 @@ BEGIN
   FOR left_over IN
     SELECT rolname FROM pg_catalog.pg_roles
     WHERE rolname ~ '^sluice_s_[0-9a-z]{16}$'
-      AND pg_catalog.shobj_description(oid, 'pg_authid') ~ '^${comment}'
-      AND pg_catalog.substr(pg_catalog.shobj_description(oid, 'pg_authid'), ${comment.length + 1})::timestamptz < pg_catalog.now() - interval '10 minutes'
+      AND CASE -- nothing else is read as a time
+        WHEN pg_catalog.shobj_description(oid, 'pg_authid') ~ '^${comment}\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$'
+        THEN pg_catalog.substr(pg_catalog.shobj_description(oid, 'pg_authid'), ${comment.length + 1})::timestamptz
+          < pg_catalog.now() - interval '10 minutes'
+      END
       AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_stat_activity WHERE usename = rolname)
   LOOP
     BEGIN

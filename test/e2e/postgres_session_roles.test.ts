@@ -98,6 +98,7 @@ suite("PostgreSQL: a role for one session", { skip: needs("psql", "openssl"), co
     await eventually("its backend to be gone", async () => (await postgres.active()).length === 0)
     await postgres.admin(`COMMENT ON ROLE ${left} IS 'made by Sluice at 2026-01-01T00:00:00.000Z'`)
     await postgres.admin("CREATE ROLE sluice_s_0123456789abcdef")
+    await postgres.admin("COMMENT ON ROLE sluice_s_0123456789abcdef IS 'made by Sluice at noon'")
     assert.equal((await sql("orders", "SELECT 1")).status, 0)
     await eventually("the role that was left to be gone", async () => {
       const names = (await roles()).map(({ rolname }) => rolname)
