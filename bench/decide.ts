@@ -48,7 +48,12 @@ export async function measure(settings: Settings): Promise<void> {
     const script = join(scratch("pgbench"), "select.sql")
     writeFileSync(script, "SELECT 1;\n")
     const load = ["-M", "simple", "-f", script, "-c", "16", "-j", "2", "-T", String(settings.seconds)]
-    const way = (database: string) => ({ port: sluice.port("postgres"), database, password: () => sluice.token(alice, database) })
+    const way = (database: string) => ({
+      port: sluice.port("postgres"),
+      database,
+      tls: false,
+      password: () => sluice.token(alice, database),
+    })
     const turns = [
       ["rules off", () => pgbench(way("plain"), postgres.role, load)],
       ["rules on", () => pgbench(way("ruled"), postgres.role, load)],

@@ -24,7 +24,7 @@ async function connections(settings: Settings): Promise<void> {
   const { postgres, ways, stop } = await startWays(settings, { tls: true })
   const script = join(scratch("pgbench"), "select.sql")
   writeFileSync(script, "SELECT 1;\n")
-  const load = ["--tls", "-C", "-f", script, "-c", "8", "-j", "2", "-T", String(settings.seconds)]
+  const load = ["-C", "-f", script, "-c", "8", "-j", "2", "-T", String(settings.seconds)]
   try {
     const turns = [...ways].map(([name, way]) => [name, () => pgbench(way, postgres.role, load)] as const)
     printMeasured(await inTurns(settings.rounds, new Map(turns)), {

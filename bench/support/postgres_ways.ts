@@ -12,6 +12,7 @@ import type { Settings } from "./settings.ts"
 export interface Way {
   readonly port: number
   readonly database: string
+  readonly tls: boolean
   password(): Promise<string>
 }
 
@@ -32,10 +33,10 @@ export async function startWays(settings: Settings, { tls = false } = {}): Promi
   return {
     postgres,
     ways: new Map<string, Way>([
-      ["direct", { port: postgres.address.port, database, password }],
-      ["haproxy", { port: haproxy.port, database, password }],
-      ["pgbouncer", { port: pgbouncer.port, database, password }],
-      ["sluice", { port: sluice.port("postgres"), database: "bench", password: () => sluice.token(alice, "bench") }],
+      ["direct", { port: postgres.address.port, database, tls, password }],
+      ["haproxy", { port: haproxy.port, database, tls, password }],
+      ["pgbouncer", { port: pgbouncer.port, database, tls, password }],
+      ["sluice", { port: sluice.port("postgres"), database: "bench", tls, password: () => sluice.token(alice, "bench") }],
     ]),
     async stop() {
       await Promise.all([sluice.stop(), pgbouncer.stop(), haproxy.stop()])
@@ -47,10 +48,8 @@ export async function startWays(settings: Settings, { tls = false } = {}): Promi
 /** Transactions a second that pgbench counts. Throws when one failed. */
 export async function pgbench(way: Way, user: string, args: readonly string[]): Promise<number> {
   const where = ["-h", "127.0.0.1", "-p", String(way.port), "-U", user, way.database]
-  const tls = args.includes("--tls")
-  const load = args.filter((word) => word !== "--tls")
-  const env = { PGPASSWORD: await way.password(), PGSSLMODE: tls ? "require" : "disable" }
-  const said = await must(mustHave("pgbench"), ["-n", ...load, ...where], { env })
+  const env = { PGPASSWORD: await way.password(), PGSSLMODE: way.tls ? "require" : "disable" }
+  const said = await must(mustHave("pgbench"), ["-n", ...args, ...where], { env })
   const [, tps] = /^tps = ([\d.]+) \(/m.exec(said) ?? []
   if (tps === undefined || !said.includes("number of failed transactions: 0")) throw new Error(`pgbench said:\n${said}`)
   return Number(tps)

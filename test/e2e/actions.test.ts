@@ -4,16 +4,15 @@ import assert from "node:assert/strict"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { after, afterEach, before, suite, test } from "node:test"
-import { Client } from "pg"
 import { parse, stringify } from "yaml"
 import type { RequestView } from "../../src/api/schema.ts"
-import { curl, psql } from "../support/clients.ts"
+import { curl, pgClient, psql } from "../support/clients.ts"
 import { type HttpApp, startHttpApp } from "../support/http_app.ts"
 import { type People, people, person } from "../support/people.ts"
 import { type Postgres, startPostgres } from "../support/postgres.ts"
 import { launch, type Program, run, type Ran } from "../support/run.ts"
 import { type Sluice, startSluice } from "../support/sluice.ts"
-import { gatewayName, httpTarget, postgresTarget, sshTarget } from "../support/sluice_config.ts"
+import { httpTarget, postgresTarget, sshTarget } from "../support/sluice_config.ts"
 import { type Sshd, startSshd } from "../support/sshd.ts"
 import { needs } from "../support/tools.ts"
 import { eventually } from "../support/wait.ts"
@@ -63,20 +62,6 @@ suite("actions that wait for somebody", { skip: needs("ssh", "sshd", "psql", "cu
     launch(...(await curl({ sluice, person: alice, target: "grafana" }, path, ["-w", "\n%{http_code}", ...more])))
   const rows = async (): Promise<number> => Number((await postgres.admin("SELECT count(*) AS n FROM items"))[0]?.["n"])
   const ran = (sql: string): number => postgres.log().split(sql).length - 1
-
-  const pgClient = async (): Promise<Client> => {
-    const client = new Client({
-      host: "127.0.0.1",
-      port: sluice.port("postgres"),
-      user: postgres.role,
-      password: await sluice.token(alice, "orders"),
-      database: "orders",
-      ssl: { ca: readFileSync(sluice.caFile), servername: gatewayName },
-    })
-    client.on("error", () => {})
-    await client.connect()
-    return client
-  }
 
   test("psql: a statement waits, its person is told where, the approver sees all of it, and it runs once", async () => {
     await postgres.admin("INSERT INTO items VALUES (10, 'ten')")
@@ -162,7 +147,7 @@ suite("actions that wait for somebody", { skip: needs("ssh", "sshd", "psql", "cu
   })
 
   test("the pg library: a prepared statement is shown with its values, and what was pipelined behind it keeps its place", async () => {
-    const client = await pgClient()
+    const client = await pgClient({ sluice, person: alice, target: "orders" }, postgres.role)
     await postgres.admin("INSERT INTO items VALUES (30, 'x'), (31, 'y')")
     const all = [
       client.query("SELECT 1 AS n"),

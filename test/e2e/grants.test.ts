@@ -1,11 +1,10 @@
 // Grants for less than everything, and for longer, with the programs people have: ssh, psql, pgbench, the pg library and curl against
 // a real sshd, PostgreSQL and application.
 import assert from "node:assert/strict"
-import { readFileSync, writeFileSync } from "node:fs"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterEach, after, before, suite, test } from "node:test"
-import { Client } from "pg"
-import { curl, psql, webSocket } from "../support/clients.ts"
+import { curl, pgClient, psql, webSocket } from "../support/clients.ts"
 import { type HttpApp, startHttpApp } from "../support/http_app.ts"
 import { type People, people } from "../support/people.ts"
 import { type Postgres, startPostgres } from "../support/postgres.ts"
@@ -48,20 +47,6 @@ suite("grants for less, and for longer", { skip: needs("ssh", "sshd", "psql", "p
   const get = async (path: string, ...more: string[]): Promise<Ran> =>
     run(...(await curl({ sluice, person: alice, target: "grafana" }, path, ["-w", "\n%{http_code}", ...more])))
 
-  const pgClient = async (): Promise<Client> => {
-    const client = new Client({
-      host: "127.0.0.1",
-      port: sluice.port("postgres"),
-      user: postgres.role,
-      password: await sluice.token(alice, "orders"),
-      database: "orders",
-      ssl: { ca: readFileSync(sluice.caFile), servername: gatewayName },
-    })
-    client.on("error", () => {})
-    await client.connect()
-    return client
-  }
-
   test("ssh: the commands it names run with their own status; another, and a shell, are refused with words and status 1", async () => {
     await give("prod-host", { actions: ["echo yes; exit 7", "echo *"] })
     const ran = await ssh("echo yes; exit 7")
@@ -89,7 +74,7 @@ suite("grants for less, and for longer", { skip: needs("ssh", "sshd", "psql", "p
 
   test("the pg library: prepared or not, in a transaction or not, a refusal is SQLSTATE 42501 and what comes after it is right", async () => {
     await give("orders", { actions: ["BEGIN", "ROLLBACK", "SELECT $1::int AS n", "SELECT count(*)::int AS n FROM pg_class WHERE false"] })
-    const client = await pgClient()
+    const client = await pgClient({ sluice, person: alice, target: "orders" }, postgres.role)
     const n = async (text: string, values: unknown[] = [], name?: string): Promise<unknown> =>
       (await client.query<{ n: number }>({ text, values, ...(name === undefined ? {} : { name }) })).rows[0]?.n
     const refused = (text: string, values?: unknown[], name?: string) => assert.rejects(n(text, values, name), { code: "42501" })
@@ -119,7 +104,7 @@ suite("grants for less, and for longer", { skip: needs("ssh", "sshd", "psql", "p
 
   test("whatever a client puts in the place of SQL's *, the server runs one value there, or it is refused", async () => {
     await give("orders", { actions: ["pattern:SELECT * AS a, 'b' AS b"] })
-    const client = await pgClient()
+    const client = await pgClient({ sluice, person: alice, target: "orders" }, postgres.role)
     const pieces = [
       "1",
       "'",

@@ -4,10 +4,10 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Duplex } from "node:stream"
 import { after, before, suite, test } from "node:test"
-import { Client, Query } from "pg"
+import { Query } from "pg"
 import type { Action } from "../../src/core/action.ts"
 import type { Outcome } from "../../src/record/events.ts"
-import { psql } from "../support/clients.ts"
+import { pgClient, psql } from "../support/clients.ts"
 import { type People, people } from "../support/people.ts"
 import { type Postgres, startPostgres } from "../support/postgres.ts"
 import { launch, must, run } from "../support/run.ts"
@@ -56,20 +56,6 @@ suite("PostgreSQL", { skip: needs("psql", "pgbench", "openssl"), concurrency: 1 
       }
       return undefined
     })
-
-  const pgClient = async (): Promise<Client> => {
-    const client = new Client({
-      host: "127.0.0.1",
-      port: sluice.port("postgres"),
-      user: postgres.role,
-      password: await sluice.token(alice, "orders"),
-      database: "orders",
-      ssl: { ca: readFileSync(sluice.caFile), servername: gatewayName },
-    })
-    client.on("error", () => {})
-    await client.connect()
-    return client
-  }
 
   test("psql works as it does directly: rows, errors, several statements in one, and each is on record with its outcome", async () => {
     const ran = await sql("-tA", "-c", "SELECT name FROM items ORDER BY id", "-c", "SELECT 1; SELECT 2", "-c", "SELECT 1/0 AS boom")
@@ -160,7 +146,7 @@ suite("PostgreSQL", { skip: needs("psql", "pgbench", "openssl"), concurrency: 1 
   })
 
   test("the pg library: prepared statements with values of every kind, reused by name, LISTEN and large objects", async () => {
-    const client = await pgClient()
+    const client = await pgClient(login(), postgres.role)
     const query = { name: "mine", text: "SELECT $1::int AS a, $2::bytea AS b, $3::text AS c -- kinds" }
     for (const nth of [1, 2]) {
       const { rows } = await client.query(query, [nth, Buffer.of(0, 255), null])
@@ -189,7 +175,7 @@ suite("PostgreSQL", { skip: needs("psql", "pgbench", "openssl"), concurrency: 1 
   })
 
   test("a million rows to a client that does not read stay on the server, not in the gateway's memory", async () => {
-    const client = await pgClient()
+    const client = await pgClient(login(), postgres.role)
     const { stream } = (client as unknown as { connection: { stream: Duplex } }).connection
     const memory = () => Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${sluice.program?.pid}/status`, "utf8"))?.[1]) / 1024
     const before_mib = memory()

@@ -1,6 +1,7 @@
 // People's own programs, pointed at a Sluice in a test: psql, curl and a WebSocket client, with the gateway's own CA checked as a
 // careful user would. OpenSSH is set up in `ssh_options.ts`.
 import { readFileSync } from "node:fs"
+import { Client } from "pg"
 import { type ClientOptions, WebSocket } from "ws"
 import type { Person } from "./people.ts"
 import type { RunOptions } from "./run.ts"
@@ -19,6 +20,21 @@ export async function psql(login: Login, role: string, more: readonly string[] =
   const where = `host=${gatewayName} hostaddr=127.0.0.1 port=${sluice.port("postgres")} dbname=${target} user=${role}`
   const args = [`${where} sslmode=verify-full sslrootcert=${sluice.caFile}`, "-X", "-v", "ON_ERROR_STOP=1", ...more]
   return ["psql", args, { env: { PGPASSWORD: await sluice.token(person, target) } }]
+}
+
+/** The `pg` library, logged in as `role` with a token for the target; what its connection fails with later is left to its queries. */
+export async function pgClient({ sluice, person, target }: Login, role: string): Promise<Client> {
+  const client = new Client({
+    host: "127.0.0.1",
+    port: sluice.port("postgres"),
+    user: role,
+    password: await sluice.token(person, target),
+    database: target,
+    ssl: { ca: readFileSync(sluice.caFile), servername: gatewayName },
+  })
+  client.on("error", () => {})
+  await client.connect()
+  return client
 }
 
 /** The arguments of a curl of `path` on an HTTP target, with a token for it. */
