@@ -50,12 +50,11 @@ export class ScramClient {
   async final(serverFirst: string, password: Secret): Promise<Buffer> {
     const { nonce, salt, iterations } = parseServerFirst(serverFirst)
     if (!nonce.startsWith(this.#nonce) || nonce.length === this.#nonce.length) throw failed("the server did not add to our nonce")
-    const salted = await promisify(pbkdf2)(saslprep(password.reveal()), salt, iterations, 32, "sha256")
+    const { clientKey, storedKey, serverKey } = await keysFor(password, salt, iterations)
     const withoutProof = `c=${this.#bound.toString("base64")},r=${nonce}`
     const authMessage = `${this.#first},${serverFirst},${withoutProof}`
-    const clientKey = hmac(salted, "Client Key")
-    const proof = xor(clientKey, hmac(createHash("sha256").update(clientKey).digest(), authMessage))
-    this.#serverSignature = hmac(hmac(salted, "Server Key"), authMessage)
+    const proof = xor(clientKey, hmac(storedKey, authMessage))
+    this.#serverSignature = hmac(serverKey, authMessage)
     return Buffer.from(`${withoutProof},p=${proof.toString("base64")}`)
   }
 
@@ -67,6 +66,40 @@ export class ScramClient {
       throw new GatewayError("target_untrusted", {}, new Error("the server's SCRAM signature is wrong"))
     }
   }
+}
+
+/** RFC 5802, section 3. Whoever has them can log in: they are as secret as the password. */
+interface Keys {
+  readonly clientKey: Buffer
+  readonly storedKey: Buffer
+  readonly serverKey: Buffer
+}
+
+interface Derived {
+  readonly salt: Buffer
+  readonly iterations: number
+  readonly keys: Promise<Keys>
+}
+
+/**
+ * A server shows the same salt for a role until its password changes, and making the keys is by design the dearest part of a login:
+ * each password keeps those of the last salt it was asked with, as long as it is kept itself.
+ */
+const derived = new WeakMap<Secret, Derived>()
+
+function keysFor(password: Secret, salt: Buffer, iterations: number): Promise<Keys> {
+  const known = derived.get(password)
+  if (known?.iterations === iterations && known.salt.equals(salt)) return known.keys
+  const keys = deriveKeys(password, salt, iterations)
+  derived.set(password, { salt, iterations, keys })
+  keys.catch(() => derived.get(password)?.keys === keys && derived.delete(password)) // the next login tries again
+  return keys
+}
+
+async function deriveKeys(password: Secret, salt: Buffer, iterations: number): Promise<Keys> {
+  const salted = await promisify(pbkdf2)(saslprep(password.reveal()), salt, iterations, 32, "sha256")
+  const clientKey = hmac(salted, "Client Key")
+  return { clientKey, storedKey: createHash("sha256").update(clientKey).digest(), serverKey: hmac(salted, "Server Key") }
 }
 
 function parseServerFirst(words: string): { nonce: string; salt: Buffer; iterations: number } {

@@ -57,6 +57,19 @@ test("scram: a nonce that is not ours or not longer, and any bound overstepped, 
   for (const lie of lies) await assert.rejects(new ScramClient({ nonce }).final(lie, password), refused("target_login_failed"), lie)
 })
 
+test("scram: keys that were made for one salt or count serve no other, and another password has its own", async () => {
+  const said = async (secret: Secret, first: string) => (await new ScramClient({ nonce }).final(first, secret)).toString()
+  const others = [serverFirst.replace("W22Z", "X22Z"), serverFirst.replace("4096", "5000")]
+  for (const first of [serverFirst, ...others, serverFirst]) {
+    const fresh = await said(new Secret("pencil"), first) // nothing is known of it yet
+    assert.equal(await said(password, first), fresh)
+    assert.equal(await said(password, first), fresh)
+    assert.notEqual(await said(new Secret("pencils"), first), fresh)
+  }
+  const atOnce = await Promise.all([said(password, others[0]!), said(password, serverFirst), said(password, others[0]!)])
+  assert.deepEqual([atOnce[0] === atOnce[2], atOnce[0] === atOnce[1]], [true, false])
+})
+
 test("scram: each login has a nonce of its own", () => {
   assert.notDeepEqual(new ScramClient().first(), new ScramClient().first())
 })
