@@ -8,7 +8,7 @@ import { appendFileSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Client } from "pg"
 import { type LocalAddress, answers, onFreePort } from "./port.ts"
-import { cluster, superuser } from "./postgres_cluster.ts"
+import { type ServerKind, cluster, superuser } from "./postgres_cluster.ts"
 import { type Program, launch } from "./run.ts"
 import { scratch } from "./scratch.ts"
 import { selfSigned } from "./certificate.ts"
@@ -44,8 +44,8 @@ export interface PostgresOptions {
   /** With `tls`: PEM of the CA of clients that show a certificate. */
   readonly clientCa?: string
   readonly logStatements?: boolean
-  /** Debian's server, whose own clients (pg_dump, pg_basebackup) take no newer one; otherwise the package's. */
-  readonly server?: "package" | "debian"
+  /** Left out: the package's. */
+  readonly server?: ServerKind
   /** Lines of pg_hba.conf that come before the one that wants SCRAM of everybody. */
   readonly access?: readonly string[]
   /** Lines for postgresql.conf. */

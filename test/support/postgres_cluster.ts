@@ -36,10 +36,20 @@ const nobody = { uid: 65_534, gid: 65_534 } as const
 const as: { readonly uid?: number; readonly gid?: number } = process.getuid?.() === 0 ? nobody : {}
 const env = { LC_ALL: "C", TZ: "UTC" } as const
 
-/** A new cluster in `data`, which must not exist yet; of the server that Debian has, or else of the package's. */
-export async function cluster(data: string, server: "package" | "debian" = "package"): Promise<Cluster> {
-  const native = server === "debian" ? debianFolder() : reachable(nativeFolder())
-  const template = await madeOnce(native, server === "debian" ? basename(native) : packageVersion())
+/** Debian's, whose own clients (pg_dump, pg_basebackup) take no newer one; the package's; or one of another version. */
+export type ServerKind = "package" | "debian" | ServerFolder
+
+export interface ServerFolder {
+  /** Where bin, lib and share are. */
+  readonly folder: string
+  readonly version: string
+}
+
+/** A new cluster in `data`, which must not exist yet. */
+export async function cluster(data: string, server: ServerKind = "package"): Promise<Cluster> {
+  const { folder, version } = folderOf(server)
+  const native = reachable(folder)
+  const template = await madeOnce(native, version)
   cpSync(template, data, { recursive: true, mode: constants.COPYFILE_FICLONE })
   give(data)
   return {
@@ -52,6 +62,13 @@ export async function cluster(data: string, server: "package" | "debian" = "pack
       chownToServer(path)
     },
   }
+}
+
+function folderOf(server: ServerKind): ServerFolder {
+  if (typeof server !== "string") return server
+  if (server === "package") return { folder: nativeFolder(), version: packageVersion() }
+  const folder = debianFolder()
+  return { folder, version: basename(folder) }
 }
 
 /** Where the package keeps bin, lib and share. */
@@ -72,16 +89,17 @@ function packageVersion(): string {
   return (JSON.parse(readFileSync(resolve(nativeFolder(), "../package.json"), "utf8")) as { version: string }).version
 }
 
-let copied: string | undefined
+const copied = new Map<string, string>()
 
 /** The folder itself, or a copy when the unprivileged user cannot walk to it (a clone below /root). */
 function reachable(folder: string): string {
   if (as.uid === undefined) return folder
   for (let at = folder; at !== dirname(at); at = dirname(at)) {
     if ((statSync(at).mode & 0o005) === 0o005) continue
-    copied ??= scratch("postgres-binaries")
-    cpSync(folder, copied, { recursive: true, verbatimSymlinks: true, filter: (path) => !path.endsWith(".a") })
-    return copied
+    const copy = copied.get(folder) ?? scratch("postgres-binaries")
+    if (!copied.has(folder)) cpSync(folder, copy, { recursive: true, verbatimSymlinks: true, filter: (path) => !path.endsWith(".a") })
+    copied.set(folder, copy)
+    return copy
   }
   return folder
 }

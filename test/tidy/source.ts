@@ -12,11 +12,11 @@ export interface SourceFile {
   readonly imports: readonly string[]
 }
 
-/** Every TypeScript file below the folders. */
+/** Every TypeScript file below the folders, but those of packages. */
 export function sources(...folders: readonly string[]): readonly SourceFile[] {
   return folders.flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
-      .filter((name) => name.endsWith(".ts"))
+      .filter((name) => name.endsWith(".ts") && !name.includes("node_modules/"))
       .map((name) => readSource(join(folder, name))),
   )
 }
