@@ -17,6 +17,8 @@ export interface TokenKeyringOptions {
 export class TokenKeyring {
   readonly #options: TokenKeyringOptions
   readonly #keys: RemoteJWKSet
+  /** The `kid` of each; kept apart because it is looked at for every request, and jose copies the whole set to show it. */
+  #known: ReadonlySet<string | undefined> = new Set()
   #again: Promise<void> | undefined
   #asked_at: Millis = -Infinity
   #timer: Timer | undefined
@@ -44,17 +46,31 @@ export class TokenKeyring {
    */
   readonly find: JWTVerifyGetKey = async (header, token) => {
     try {
-      return await this.#keys(header, token)
+      return await this.#find(header, token)
     } catch (failure) {
       if (!(failure instanceof errors.JWKSNoMatchingKey)) throw failure
       await (this.#again ??= this.#soon().finally(() => (this.#again = undefined)))
-      return this.#keys(header, token)
+      return this.#find(header, token)
     }
   }
 
   /** By its `kid`. */
   trusts(key: string): boolean {
-    return this.#keys.jwks()?.keys.some(({ kid }) => kid === key) ?? false
+    return this.#known.has(key)
+  }
+
+  /** The first search asks for the keys. */
+  readonly #find: JWTVerifyGetKey = async (header, token) => {
+    const asks = !this.#keys.fresh
+    try {
+      return await this.#keys(header, token)
+    } finally {
+      if (asks) this.#learn()
+    }
+  }
+
+  #learn(): void {
+    this.#known = new Set(this.#keys.jwks()?.keys.map(({ kid }) => kid))
   }
 
   async #soon(): Promise<void> {
@@ -68,6 +84,7 @@ export class TokenKeyring {
     this.#asked_at = this.#options.clock.now()
     try {
       await this.#keys.reload()
+      this.#learn()
     } catch (err) {
       if (!this.#closed)
         this.#options.log.warn({ err }, "the approval service does not say which keys verify tokens; what was known goes on")
