@@ -37,6 +37,9 @@ export interface Incoming {
 
 type Controller = Dispatcher.DispatchController
 
+/** Of a body; larger ones are not worth the copy. */
+const one_write_bytes_max = 8 * 1024
+
 export class Exchange implements InFlight, Dispatcher.DispatchHandler {
   readonly #in: Incoming
   readonly #http: HttpSession
@@ -174,7 +177,10 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
     if (this.#over) return
     if (this.#grpc) this.#in.response.addTrailers(grpcTrailers(rawOf(controller.rawTrailers)))
     this.#holding = false
-    this.#in.response.end(this.#held)
+    const last = this.#held
+    // As text of one byte a character it leaves with the head in one write; as bytes in two, which costs a tenth of the exchange.
+    if (last && last.length <= one_write_bytes_max) this.#in.response.end(last.toString("latin1"), "latin1")
+    else this.#in.response.end(last)
     this.#finish("ok")
   }
 

@@ -15,6 +15,18 @@ async function outcomes(rig: Rig, count: number): Promise<Extract<Line, { kind: 
   }
 }
 
+/** The body that was sent in chunks (RFC 9112, section 7.1). */
+function joined(chunked: string): string {
+  let body = ""
+  for (let at = 0; ;) {
+    const start = chunked.indexOf("\r\n", at) + 2
+    const size = Number.parseInt(chunked.slice(at, start), 16)
+    if (size === 0) return body
+    body += chunked.slice(start, start + size)
+    at = start + size + 2
+  }
+}
+
 suite("http: one exchange", () => {
   test("the application gets the request as it was, who it is from, and nothing that the client claims to be", async () => {
     const rig = await createRig({ url: "http://10.0.0.7:3000/base/" })
@@ -75,6 +87,20 @@ suite("http: one exchange", () => {
     const text = JSON.stringify(rig.harness.recording(rig.harness.lastSession()))
     assert.match(text, /"path":"\/pay","query":\["card","to"\]/)
     for (const secret of ["4111", 'bob"', "hunter2", rig.token]) assert.ok(!text.includes(secret), secret)
+  })
+
+  test("every byte of a body comes through, short or long, with its length told or in chunks", async () => {
+    for (const size of [1, 256, 8 * 1024, 8 * 1024 + 1, 20_000]) {
+      const body = Buffer.from(Array.from({ length: size }, (_, i) => i % 256))
+      for (const told of [true, false]) {
+        const rig = await createRig({
+          app: (_, response) => void response.writeHead(200, told ? { "Content-Length": size } : {}).end(body),
+        })
+        const answer = await rig.send(rig.get("/", "Connection: close\r\n")).answer()
+        const came = told ? answer.body : joined(answer.body)
+        assert.ok(Buffer.from(came, "latin1").equals(body), `${size} bytes, ${told ? "told" : "in chunks"}`)
+      }
+    }
   })
 
   test("bodies stream both ways: a byte is passed on before the next exists", async () => {
