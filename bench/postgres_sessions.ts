@@ -1,5 +1,5 @@
 // What does a session cost: how many a second can begin over TLS, and how much memory does an idle one take?
-import { readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { scratch } from "../test/support/scratch.ts"
@@ -7,6 +7,7 @@ import { startGateway } from "./support/gateway.ts"
 import { type IdleClient, login } from "./support/idle_client.ts"
 import { startIdlePostgres } from "./support/idle_postgres.ts"
 import { pgbench, startWays } from "./support/postgres_ways.ts"
+import { residentKib } from "./support/resident.ts"
 import { inTurns } from "./support/rounds.ts"
 import type { Settings } from "./support/settings.ts"
 import { printMeasured, printTable } from "./support/table.ts"
@@ -70,25 +71,5 @@ async function memory(settings: Settings): Promise<void> {
   } finally {
     await sluice.stop()
     await server.stop()
-  }
-}
-
-/** Of a process and those below it. */
-function residentKib(pid: number): number {
-  const children = new Map<number, number[]>()
-  for (const name of readdirSync("/proc")) {
-    const parent = /^\d+$/.test(name) ? field(Number(name), "PPid") : undefined
-    if (parent !== undefined) children.set(parent, [...(children.get(parent) ?? []), Number(name)])
-  }
-  const sum = (one: number): number => (field(one, "VmRSS") ?? 0) + (children.get(one) ?? []).reduce((all, child) => all + sum(child), 0)
-  return sum(pid)
-}
-
-function field(pid: number, name: string): number | undefined {
-  try {
-    const [, value] = new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? []
-    return value === undefined ? undefined : Number(value)
-  } catch {
-    return undefined // it has ended meanwhile
   }
 }

@@ -1,4 +1,4 @@
-// `npm run bench -- postgres|postgres-bulk|postgres-sessions|ssh|ssh-rekey|http|cut|decide|store|revoke [--rounds 5] [--seconds 4] [--profile folder]`: one question each, everything on loopback and
+// `npm run bench -- postgres|postgres-bulk|postgres-sessions|ssh|ssh-echo|ssh-sessions|ssh-rekey|http|cut|decide|store|revoke [--rounds 5] [--seconds 4] [--profile folder]`: one question each, everything on loopback and
 // on this machine, what users would pick instead in the same run. Owns the command line and the printing.
 import { parseArgs } from "node:util"
 import type { Settings } from "./support/settings.ts"
@@ -9,6 +9,8 @@ const questions = {
   "postgres-bulk": () => import("./postgres_bulk.ts"),
   "postgres-sessions": () => import("./postgres_sessions.ts"),
   ssh: () => import("./ssh.ts"),
+  "ssh-echo": () => import("./ssh_echo.ts"),
+  "ssh-sessions": () => import("./ssh_sessions.ts"),
   "ssh-rekey": () => import("./ssh_rekey.ts"),
   http: () => import("./http.ts"),
   cut: () => import("./cut.ts"),

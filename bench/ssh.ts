@@ -1,43 +1,26 @@
 // What does it cost that Sluice ends the inner connection of `ssh -J` and records it? Against `ssh -J` through a plain sshd to the
-// same real sshd: 300 MB each way through an exec, and the time to a first command.
+// same real sshd: 300 MB each way through an exec, and commands connected anew, one after the other and several at once.
 import { spawn } from "node:child_process"
 import { randomFillSync } from "node:crypto"
-import { closeSync, createReadStream, openSync, writeFileSync, writeSync } from "node:fs"
+import { closeSync, createReadStream, openSync, writeSync } from "node:fs"
 import { join } from "node:path"
 import { pipeline } from "node:stream/promises"
-import { keyPair } from "../test/support/people.ts"
 import { must, run } from "../test/support/run.ts"
 import { scratch } from "../test/support/scratch.ts"
-import { sshTarget } from "../test/support/sluice_config.ts"
-import { type Sshd, startSshd } from "../test/support/sshd.ts"
 import { mustHave } from "../test/support/tools.ts"
-import { startGateway } from "./support/gateway.ts"
 import { inTurns } from "./support/rounds.ts"
 import type { Settings } from "./support/settings.ts"
+import { startSshWays } from "./support/ssh_ways.ts"
 import { printMeasured } from "./support/table.ts"
 
 const bulk_mb = 300
 const connects_per_turn = 10
+const connects_at_once = 8
 
 export async function measure(settings: Settings): Promise<void> {
   const ssh = mustHave("ssh")
-  const folder = scratch("bench-ssh")
-  const user = keyPair("user")
-  const [target, jump] = await Promise.all([startSshd({ authorized: [user.publicKey] }), startSshd({ authorized: [user.publicKey] })])
-  const { sluice, alice, bob } = await startGateway([sshTarget("prod-host", target)], settings)
-  await sluice.grant(alice, "prod-host", { by: bob, for: "2h" })
-  // OpenSSH prefers ChaCha20-Poly1305 where it may; Sluice asks for AES-GCM. The plain way is measured with both.
-  const plain = (ciphers: string): string[] => {
-    const config = plainConfig(folder, { jump, target, key: user.file, ciphers })
-    return ["-F", config, "-J", "jump", `${target.login}@prod-host`]
-  }
-  const ways = new Map([
-    ["ssh -J", plain("^chacha20-poly1305@openssh.com")],
-    ["ssh -J, AES-GCM", plain("aes128-gcm@openssh.com")],
-    ["sluice", [...sluice.ssh(alice), "-J", "gateway", `${target.login}@prod-host`]],
-  ])
-  const file = randomFile(folder)
-  const bases = ["ssh -J", "ssh -J, AES-GCM"]
+  const file = randomFile(scratch("bench-bulk"))
+  const { ways, bases, stop } = await startSshWays(settings)
   try {
     for (const [name, words] of ways) console.log(`${name}: ${await ciphersOf(ssh, words)}`)
     const upload = (words: readonly string[]) => mbPerSecond(() => feed(ssh, [...words, "cat >/dev/null"], file))
@@ -47,6 +30,14 @@ export async function measure(settings: Settings): Promise<void> {
       for (let count = 0; count < connects_per_turn; count++) await must(ssh, [...words, "true"])
       return (performance.now() - start) / connects_per_turn
     }
+    const crowd = async (words: readonly string[]): Promise<number> => {
+      const start = performance.now()
+      const one = async (): Promise<void> => {
+        for (let count = 0; count < connects_per_turn; count++) await must(ssh, [...words, "true"])
+      }
+      await Promise.all(Array.from({ length: connects_at_once }, one))
+      return (connects_per_turn * connects_at_once * 1000) / (performance.now() - start)
+    }
     const contenders = (turn: (words: readonly string[]) => Promise<number>) =>
       inTurns(settings.rounds, new Map([...ways].map(([name, words]) => [name, () => turn(words)])))
     const about = `${settings.rounds} rounds`
@@ -54,42 +45,11 @@ export async function measure(settings: Settings): Promise<void> {
     printMeasured(await contenders(download), { title: `SSH: ${bulk_mb} MB down, ${about}`, unit: "MB/s", bases })
     const title = `SSH: one command, connected anew each time, ${connects_per_turn} a round, ${about}`
     printMeasured(await contenders(connects), { title, unit: "ms", bases })
+    const many = `SSH: commands, each connected anew, ${connects_at_once} at once, ${about}`
+    printMeasured(await contenders(crowd), { title: many, unit: "a second", bases, digits: 1 })
   } finally {
-    await sluice.stop()
-    await Promise.all([target.stop(), jump.stop()])
+    await stop()
   }
-}
-
-interface Plain {
-  readonly jump: Sshd
-  readonly target: Sshd
-  /** The user's private key file. */
-  readonly key: string
-  readonly ciphers: string
-}
-
-function plainConfig(folder: string, { jump, target, key, ciphers }: Plain): string {
-  const file = join(folder, `ssh_config.${ciphers.replaceAll(/\W/g, "_")}`)
-  const lines = `
-Host jump
-  HostName 127.0.0.1
-  Port ${jump.address.port}
-  User ${jump.login}
-Host prod-host
-  HostName 127.0.0.1
-  Port ${target.address.port}
-Host *
-  IdentityFile ${key}
-  IdentitiesOnly yes
-  IdentityAgent none
-  LogLevel ERROR
-  Ciphers ${ciphers}
-  StrictHostKeyChecking accept-new
-  UserKnownHostsFile ${folder}/known_hosts
-  GlobalKnownHostsFile /dev/null
-`
-  writeFileSync(file, lines)
-  return file
 }
 
 /** Random bytes: they do not compress, and no recording can make them shorter. */

@@ -1,0 +1,45 @@
+// What does a terminal that nobody types at cost? A thousand logins as `login@target@gateway`, each with a terminal and a shell, from
+// a child of ours to a light server in another: what grows are the gateway's processes alone, with one connection on each side
+// for every session. (`ssh -J` adds the outer connection, and ends in the same place.)
+import { setTimeout as sleep } from "node:timers/promises"
+import { keyPair } from "../test/support/people.ts"
+import { startGateway } from "./support/gateway.ts"
+import { startIdleSshClients, startLightSsh } from "./support/idle_ssh.ts"
+import { residentKib } from "./support/resident.ts"
+import type { Settings } from "./support/settings.ts"
+import { printTable } from "./support/table.ts"
+
+const idle_sessions = 1_000
+
+export async function measure(settings: Settings): Promise<void> {
+  const server = await startLightSsh()
+  const auth = { key: `file:${keyPair("target").file}` }
+  const target = { address: server.at, logins: ["app"], auth, host_key: server.hostKey }
+  const { sluice, alice, bob } = await startGateway([{ name: "idle", ssh: target }], settings)
+  const clients = startIdleSshClients({ port: sluice.port("ssh"), user: "app@idle", keyFile: alice.file })
+  try {
+    await sluice.grant(alice, "idle", { by: bob, for: "1h" })
+    await clients.open(200) // what is only made once
+    await sleep(2_000)
+    const before = residentKib(sluice.program!.pid!)
+    const took_ms = await clients.open(idle_sessions)
+    await sleep(30_000) // for what the logins left to be collected
+    const grown = residentKib(sluice.program!.pid!) - before
+    printTable(
+      `SSH: ${idle_sessions} idle terminals`,
+      ["", "KiB a session", "MiB in all", "begun a second, 16 at once"],
+      [
+        [
+          "sluice, all of its processes",
+          (grown / idle_sessions).toFixed(1),
+          (grown / 1024).toFixed(0),
+          (idle_sessions / (took_ms / 1000)).toFixed(0),
+        ],
+      ],
+    )
+  } finally {
+    await clients.stop()
+    await sluice.stop()
+    await server.stop()
+  }
+}
