@@ -46,6 +46,8 @@ export class Channel extends Duplex {
   onRequest: RequestHandler | undefined
   /** Sees what is sent, to either stream, at the moment it is: what is written may never be. */
   onSent: ((data: Buffer) => void) | undefined
+  /** Sees what the other side sends when it comes, whether or not anybody reads it yet. */
+  onReceived: ((data: Buffer) => void) | undefined
   /** The other side has closed it, or the connection is gone; what it had sent can still be read. */
   readonly gone: Promise<void>
 
@@ -137,8 +139,10 @@ export class Channel extends Duplex {
     if (data.length > this.#incoming || this.#eof) return false
     this.#incoming -= data.length
     if (this.#state === "open") {
-      if (extended === undefined) this.push(data)
-      else if (extended === stderr_type) this.stderrIn.push(data)
+      if (extended === undefined) {
+        this.onReceived?.(data)
+        this.push(data)
+      } else if (extended === stderr_type) this.stderrIn.push(data)
     }
     this.#grant()
     return true

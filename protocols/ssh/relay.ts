@@ -14,7 +14,7 @@ import { counted, RecordedStream, type Streams } from "./recorded_stream.ts"
 import { sftpBroken } from "./sftp_packet.ts"
 import { SftpRelay } from "./sftp_relay.ts"
 import { TerminalModes } from "./terminal_modes.ts"
-import { tellWaiting } from "./waiting_program.ts"
+import { tellWaiting, watchForInterrupt } from "./waiting_program.ts"
 import { TypedKeys } from "./typed_keys.ts"
 
 const status_failed = 255 // what ssh itself exits with when the connection failed
@@ -226,9 +226,11 @@ export class ChannelRelay {
   #wait(program: Program, waiting: Waiting): void {
     this.#waiting = waiting
     tellWaiting(waiting, this.#channel, this.#terminal !== undefined)
+    const readOn = this.#terminal ? watchForInterrupt(waiting, this.#channel, this.#terminal.modes) : undefined
     void Promise.race([this.#channel.gone, this.#cut.promise]).then(() => waiting.withdraw())
     void waiting.decided.then((decided) => {
       this.#waiting = undefined
+      readOn?.()
       this.#begin(program, decided)
     })
   }

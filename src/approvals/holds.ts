@@ -48,9 +48,10 @@ export class Holds {
       const rule = current().policy.actions[index]
       if (rule?.verdict !== "hold" || rule.digest !== digest) throw new GatewayError("rules_differ")
       const bound = binding === "session"
-      const question = { subject: grant.subject, target: grant.target, digest: action.digest }
+      const question = { subject: grant.subject, target: grant.target, digest: action.digest, grant: grant.id }
       const known = bound ? undefined : await change.reusableHold(question, now)
-      if (known) return this.#standing(known, now)
+      // What other rules have held, or another grant was there for, was answered by whom those had named.
+      if (known?.hold?.rule_digest === digest) return this.#standing(known, now)
       if ((await change.pendingHolds(grant.subject, now)) >= limits.holds_per_subject_max)
         throw new GatewayError("too_many", { what: "too many of your actions wait for an approval" })
       const plan = planFor(rule, made)
@@ -79,7 +80,7 @@ export class Holds {
           first_use_within_ms: null,
           extends_grant: null,
           extends_to: null,
-          hold: { ...action, bound },
+          hold: { ...action, bound, rule_digest: digest },
         },
         { actor: byGateway(asking), here: undefined },
       )

@@ -58,7 +58,7 @@ export function viewOf(record: RequestRecord, person: Person, now: Millis): Requ
 
 function actionOf({ hold }: RequestRecord): RequestView["action"] {
   if (hold === null) return null
-  const { bound: _bound, ...action } = hold
+  const { bound: _bound, rule_digest: _rule, ...action } = hold
   return action
 }
 
@@ -163,8 +163,10 @@ function outsideHours(
 }
 
 /** The same of a held action: whom the rule as it is lets approve, where it still holds and names somebody. */
-export function stillHeld({ actions }: Config["policy"], { rule: name, plan }: RequestRecord): StillRuled {
-  const rule = actions.find((one) => one.name === name && one.verdict === "hold")
+export function stillHeld({ actions }: Config["policy"], { rule: name, plan, hold }: RequestRecord): StillRuled {
+  const holding = actions.filter(({ verdict }) => verdict === "hold")
+  // The same rule may stand at another place by now.
+  const rule = holding.find(({ digest }) => digest === hold?.rule_digest) ?? holding.find((one) => one.name === name)
   const now: ApprovalPlan | undefined = rule?.approve ? { order: "any", steps: [rule.approve] } : rule && plan
   return { plan: now, escalated: [], login: undefined }
 }

@@ -75,10 +75,12 @@ export interface NewRequestRecord {
 /** An action that waits. `bound`: for its session alone; else for its subject, whenever the same is asked for again. */
 export interface HoldRecord extends HeldAction {
   readonly bound: boolean
+  /** Of the rule that held it, as that was then; undefined where an earlier version filed it. */
+  readonly rule_digest?: string
 }
 
 /** What makes two held actions the same to one who asks again. */
-export type HoldQuestion = Pick<NewRequestRecord, "subject" | "target"> & Pick<HeldAction, "digest">
+export type HoldQuestion = Pick<NewRequestRecord, "subject" | "target"> & Pick<HeldAction, "digest" | "grant">
 
 export interface RequestRecord extends NewRequestRecord {
   readonly id: RequestId

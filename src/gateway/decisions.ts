@@ -117,14 +117,37 @@ export class Decisions {
     { facts, rule, wait }: { readonly facts: StatementFacts | undefined; readonly rule: ActionRule; readonly wait: Wait },
   ): Promise<Decided> {
     const marks = marksOf(rule)
-    const held = await holdAction({ ...this.#options, recent: this.#recent }, { action, facts, rule, wait, exact })
+    const { rules } = this.#options.rules()
+    const changed = (): Promise<GatewayError | undefined> => this.#changed(action, { rules, rule })
+    const held = await holdAction({ ...this.#options, recent: this.#recent }, { action, facts, rule, wait, exact, changed })
+    const refused = held.error ?? (await changed())
     const over = this.#options.ending()
     if (over) return { verdict: "deny", error: over }
     const numbered = held.held === undefined ? marks : { ...marks, held: held.held }
-    if (held.error) return this.#deny(action, held.error, numbered)
+    if (refused) return this.#deny(action, refused, numbered)
     if (this.#spent) return this.#deny(action, this.#options.reason("spent"), numbered)
     const step = this.#take({ action, exact }, numbered)
     return typeof step === "function" ? step(wait) : step
+  }
+
+  /**
+   * Why an action that was approved may not run any more: the rules were reloaded while it waited, and those that there are now deny
+   * it, or want another approval of it.
+   */
+  async #changed(
+    action: Action,
+    since: { readonly rules: readonly ActionRule[]; readonly rule: ActionRule },
+  ): Promise<GatewayError | undefined> {
+    for (;;) {
+      const { rules, reader } = this.#options.rules()
+      if (rules === since.rules) return undefined
+      const facts = await factsOf(action, reader)
+      if (this.#options.rules().rules !== rules) continue // and again, while it was read
+      const { verdict, rule } = decideAction(rules, action, facts)
+      if (verdict === "deny") return this.#forbidden(rule)
+      if (verdict !== "hold" || rule?.digest === since.rule.digest) return undefined
+      return new GatewayError("hold_over", { session: this.#options.session, what: other_rules })
+    }
   }
 
   /** Takes a use, where they are counted. */
@@ -186,6 +209,8 @@ export class Decisions {
     return new GatewayError("rule_denied", rule?.say === undefined ? { session } : { session, what: rule.say })
   }
 }
+
+const other_rules = "the rules have changed while this waited, and want another approval of it: run it again to ask for that"
 
 function marksOf(rule: ActionRule | undefined, flagged = false): Marks {
   if (rule === undefined) return {}

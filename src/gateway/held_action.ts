@@ -35,6 +35,8 @@ export interface HeldAction {
   readonly rule: ActionRule
   readonly wait: Wait
   readonly exact: (() => Promise<Exact>) | undefined
+  /** Why it may not run although it was approved; undefined: it may. Asked before the approval is taken. */
+  changed(): Promise<GatewayError | undefined>
 }
 
 /** `held`: the number of its event, when it came to that. `error`: why it may not run; none: its approval is taken. */
@@ -68,8 +70,9 @@ export async function holdAction(holder: Holder, wanted: HeldAction): Promise<He
     const said = reason === "" ? {} : { reason }
     recorder.write({ kind: "settled", held, request: hold.request, how, by, ...said, waited_ms: clock.now() - began })
     if (how !== "approved") return { held, error: refusal(hold.request, end, session) }
-    await hold.redeem()
-    return { held, error: undefined }
+    const error = await wanted.changed()
+    if (!error) await hold.redeem()
+    return { held, error }
   } catch (failure) {
     const error = GatewayError.from(failure, "stale")
     return { held, error: (error.code === "over" ? new GatewayError("hold_over", { what: gone }) : error).with({ session }) }

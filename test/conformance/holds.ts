@@ -11,6 +11,9 @@ import type { Harness } from "./harness.ts"
 
 const until = (condition: () => boolean): Promise<true> => eventually(String(condition), condition, 10_000)
 
+/** About no action of any driver's. */
+const other: ActionRule["about"] = { protocol: "ssh", exec: undefined, argv: [["nothing"]], shell: false, sftp: undefined }
+
 interface Rig {
   readonly target: FakeTarget
   readonly harness: Harness
@@ -130,6 +133,34 @@ export function holdPromises(driver: Driver, setUp: () => Promise<Rig>): void {
     hold.approve()
     assert.match(`${await answer}\n${rig.visit.words()}`, /the approval of this action is gone/)
     assert.deepEqual(rig.target.actions, [])
+  })
+
+  for (const [what, now, words] of [
+    ["deny it", [rule({ verdict: "deny", say: "not any more", digest: "other" })], /not any more/],
+    ["hold it for others", [rule({ digest: "other" })], /the rules have changed while this waited/],
+  ] as const)
+    test(`the rules are reloaded while it waits, and ${what}: approved it does not happen, and the approval is not taken`, async () => {
+      const rig = await inside([rule({})])
+      const { visit, harness, target } = rig
+      const { hold, answer } = await want(rig, "first")
+      harness.policy.actions = now
+      hold.approve()
+      assert.match(`${await answer}\n${visit.words()}`, words)
+      assert.equal(hold.redeemed, 0)
+      harness.policy.actions = []
+      assert.match(await visit.act("second"), /second/)
+      assert.deepEqual(target.actions, ["second"])
+    })
+
+  test("the rules are reloaded while it waits, and those there are now say the same, or nothing: approved it happens once", async () => {
+    for (const now of [[rule({ verdict: "deny", about: other, digest: "new" }), rule({ index: 1, name: "policy.actions[1]" })], []]) {
+      const rig = await inside([rule({})])
+      const { hold, answer } = await want(rig, "first")
+      rig.harness.policy.actions = now
+      hold.approve()
+      assert.match(await answer, /first/)
+      assert.deepEqual([rig.target.actions, hold.redeemed], [["first"], 1])
+    }
   })
 
   test("the service is away: nothing happens, it is said so, and the session goes on", async () => {

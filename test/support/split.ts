@@ -8,6 +8,8 @@ export interface Split {
   readonly approvals: Sluice
   /** The service, started again where it was, on what it kept. */
   restartApprovals(): Promise<Sluice>
+  /** The gateway, started again where it was, at other ports. */
+  restartGateway(): Promise<Sluice>
 }
 
 export async function spawnSplit(options: Omit<SluiceOptions, "folder" | "role">): Promise<Split> {
@@ -20,11 +22,12 @@ export async function spawnSplit(options: Omit<SluiceOptions, "folder" | "role">
     through: [],
   }
   const approvals = await spawnSluice(service)
-  const gateway = await spawnSluice({
+  const door: SluiceOptions = {
     ...options,
     role: "gateway",
     folder: scratch("gateway"),
     approvals: { url: `http://127.0.0.1:${port}` },
-  })
-  return { gateway, approvals, restartApprovals: () => spawnSluice(service) }
+  }
+  const gateway = await spawnSluice(door)
+  return { gateway, approvals, restartApprovals: () => spawnSluice(service), restartGateway: () => spawnSluice(door) }
 }

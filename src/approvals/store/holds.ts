@@ -22,13 +22,14 @@ export function holdReads({ db }: Door, request: Reader["request"]): Pick<Reader
       const rows = await db.selectFrom("requests").select("id").where(column, "=", value).where("state", "=", "pending").execute()
       return rows.map(({ id }) => id as RequestId)
     },
-    async reusableHold({ subject, target, digest }, now) {
+    async reusableHold({ subject, target, digest, grant }, now) {
       const row = await db
         .selectFrom("requests as r")
         .select("r.id")
         .where("r.hold_digest", "=", digest)
         .where("r.subject", "=", subject)
         .where("r.target", "=", target)
+        .where("r.hold_grant", "=", grant)
         .where("r.hold_session", "is", null)
         .where("r.lapses_at", ">", now - limits.same_question_ms)
         .where("r.state", "in", ["pending", "approved", "denied"])

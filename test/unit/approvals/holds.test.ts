@@ -115,6 +115,24 @@ test("holds: of an HTTP request the same is found again while its answer stands,
   assert.equal((await all.ask({}, identity)).body.status, "denied")
 })
 
+test("holds: an answer under another rule, or to another grant, is not found again", async (t) => {
+  const all = await scene(t)
+  const identity = { binding: "identity" }
+  const { body } = await all.ask({}, identity)
+  await approve(all, body.id)
+  const [action] = all.service.config.policy.actions
+  const changed = { ...(action as ActionRule), digest: "the rule as it is now", approve: { by: ["oncall"], count: 2 } }
+  await all.service.restart({ policy: { ...all.service.config.policy, actions: [changed] } })
+  const anew = { ...identity, rule: { index: 0, digest: changed.digest } }
+  const { body: second } = await all.ask({}, anew)
+  assert.deepEqual([second.status, second.id === body.id], ["pending", false])
+  await approve(all, second.id)
+  assert.equal((await all.ask({}, anew)).body.id, second.id)
+  const { body: asked } = await all.service.ask()
+  const { body: approved } = await all.service.call("bob", `POST /v1/requests/${asked.id}/approve`, {})
+  assert.notEqual((await all.ask({ grant: approved.grant?.id }, anew)).body.id, second.id)
+})
+
 test("holds: a gateway with another rule is refused, and so is one for a grant that is over", async (t) => {
   const all = await scene(t)
   assert.equal(code(await all.ask({}, { rule: { index: 0, digest: "as it was" } })), "rules_differ")
