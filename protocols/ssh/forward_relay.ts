@@ -1,9 +1,8 @@
 // One forwarded connection: two channels, one on either side, and the bytes between them, which are counted and not kept. What
 // may be forwarded, and that it is on record, is settled before this begins.
-import { once } from "node:events"
 import { GatewayError } from "../../src/core/errors.ts"
+import { type Passed, passBothWays, type Side } from "../../src/gateway/both_ways.ts"
 import type { Session } from "../../src/gateway/contract.ts"
-import { pump } from "../../src/gateway/pump.ts"
 import type { Outcome } from "../../src/record/events.ts"
 import type { Channel } from "./channel.ts"
 import { type ChannelOpening, ChannelRefused, openFailure } from "./connection.ts"
@@ -24,11 +23,9 @@ export type Forwarded = Pick<Outcome, "status" | "bytes_up" | "bytes_down" | "du
 /** Settles when both channels are closed; never rejects. */
 export async function relayForward({ session, opening, direction, open }: Forward): Promise<Forwarded> {
   const began = performance.now()
-  const bytes = { up: 0, down: 0 }
-  const told = (status: Outcome["status"]): Forwarded => ({
+  const told = (status: Outcome["status"], passed: Passed = { bytes_up: 0, bytes_down: 0 }): Forwarded => ({
     status: session.signal.aborted ? "cut" : status,
-    bytes_up: bytes.up,
-    bytes_down: bytes.down,
+    ...passed,
     duration_ms: Math.round(performance.now() - began),
   })
   let far: Channel
@@ -44,41 +41,21 @@ export async function relayForward({ session, opening, direction, open }: Forwar
     return told("cut")
   }
   const near = opening.accept()
-  const pass = (way: "up" | "down") => (chunk: Buffer) => {
-    bytes[way] += chunk.length
-    return chunk
-  }
-  const back = direction === "up" ? "down" : "up"
-  // A side that has gone takes no more: that ends a direction, and is no failure of the other one.
-  const toFar = pump({ from: near, to: far, session, direction, pass: pass(direction) }).catch(() => {})
-  const toNear = pump({ from: far, to: near, session, direction: back, pass: pass(back) }).catch(() => {})
-  const cut = Promise.withResolvers<void>()
   const onCut = (): void => {
     for (const side of [near, far]) {
       side.silence()
       side.closeNow()
     }
-    cut.resolve()
   }
   session.signal.addEventListener("abort", onCut, { once: true })
-  await Promise.race([
-    Promise.all([toFar, toNear]),
-    far.gone.then(() => toNear),
-    near.gone.then(() => toFar), // what the client sent before it left is still the target's
-    cut.promise,
-  ])
-  await Promise.race([Promise.all([taken(near), taken(far)]), cut.promise])
+  const passed = await passBothWays({ session, near: sideOf(near), far: sideOf(far), direction })
   session.signal.removeEventListener("abort", onCut)
   near.destroy()
   far.destroy()
-  return told("ok")
+  return told("ok", passed)
 }
 
-/** All that was written to `side` has been sent, or it has gone. */
-async function taken(side: Channel): Promise<void> {
-  if (!side.writableEnded) side.end()
-  if (!side.writableFinished) await Promise.race([once(side, "finish").catch(() => {}), side.gone])
-}
+const sideOf = (channel: Channel): Side => ({ stream: channel, gone: channel.gone })
 
 function failureOf(failure: unknown): GatewayError {
   const error = GatewayError.from(failure, "target_broke")
