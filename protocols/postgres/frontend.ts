@@ -8,22 +8,22 @@
 // is held against the text of a Parse too, so that the server never prepares another; it is refused as an Execute is. What
 // follows in such a series is dropped up to its Sync, as the server itself would.
 // Source: "Protocol Flow", "Message Formats".
-import { isUtf8 } from "node:buffer"
 import { randomBytes } from "node:crypto"
 import type { Action, BoundValue } from "../../src/core/action.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
 import type { Pattern } from "../../src/core/pattern.ts"
 import type { Decided, Waiting } from "../../src/gateway/contract.ts"
-import { byteOf, cutAt, endOfString, int32, message, sync, text } from "./codec.ts"
+import { type ColumnValues, type Hidden, type HiddenParams } from "./column_values.ts"
+import { byteOf, endOfString, int32, message, sync } from "./codec.ts"
 import type { Conversation } from "./conversation.ts"
 import { redact, redactValue } from "./redaction.ts"
 import { denial, notice } from "./refusal.ts"
-import { unknown_type, type Fate, type MessageReader, type Seen } from "./scanner.ts"
+import { header_bytes, unknown_type, type Fate, type MessageReader, type Seen } from "./scanner.ts"
+import { doubts, type Said, type Sql, textAt } from "./statement_text.ts"
 import { mayRename, nameKey, type Portal, type Statement } from "./statements.ts"
 import { readValues } from "./values.ts"
 
-const header_bytes = 5
 const name_bytes_max = 1_024 // the server looks at 63 of them
 
 const Q = byteOf("Q")
@@ -59,6 +59,8 @@ export interface Outside {
   readOn(): void
   /** A message of ours, at the next place between two of the server's. */
   say(words: Buffer): void
+  /** Of a target with protected columns. */
+  readonly columns: ColumnValues | undefined
 }
 
 export class Frontend implements MessageReader {
@@ -70,6 +72,8 @@ export class Frontend implements MessageReader {
   #terminated = false
   /** About the message that waited, which is the next one to be read. */
   #decided: Decided | undefined
+  /** What the next message's text hides, when it had to be looked for. */
+  #found: Hidden | undefined
   /** Something in a series was refused: what comes before its Sync is as if it had not been sent. */
   #refusedSeries = false
 
@@ -77,12 +81,12 @@ export class Frontend implements MessageReader {
     this.#talk = conversation
     this.#outside = outside
     const { target } = conversation.session
-    this.#patterns = target.protocol === "postgres" ? target.redact : []
+    this.#patterns = target.protocol === "postgres" ? target.redact.patterns : []
   }
 
   /** Whether what waits is decided about, and only to be read again. */
   get decided(): boolean {
-    return this.#decided !== undefined
+    return this.#decided !== undefined || this.#found !== undefined
   }
 
   /** Whether a statement waits for a decision; it is taken back. */
@@ -168,18 +172,44 @@ export class Frontend implements MessageReader {
     return undefined
   }
 
-  #sql(seen: Seen, start: number): Sql {
-    return sqlAt(seen, start, this.#patterns)
+  /** "wait": what it hides is being looked for. */
+  #sql(seen: Seen, start: number): Sql | "wait" {
+    const said = textAt(seen, start)
+    const hidden = this.#hidden(said)
+    if (hidden === "wait") return "wait"
+    const sql = redact(hidden?.sql ?? said.sql, this.#patterns)
+    const { sql_bytes, garbled, after } = said
+    return { sql, sql_bytes, inexact: garbled || (sql !== said.sql && "secret"), after, hides: hidden?.params }
   }
 
-  #recordable(values: readonly BoundValue[]): readonly BoundValue[] {
+  /** Undefined: nothing is protected. */
+  #hidden({ sql, sql_bytes }: Said): Hidden | undefined | "wait" {
+    const { columns, readOn } = this.#outside
+    if (columns === undefined) return undefined
+    const found = this.#found ?? columns.hide({ sql, cut: sql_bytes !== undefined })
+    this.#found = undefined
+    if (!(found instanceof Promise)) return found
+    const talk = this.#talk
+    talk.held = true
+    void found.then((hidden) => {
+      talk.held = false
+      this.#found = hidden
+      readOn()
+    })
+    return "wait"
+  }
+
+  #recordable(values: readonly BoundValue[], hides: HiddenParams | undefined): readonly BoundValue[] {
     const patterns = this.#patterns
-    return patterns.length === 0 ? values : values.map((value) => redactValue(value, patterns))
+    const left = this.#outside.columns?.values(values, hides) ?? values
+    return patterns.length === 0 ? left : left.map((value) => redactValue(value, patterns))
   }
 
   #query(seen: Seen): Fate {
     const talk = this.#talk
-    const { sql, sql_bytes, inexact } = this.#sql(seen, seen.start)
+    const read = this.#sql(seen, seen.start)
+    if (read === "wait") return "wait"
+    const { sql, sql_bytes, inexact } = read
     const ambiguous = !talk.reading.reads(sql)
     const decision = this.#decide(
       sql_bytes === undefined && !inexact && !ambiguous
@@ -195,16 +225,19 @@ export class Frontend implements MessageReader {
   #parse(seen: Seen): Fate {
     const { bytes, start, end } = seen
     const nameEnd = endOfString(bytes, start, end)
-    const { sql, sql_bytes, inexact, after } = this.#sql(seen, nameEnd + 1)
+    const read = this.#sql(seen, nameEnd + 1)
+    if (read === "wait") return "wait"
+    const { sql, sql_bytes, inexact, after, hides } = read
     const oids: number[] = []
     if (sql_bytes === undefined && after + 2 <= end) {
       const count = bytes.readUInt16BE(after)
       for (let at = after + 2; at + 4 <= end && oids.length < count; at += 4) oids.push(bytes.readUInt32BE(at))
     }
     const ambiguous = !this.#talk.reading.reads(sql)
-    const statement: Statement = { sql, sql_bytes, inexact, ambiguous, oids, renames: mayRename(sql) }
+    const statement: Statement = { sql, sql_bytes, inexact, ambiguous, oids, renames: mayRename(sql), hides }
     if (sql.length > this.#talk.room) throw new GatewayError("too_large")
     const name = nameKey(bytes, start, nameEnd)
+    if (name !== "" && hides !== undefined) this.#outside.columns?.named({ params: hides })
     const { session } = this.#talk
     if (session.grant.actions !== null) {
       const action: Action = {
@@ -235,7 +268,7 @@ export class Frontend implements MessageReader {
     const room = Math.min(limits.recorded_values_bytes_max, talk.room)
     const read = readValues({ bytes, start: statementEnd + 1, end, partial, oids: statement?.oids ?? [], room })
     const name = nameKey(bytes, start, portalEnd)
-    const values = this.#recordable(read.values)
+    const values = this.#recordable(read.values, certain ? statement?.hides : undefined)
     const portal: Portal = { name, statementName, statement, certain, values, leftOut: read.leftOut, bytes: read.bytes }
     talk.ask("bind", { name, portal })
     return "pass"
@@ -285,7 +318,7 @@ export class Frontend implements MessageReader {
       kind: "postgres.statement",
       how: "function_call",
       sql: `function ${bytes.readUInt32BE(start)}`,
-      values: this.#recordable(read.values),
+      values: this.#recordable(read.values, []),
       ...(leftOut > 0 ? { values_left_out: leftOut } : {}),
     })
     if (!decision) return "wait"
@@ -326,41 +359,6 @@ export class Frontend implements MessageReader {
       throw error
   }
 }
-
-type Doubtful = Pick<Statement, "sql_bytes" | "inexact" | "ambiguous">
-
-interface Sql {
-  /** As it is recorded. */
-  readonly sql: string
-  /** Its size, when it goes on beyond what was seen. */
-  readonly sql_bytes: number | undefined
-  /** Whether it is not the very bytes that run; "secret": because a password was taken out. */
-  readonly inexact: boolean | "secret"
-  /** Where what follows it starts. */
-  readonly after: number
-}
-
-/** The NUL-terminated SQL at `start`. */
-function sqlAt({ bytes, start: body, end, size }: Seen, start: number, patterns: readonly Pattern[]): Sql {
-  const nul = bytes.indexOf(0, start)
-  const whole = size - header_bytes - (start - body)
-  const ends = nul >= 0 && nul < end
-  if (!ends && whole <= end - start) throw broken("SQL without its end")
-  const until = ends ? nul : cutAt(bytes, start, end)
-  const said = text(bytes, start, until)
-  const sql = redact(said, patterns)
-  const garbled = /[^\0-\x7f]/.test(said) && !isUtf8(bytes.subarray(start, until))
-  const inexact = garbled || (sql !== said && "secret")
-  return { sql, sql_bytes: ends ? undefined : whole - 1, inexact, after: ends ? nul + 1 : end }
-}
-
-/** What keeps a text from being all that runs. */
-const doubts = ({ sql_bytes, inexact, ambiguous }: Doubtful): { sql_bytes?: number; inexact?: true; ambiguous?: true; secret?: true } => ({
-  ...(ambiguous ? { ambiguous: true } : {}),
-  ...(sql_bytes === undefined ? {} : { sql_bytes }),
-  ...(inexact ? { inexact: true } : {}),
-  ...(inexact === "secret" ? { secret: true } : {}),
-})
 
 /** A name from the wire, one character a byte, for the record. */
 const printable = (name: string): string => Buffer.from(name, "latin1").toString()

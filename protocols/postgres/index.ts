@@ -4,6 +4,7 @@
 //   relay.ts       both directions of what follows: scanner.ts cuts it into messages, frontend.ts and backend.ts read them
 //   oauth_bearer.ts  psql 18's own login                client_options.ts  what a client tells the gateway in its options
 //   asking.ts      without a grant
+//   redaction.ts   what is kept of a statement, without passwords; column_values.ts  and without values of protected columns
 //   session_role.ts  a role for one session
 //   cancel_keys.ts   Ctrl-C                              refusal.ts   every error in PostgreSQL's own words
 //
@@ -16,6 +17,7 @@ import type { Gate, Host, Opening, Protocol, Session } from "../../src/gateway/c
 import { askToEnter } from "./asking.ts"
 import { CancelKeys } from "./cancel_keys.ts"
 import { authenticationOk, backendKeyData, report, type BackendKey } from "./codec.ts"
+import { ColumnValues } from "./column_values.ts"
 import { downstreamOf, greet, mustBePrivate, readStartup, readToken, type Downstream } from "./downstream.ts"
 import { readBearer, sendElsewhere } from "./oauth_bearer.ts"
 import { farewell, fatal } from "./refusal.ts"
@@ -66,7 +68,7 @@ async function admit(side: Downstream, gate: Gate, shared: Shared & { startup: S
   const { startup, host } = shared
   const identity = await identityOf(side, gate, { startup, host })
   if (!identity) return
-  const visit = new Visit(side, gate)
+  const visit = new Visit(side, gate, host)
   const open = (): Promise<Session> => gate.open({ identity, target: startup.target, as: startup.user, ...visit.opening() })
   const session = await open().catch(async (refusal: unknown) => {
     if (!(refusal instanceof GatewayError) || refusal.code !== "no_grant") throw refusal
@@ -138,15 +140,17 @@ class Visit {
   session!: Session
   readonly #side: Downstream
   readonly #gate: Gate
+  readonly #host: Host
   #target: PostgresTarget | undefined
   #upstream: Upstream | undefined
   /** Made for this session alone, with the database it was made in. */
   #made: { readonly role: SessionRole; readonly database: string } | undefined
   #relay: Relay | undefined
 
-  constructor(side: Downstream, gate: Gate) {
+  constructor(side: Downstream, gate: Gate, host: Host) {
     this.#side = side
     this.#gate = gate
+    this.#host = host
   }
 
   /** Whether the client can read words of ours now. */
@@ -180,7 +184,9 @@ class Visit {
       const welcome = this.#side.welcomed ? [] : [authenticationOk()]
       client.write(Buffer.concat([...welcome, ...upstream.greeting.slice(0, -1), backendKeyData(key), ready]))
       this.#side.inlet.release()
-      this.#relay = new Relay({ client, upstream: upstream.stream, session, clock: this.#gate.clock })
+      const { values } = target.redact
+      const columns = values && new ColumnValues(values, this.#host.findValues)
+      this.#relay = new Relay({ client, upstream: upstream.stream, session, clock: this.#gate.clock, columns })
       this.#relay.hear(upstream.greeting)
       await this.#relay.run()
     } finally {

@@ -8,18 +8,19 @@ import type { Session } from "../../src/gateway/contract.ts"
 import { pump } from "../../src/gateway/pump.ts"
 import { Backend } from "./backend.ts"
 import { byteOf } from "./codec.ts"
+import type { ColumnValues } from "./column_values.ts"
 import { Conversation } from "./conversation.ts"
 import { Frontend } from "./frontend.ts"
-import { Scanner } from "./scanner.ts"
+import { header_bytes, Scanner } from "./scanner.ts"
 
 export interface Sides {
   readonly client: Duplex
   readonly upstream: Duplex
   readonly session: Session
   readonly clock: Clock
+  /** Of a target with protected columns. */
+  readonly columns: ColumnValues | undefined
 }
-
-const header_bytes = 5
 
 export class Relay {
   readonly #sides: Sides
@@ -37,7 +38,8 @@ export class Relay {
   constructor(sides: Sides) {
     this.#sides = sides
     this.#talk = new Conversation(sides.session, sides.clock)
-    this.#frontend = new Frontend(this.#talk, { readOn: () => this.#readOn(), say: (words) => this.say(words) })
+    const { columns } = sides
+    this.#frontend = new Frontend(this.#talk, { readOn: () => this.#readOn(), say: (words) => this.say(words), columns })
     this.#backend = new Backend(this.#talk)
     this.#up = new Scanner(this.#frontend)
     this.#down = new Scanner(this.#backend)

@@ -31,7 +31,8 @@ export interface MessageReader {
   read(seen: Seen): Fate
 }
 
-const header_bytes = 5
+/** A message's type and length. */
+export const header_bytes = 5
 
 export class Scanner {
   readonly #reader: MessageReader

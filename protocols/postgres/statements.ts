@@ -6,6 +6,7 @@
 import type { BoundValue } from "../../src/core/action.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
+import type { HiddenParams } from "./column_values.ts"
 
 export interface Statement {
   /** As it is recorded: cut, passwords taken out. */
@@ -19,6 +20,8 @@ export interface Statement {
   readonly oids: readonly number[]
   /** Whether running it may change what names stand for. */
   readonly renames: boolean
+  /** Its parameters whose values are not recorded; undefined: as for a text that is not known. */
+  readonly hides?: HiddenParams | undefined
 }
 
 export interface Portal {

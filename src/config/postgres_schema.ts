@@ -24,6 +24,31 @@ const postgresRole = z.strictObject({
     .describe("Instead of a login: each session gets a role of its own, a member of these, which is dropped when it ends"),
 })
 
+const patterns = z
+  .array(text)
+  .max(limits.redact_patterns_max)
+  .default([])
+  .describe("RE2 patterns; what they find in a statement or a bound value is not recorded")
+
+const redact = z
+  .union([
+    patterns,
+    z.strictObject({
+      patterns,
+      columns: z
+        .array(text)
+        .max(limits.redact_columns_max)
+        .default([])
+        .describe("Columns (ssn, users.ssn, public.users.ssn) whose values are not recorded: put into them, or compared with them"),
+      unsure: z
+        .enum(["hide", "keep"])
+        .default("hide")
+        .describe("What becomes of all values of a statement that may hold such a column's, when it cannot be told which they are"),
+    }),
+  ])
+  .default([])
+  .describe("What is not recorded of statements and their values. Passwords that a statement sets never are")
+
 export const postgresTarget = z.strictObject({
   address,
   database: text,
@@ -35,11 +60,7 @@ export const postgresTarget = z.strictObject({
     .strictObject({ user: text, ...postgresLogin })
     .optional()
     .describe("The role that makes and drops the roles of sessions: CREATEROLE, and ADMIN on those they are members of"),
-  redact: z
-    .array(text)
-    .max(limits.redact_patterns_max)
-    .default([])
-    .describe("RE2 patterns; what they find in a statement or a bound value is not recorded. Passwords that a statement sets never are"),
+  redact,
   startup: z
     .array(z.enum(["options", "replication"]))
     .default([])

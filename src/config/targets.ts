@@ -4,6 +4,7 @@ import { destinationPattern, type DestinationPattern } from "../core/destination
 import { formatDuration, parseDuration } from "../core/duration.ts"
 import { limits } from "../core/limits.ts"
 import { parsePattern } from "../core/pattern.ts"
+import { parseColumn } from "../core/protected_column.ts"
 import { Secret } from "../core/secret.ts"
 import type { Address, HttpTarget, PostgresTarget, SshTarget, Target } from "../core/target.ts"
 import { isLabel, parseAddress, parseHttpUrl } from "./address.ts"
@@ -142,9 +143,18 @@ function readPostgres(reading: Reading, path: Path, file: Written<"postgres">): 
     tls: file.tls,
     ca: readCa(reading, [...path, "ca"], file.ca),
     ...readPostgresRoles(reading, path, file),
-    redact: file.redact.flatMap((written, index) => attempt(reading, [...path, "redact", index], () => parsePattern(written)) ?? []),
+    redact: readRedact(reading, [...path, "redact"], file.redact),
     startup: { options: file.startup.includes("options"), replication: file.startup.includes("replication") },
   }
+}
+
+function readRedact(reading: Reading, path: Path, file: Written<"postgres">["redact"]): PostgresTarget["redact"] {
+  const all = (where: Path, written: readonly string[]) =>
+    written.flatMap((one, index) => attempt(reading, [...where, index], () => parsePattern(one)) ?? [])
+  if (Array.isArray(file)) return { patterns: all(path, file), values: undefined }
+  const columns = file.columns.flatMap((one, index) => attempt(reading, [...path, "columns", index], () => parseColumn(one)) ?? [])
+  const values = columns.length === 0 ? undefined : { columns, unsure: file.unsure }
+  return { patterns: all([...path, "patterns"], file.patterns), values }
 }
 
 function readHttp(reading: Reading, path: Path, file: Written<"http">): Rest<HttpTarget> {

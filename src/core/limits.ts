@@ -229,6 +229,8 @@ export const limits = {
   // Recording.
   recorded_sql_bytes_max: MiB, // of one statement; its size and digest are kept beside it
   recorded_value_bytes_max: 64 * KiB, // of one bound value
+  redact_columns_max: 256, // of one target; each is looked for in every statement
+  protected_values_cache_bytes_max: 4 * MiB, // of prepared texts whose parameters were looked at, for one target
   redact_patterns_max: 32, // of one target; each looks through every statement
   recorded_note_delay_ms: 50, // outcomes may wait this long to be written with the next event
   recorded_notes_chars_max: 256 * KiB, // waiting to be written

@@ -1,6 +1,7 @@
 // What can be reached, as the rest of the code sees it: parsed, defaulted, with secrets already resolved.
 import type { DestinationPattern } from "./destination.ts"
 import type { Pattern } from "./pattern.ts"
+import type { ValueProtection } from "./protected_column.ts"
 import type { Secret } from "./secret.ts"
 
 export interface Address {
@@ -78,8 +79,8 @@ export interface PostgresTarget extends Reachable {
   readonly roles: ReadonlyMap<string, PostgresRole>
   /** Who makes and drops the roles of sessions. */
   readonly creator: (PostgresRole & { readonly user: string }) | undefined
-  /** What is taken out of statements and values before they are recorded. */
-  readonly redact: readonly Pattern[]
+  /** What is taken out of statements and values before they are recorded. `values` undefined: no column is protected. */
+  readonly redact: { readonly patterns: readonly Pattern[]; readonly values: ValueProtection | undefined }
   /** Startup parameters that are refused unless the target says so. */
   readonly startup: { readonly options: boolean; readonly replication: boolean }
 }

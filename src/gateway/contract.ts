@@ -11,6 +11,7 @@ import type { LoginId, RequestId, SessionId } from "../core/ids.ts"
 import type { Identity } from "../core/identity.ts"
 import type { Keys } from "../core/keys.ts"
 import type { Secret } from "../core/secret.ts"
+import type { FoundValues, ProtectedColumn } from "../core/protected_column.ts"
 import type { ProtocolName, Target } from "../core/target.ts"
 import type { Credential, SshPublicKey } from "../identity/credential.ts"
 import type { Log } from "../observe/log.ts"
@@ -76,6 +77,8 @@ export interface Host {
   readonly verbs: Verbs
   /** The other processes of this gateway, as far as they speak this protocol. */
   readonly siblings: Siblings
+  /** Where an SQL text holds values of protected columns; a promise, which never rejects, for one that has to be read first. */
+  findValues(sql: string, columns: readonly ProtectedColumn[]): FoundValues | Promise<FoundValues>
   readonly service: ServiceDoor
   readonly clock: Clock
   readonly log: Log

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict"
 import { createApiClient, type ApiClient, type Credential } from "../api/client.ts"
 import { StatementReader } from "../classify/statement_reader.ts"
+import { ValueFinder } from "../classify/value_finder.ts"
 import { formatAddress } from "../config/address.ts"
 import type { Config } from "../config/config.ts"
 import type { CurrentConfig } from "../config/current_config.ts"
@@ -76,6 +77,7 @@ export class Gateway {
   readonly #tokenKeys: TokenKeyring
   readonly #verifier: TokenVerifier
   readonly #statements = new StatementReader()
+  readonly #values = new ValueFinder()
   readonly #holds: HoldBook
   readonly #listeners: Listener[] = []
   readonly #carried = new Map<ProtocolName, ServeCarried>()
@@ -245,7 +247,7 @@ export class Gateway {
     this.#settings?.certificates.close()
     await this.#door.close()
     await this.#api.close()
-    await this.#statements.close()
+    await Promise.all([this.#statements.close(), this.#values.close()])
   }
 
   /** Those who wait for a decision are told, and have a moment to read it. */
@@ -269,6 +271,7 @@ export class Gateway {
       },
       verbs: this.#options.verbs(this.#api, current),
       siblings: siblingsFor(protocol, this.#siblings),
+      findValues: (sql, columns) => this.#values.find(sql, columns),
       service: this.#door,
       clock,
       log,
@@ -284,6 +287,7 @@ export class Gateway {
 
   async #make(config: Config): Promise<Settings> {
     if (readsStatements(config.policy.actions)) await this.#statements.load()
+    if (config.targets.some((target) => target.protocol === "postgres" && target.redact.values)) await this.#values.load()
     return makeSettings(config, this.#settings, {
       verifier: this.#verifier,
       authorities: this.#authorities,

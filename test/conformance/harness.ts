@@ -150,6 +150,7 @@ export async function createHarness({ protocol, carried, targets, serveTarget }:
     token_line: "ssh -p 2222 gateway token",
     verbs: () => Promise.resolve(0),
     siblings: alone,
+    findValues: () => "unknown",
     service: door,
     clock,
     log,

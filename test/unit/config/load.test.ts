@@ -165,6 +165,32 @@ test("config: a host that nothing is known of, and a CA that is no key", async (
   assert.match((await problemsOf(`host_key: "${host}"`, "host_ca: [ssh-ed25519 AAAA]")).join(), /cannot be read/)
 })
 
+test("config: what is not recorded of a database's statements is a list of patterns, or patterns and columns", async () => {
+  const redactOf = async (written: string) => {
+    const loaded = await load(sound.replace("database: orders,", `database: orders, redact: ${written},`))
+    assert(loaded.ok, inspect(loaded))
+    const target = loaded.config.targets[1]
+    assert(target?.protocol === "postgres")
+    return { patterns: target.redact.patterns.map(({ source }) => source), values: target.redact.values }
+  }
+  assert.deepEqual(await redactOf("[a+]"), { patterns: ["a+"], values: undefined })
+  assert.deepEqual(await redactOf("{ patterns: [a+] }"), { patterns: ["a+"], values: undefined })
+  const column = { schema: undefined, table: "users", name: "ssn" }
+  assert.deepEqual(await redactOf("{ columns: [users.ssn], unsure: keep }"), {
+    patterns: [],
+    values: { columns: [column], unsure: "keep" },
+  })
+  assert.deepEqual((await redactOf("{ columns: [users.ssn] }")).values?.unsure, "hide")
+  const problem = (written: string) => problemsOf("database: orders,", `database: orders, redact: ${written},`)
+  assert.match(
+    (await problem("{ columns: [ssn, a.b.c.d] }")).join(),
+    /^14:84 not a column: write column, table\.column or schema\.table\.column$/,
+  )
+  assert.match((await problem("{ patterns: ['('] }")).join(), /^14:\d+ not a pattern/)
+  assert.match((await problem("['(']")).join(), /^14:\d+ not a pattern/)
+  assert.match((await problem("{ column: [ssn] }")).join(), /^14:\d+ .*column/)
+})
+
 test("config: a secret written into the file is refused and not repeated", async () => {
   const problems = await problemsOf("auth: { password: env:SLUICE_TEST_SECRET }", "auth: { password: correct-horse }")
   assert.match(problems.join(), /^12:\d+ a secret is not written here itself/)

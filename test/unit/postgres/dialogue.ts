@@ -1,4 +1,5 @@
 // A frontend and a backend in conversation, without sockets: what each side says, what passes, and what is on record.
+import { ColumnValues } from "../../../protocols/postgres/column_values.ts"
 import { Backend } from "../../../protocols/postgres/backend.ts"
 import { Conversation } from "../../../protocols/postgres/conversation.ts"
 import { byteOf, int32, message, report } from "../../../protocols/postgres/codec.ts"
@@ -18,6 +19,7 @@ export interface DialogueOptions {
   readonly hold?: (sql: string) => Promise<void> | undefined
   /** Patterns of the target's config. */
   readonly redact?: readonly string[]
+  readonly columns?: ColumnValues
 }
 
 export class Dialogue {
@@ -34,14 +36,14 @@ export class Dialogue {
   readOns = 0
 
   /** `scoped`: the grant names actions. `hold`: settles before a decision is made, if there is one to wait for. */
-  constructor(deny?: (sql: string) => GatewayError | undefined, { scoped = false, hold, redact = [] }: DialogueOptions = {}) {
+  constructor(deny?: (sql: string) => GatewayError | undefined, { scoped = false, hold, redact = [], columns }: DialogueOptions = {}) {
     const decided = (action: Statement): Decided => {
       const error = deny?.(action.sql)
       return error ? { verdict: "deny", error } : { verdict: "allow", action: this.actions.push(action) - 1 }
     }
     const session = {
       signal: new AbortController().signal,
-      target: { protocol: "postgres", redact: redact.map(parsePattern) },
+      target: { protocol: "postgres", redact: { patterns: redact.map(parsePattern), values: undefined } },
       grant: { actions: scoped ? ["named"] : null },
       covers: ({ sql }: Statement) => !deny?.(sql),
       decide: (action: Statement): Decision => {
@@ -53,7 +55,7 @@ export class Dialogue {
       outcome: (outcome: Outcome) => void this.outcomes.push(outcome),
     }
     this.conversation = new Conversation(session as unknown as Session, new FakeClock())
-    this.#up = new Scanner(new Frontend(this.conversation, { readOn: () => void this.readOns++, say: () => {} }))
+    this.#up = new Scanner(new Frontend(this.conversation, { readOn: () => void this.readOns++, say: () => {}, columns }))
     this.#down = new Scanner(new Backend(this.conversation))
   }
 

@@ -60,7 +60,7 @@ async function logIn(
       ["readonly", { password: password === undefined ? undefined : new Secret(password), login, certificate: undefined, member_of: [] }],
     ]),
     creator: undefined,
-    redact: [],
+    redact: { patterns: [], values: undefined },
     startup: { options: false, replication: false },
   } satisfies PostgresTarget
   const upstream = await connectUpstream(session, target, { startup, clock, user: startup.user, role: target.roles.get(startup.user) })
