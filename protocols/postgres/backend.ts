@@ -5,6 +5,7 @@
 import { byteOf, endOfString, reportFields } from "./codec.ts"
 import type { Conversation } from "./conversation.ts"
 import type { Asked } from "./pending.ts"
+import type { Portal } from "./statements.ts"
 import { unknown_type, unread_type, type Fate, type MessageReader, type Seen } from "./scanner.ts"
 
 const parseComplete = byteOf("1")
@@ -101,9 +102,29 @@ export class Backend implements MessageReader {
     if (!one) return
     pending.shift()
     if (one.kind === "parse" && one.statement) statements.parsed(one.name, one.statement)
-    else if (one.kind === "bind" && one.portal) statements.bound(one.portal)
+    else if (one.kind === "bind" && one.portal) this.#bound(one.portal)
     else if (one.kind === "close_statement") statements.closeStatement(one.name)
-    else statements.closePortal(one.name)
+    else this.#closed(one.name)
+  }
+
+  #bound(portal: Portal): void {
+    const { statements, unseen } = this.#talk
+    this.#closed(portal.name) // the unnamed one takes the place of the one before
+    statements.bound(portal)
+    unseen.made(portal)
+  }
+
+  #closed(name: string): void {
+    const { statements, unseen } = this.#talk
+    const portal = statements.portal(name)
+    statements.closePortal(name)
+    if (portal) unseen.settled(portal)
+  }
+
+  /** A simple query overwrites both. */
+  #closedUnnamed(): void {
+    this.#talk.statements.closeStatement("")
+    this.#closed("")
   }
 
   /** The first question, if it is of one of `kinds`; otherwise the two sides are out of step, and it is the next that fits. */
@@ -170,7 +191,10 @@ export class Backend implements MessageReader {
     talk.copying = false
     const status = seen.bytes[seen.start]
     talk.inTransaction = status !== byteOf("I")
-    if (!talk.inTransaction) talk.statements.closePortals()
+    if (!talk.inTransaction) {
+      talk.statements.closePortals()
+      talk.unseen.transactionOver()
+    }
     // After a failed COPY we may think that the server still skips; its ReadyForQuery says that it saw a Sync.
     if (talk.skipping) {
       talk.skipping = false
@@ -179,7 +203,7 @@ export class Backend implements MessageReader {
     const one = this.#matching("query", "call", "sync")
     if (!one) return "pass"
     talk.pending.shift()
-    if (one.kind === "query") talk.statements.closeUnnamed()
+    if (one.kind === "query") this.#closedUnnamed()
     if (one.kind !== "sync") talk.settle(one, one.sqlstate === undefined ? "ok" : statusOf(one), this.#since(seen))
     if (!one.denial) return "pass"
     return Buffer.concat([one.denial, seen.bytes.subarray(seen.start - 5, seen.end)])

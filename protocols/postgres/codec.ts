@@ -14,6 +14,9 @@ export const code_gss = 80_877_104
 /** A message's type byte, by the letter the documentation gives it. */
 export const byteOf = (letter: string): number => letter.charCodeAt(0)
 
+/** A name from the wire, one character a byte, for the record. */
+export const printable = (name: string): string => Buffer.from(name, "latin1").toString()
+
 /** One message: type, length (itself included, the type not), body. */
 export function message(letter: string, ...body: readonly (Buffer | string)[]): Buffer {
   const parts = body.map((part) => (typeof part === "string" ? Buffer.from(`${part}\0`) : part))

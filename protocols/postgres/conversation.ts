@@ -7,12 +7,14 @@ import type { Outcome } from "../../src/record/events.ts"
 import { Asked, Pending } from "./pending.ts"
 import { ReadingSettings } from "./reading_settings.ts"
 import { Statements } from "./statements.ts"
+import { Unseen } from "./unseen.ts"
 
 export class Conversation {
   readonly session: Session
   readonly clock: Clock
   readonly statements = new Statements()
   readonly pending = new Pending()
+  readonly unseen = new Unseen()
   /** The server takes in a COPY: it ignores Sync and Flush until CopyDone or CopyFail. */
   copying = false
   /** The server has failed in a series of the extended protocol and reads on to the next Sync, answering nothing. */
@@ -90,8 +92,9 @@ export class Conversation {
     }
   }
 
-  /** Puts on record what became of an action. */
+  /** Puts on record what became of an action. A Bind comes here only when it did not succeed. */
   settle(one: Asked, status: Outcome["status"], bytes_down?: number): void {
+    if (one.portal) this.unseen.settled(one.portal)
     if (one.action < 0) return
     const outcome: { -readonly [Fact in keyof Outcome]: Outcome[Fact] } = {
       action: one.action,

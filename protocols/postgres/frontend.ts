@@ -15,7 +15,7 @@ import { limits } from "../../src/core/limits.ts"
 import type { Pattern } from "../../src/core/pattern.ts"
 import type { Decided, Waiting } from "../../src/gateway/contract.ts"
 import { type ColumnValues, type Hidden, type HiddenParams } from "./column_values.ts"
-import { byteOf, endOfString, int32, message, sync } from "./codec.ts"
+import { byteOf, endOfString, int32, message, printable, sync } from "./codec.ts"
 import type { Conversation } from "./conversation.ts"
 import { redact, redactValue } from "./redaction.ts"
 import { denial, notice } from "./refusal.ts"
@@ -148,6 +148,12 @@ export class Frontend implements MessageReader {
     }
   }
 
+  /** Before any of it passes: puts on record what was prepared and not executed. */
+  tellPrepared(): void {
+    const { unseen, session } = this.#talk
+    for (const event of unseen.take()) session.recorder.write(event)
+  }
+
   /** Undefined: a decision is being made, and the message is to be read again when `readOn` says so. */
   #decide(action: Action): Decided | undefined {
     const talk = this.#talk
@@ -157,6 +163,7 @@ export class Frontend implements MessageReader {
       talk.held = false
       return made
     }
+    this.tellPrepared()
     const decision = talk.session.decide(action)
     if (decision.verdict !== "hold") return decision
     talk.held = true
@@ -211,10 +218,17 @@ export class Frontend implements MessageReader {
     if (read === "wait") return "wait"
     const { sql, sql_bytes, inexact } = read
     const ambiguous = !talk.reading.reads(sql)
+    const unresolved = talk.unseen.isReachedBy(sql)
     const decision = this.#decide(
-      sql_bytes === undefined && !inexact && !ambiguous
+      sql_bytes === undefined && !inexact && !ambiguous && !unresolved
         ? { kind: "postgres.statement", how: "simple", sql }
-        : { kind: "postgres.statement", how: "simple", sql, ...doubts({ sql_bytes, inexact, ambiguous }) },
+        : {
+            kind: "postgres.statement",
+            how: "simple",
+            sql,
+            ...doubts({ sql_bytes, inexact, ambiguous }),
+            ...(unresolved ? { unresolved } : {}),
+          },
     )
     if (!decision) return "wait"
     if (decision.verdict === "deny") return this.#denyQuery(decision.error)
@@ -252,6 +266,7 @@ export class Frontend implements MessageReader {
       if (decision?.verdict === "deny") return this.#denyInSeries(decision.error)
     }
     this.#talk.ask("parse", { name, statement })
+    this.#talk.unseen.prepares(name, statement)
     return "pass"
   }
 
@@ -271,6 +286,7 @@ export class Frontend implements MessageReader {
     const values = this.#recordable(read.values, certain ? statement?.hides : undefined)
     const portal: Portal = { name, statementName, statement, certain, values, leftOut: read.leftOut, bytes: read.bytes }
     talk.ask("bind", { name, portal })
+    talk.unseen.binds(portal)
     return "pass"
   }
 
@@ -282,6 +298,8 @@ export class Frontend implements MessageReader {
     const portal = found.value
     const certain = found.certain && portal?.certain === true
     const { statement, values, statementName, leftOut } = portal ?? {}
+    if (portal) talk.unseen.tells(portal)
+    const reaches = talk.unseen.isReachedBy(statement?.sql ?? "", portal)
     const decision = this.#decide({
       kind: "postgres.statement",
       how: "execute",
@@ -291,10 +309,11 @@ export class Frontend implements MessageReader {
       ...(name ? { portal: printable(name) } : {}),
       ...(values?.length ? { values } : {}),
       ...(leftOut ? { values_left_out: leftOut } : {}),
-      ...(certain ? {} : { unresolved: true }),
+      ...(certain && !reaches ? {} : { unresolved: true }),
     })
     if (!decision) return "wait"
     if (decision.verdict === "deny") return this.#denyInSeries(decision.error)
+    if (portal && certain) talk.unseen.settled(portal)
     // Without a text we do not know, so it may.
     const renaming = statement === undefined || !certain ? (statement?.sql ?? "") : statement.renames ? statement.sql : undefined
     talk.askToRun("execute", decision.action, renaming)
@@ -359,8 +378,5 @@ export class Frontend implements MessageReader {
       throw error
   }
 }
-
-/** A name from the wire, one character a byte, for the record. */
-const printable = (name: string): string => Buffer.from(name, "latin1").toString()
 
 const broken = (why: string) => new GatewayError("protocol_broken", {}, new Error(why))

@@ -105,6 +105,7 @@ export class Relay {
   #passUp(chunk: Buffer): Buffer | Buffer[] | null {
     if (this.#kept) return this.#keep(chunk, null)
     const parts = this.#up.pass(chunk)
+    this.#frontend.tellPrepared()
     const unread = this.#up.takeUnread()
     if (unread) {
       // The client is not read until the server has answered enough to know what comes next.

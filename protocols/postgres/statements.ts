@@ -83,12 +83,6 @@ export class Statements {
     if (known && this.#portals.delete(name)) this.#bytes -= known.bytes
   }
 
-  /** A simple query overwrites both unnamed ones. */
-  closeUnnamed(): void {
-    this.closeStatement("")
-    this.closePortal("")
-  }
-
   /** At the end of a transaction. */
   closePortals(): void {
     if (this.#portals.size === 0) return

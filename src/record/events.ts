@@ -1,6 +1,6 @@
 // What one line of a recording says. Version 1: one JSON object a line (NDJSON), `n` counts up from 0 without gaps, `t` is
 // milliseconds since the Unix epoch. The first line is `session`, the last `end`; a recording without `end` was interrupted.
-import type { Action } from "../core/action.ts"
+import type { Action, BoundValue } from "../core/action.ts"
 import type { Millis } from "../core/clock.ts"
 import type { ErrorCode } from "../core/errors.ts"
 import type { GrantId, RequestId, SessionId } from "../core/ids.ts"
@@ -115,6 +115,19 @@ export type Event =
   | { readonly kind: "startup"; readonly database: string; readonly settings: Readonly<Record<string, string>> }
   /** PostgreSQL: a role of this session's own, on the target. */
   | { readonly kind: "role"; readonly what: "made" | "dropped"; readonly name: string; readonly member_of: readonly string[] }
+  /**
+   * PostgreSQL: a statement, or a portal of one with its values, that the server was given and that no Execute has run yet. It can run
+   * by its name alone, in a later statement that does not show it.
+   */
+  | {
+      readonly kind: "prepared"
+      readonly statement?: string
+      readonly portal?: string
+      readonly sql: string
+      readonly sql_bytes?: number
+      readonly values?: readonly BoundValue[]
+      readonly values_left_out?: number
+    }
   /** Something asked for that is not offered, in our words. */
   | { readonly kind: "refused"; readonly what: string }
   /** SSH, at a cut: a command of the gateway's own, run on the target to end what its sshd would not signal. */

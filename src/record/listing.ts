@@ -59,6 +59,8 @@ function words(line: Line): string[] {
       return [startup(line)]
     case "role":
       return [`role ${visible(line.name)} ${line.what}, a member of ${line.member_of.map(visible).join(", ")}`]
+    case "prepared":
+      return prepared(line)
     case "refused":
       return [`REFUSED ${visible(line.what)}`]
     case "swept":
@@ -76,6 +78,12 @@ function words(line: Line): string[] {
     default:
       return [`an event this version does not know: ${visible(JSON.stringify(line))}`]
   }
+}
+
+function prepared({ statement = "", portal, sql, sql_bytes, values = [] }: Extract<Line, { kind: "prepared" }>): string[] {
+  const name = portal === undefined ? `statement ${visible(statement)}` : `portal ${visible(portal)}`
+  const cut = sql_bytes === undefined ? "" : ` … (${sql_bytes} bytes in all)`
+  return [`prepared, as ${name.trimEnd()}: ${visible(sql)}${cut}`, ...values.map((value, at) => `    $${at + 1} = ${bound(value)}`)]
 }
 
 function startup({ database, settings }: Extract<Line, { kind: "startup" }>): string {

@@ -9,7 +9,7 @@ import type { Action } from "../../../src/core/action.ts"
 import type { GatewayError } from "../../../src/core/errors.ts"
 import { parsePattern } from "../../../src/core/pattern.ts"
 import type { Decided, Decision, Session } from "../../../src/gateway/contract.ts"
-import type { Outcome } from "../../../src/record/events.ts"
+import type { Event, Outcome } from "../../../src/record/events.ts"
 import { FakeClock } from "../../support/fake_clock.ts"
 
 export type Statement = Extract<Action, { kind: "postgres.statement" }>
@@ -28,6 +28,9 @@ export class Dialogue {
   /** Whether the last thing the client said waits. */
   waits = false
   readonly conversation: Conversation
+  /** What was prepared and not executed, as it goes on record. */
+  readonly prepared: Extract<Event, { kind: "prepared" }>[] = []
+  readonly #frontend: Frontend
   readonly #up: Scanner
   readonly #down: Scanner
   #unread: Buffer | undefined
@@ -52,16 +55,19 @@ export class Dialogue {
         const nothing = { asked: Promise.resolve(undefined), withdraw: () => {}, leave: () => {} }
         return { verdict: "hold", decided: waiting.then(() => decided(action)), ...nothing }
       },
+      recorder: { write: (event: Extract<Event, { kind: "prepared" }>) => this.prepared.push(event) > 0 },
       outcome: (outcome: Outcome) => void this.outcomes.push(outcome),
     }
     this.conversation = new Conversation(session as unknown as Session, new FakeClock())
-    this.#up = new Scanner(new Frontend(this.conversation, { readOn: () => void this.readOns++, say: () => {}, columns }))
+    this.#frontend = new Frontend(this.conversation, { readOn: () => void this.readOns++, say: () => {}, columns })
+    this.#up = new Scanner(this.#frontend)
     this.#down = new Scanner(new Backend(this.conversation))
   }
 
   /** What reaches the server of it. */
   client(...messages: readonly Buffer[]): Buffer {
     const passed = joined(this.#up.pass(Buffer.concat(messages)))
+    this.#frontend.tellPrepared()
     this.#unread = this.#up.takeUnread()
     this.waits = this.#unread !== undefined
     return passed

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { GatewayError } from "../../../src/core/errors.ts"
 import { bind, bound, closed, closeStatement, complete, Dialogue, execute, failed, parse, parsed, query, ready, sync } from "./dialogue.ts"
 
 test("names: an execution is recorded with the text and the values behind its portal", () => {
@@ -123,4 +124,47 @@ test("names: portals end with the transaction, the unnamed ones with a simple qu
   talk.server(complete("SELECT 1"), ready())
   talk.client(bind("", ""), execute(), sync())
   assert.equal(talk.actions[3]?.unresolved, true)
+})
+
+test("names: what was bound and not executed makes a FETCH uncertain, for as long as the server may have it", () => {
+  const talk = new Dialogue((sql) => (/DROP/.test(sql) ? new GatewayError("rule_denied") : undefined))
+  const fetched = (): boolean | undefined => {
+    talk.client(query("FETCH ALL FROM c"))
+    talk.server(complete("FETCH 1"), ready("T"))
+    return talk.actions.at(-1)?.unresolved
+  }
+  talk.client(query("BEGIN"))
+  talk.server(complete("BEGIN"), ready("T"))
+  assert.equal(fetched(), undefined)
+  talk.client(parse("s", "SELECT 1"), bind("c", "s"), sync())
+  talk.server(parsed(), bound(), ready("T"))
+  assert.equal(fetched(), true)
+  talk.client(execute("c"), sync())
+  talk.server(complete("SELECT 1"), ready("T"))
+  assert.equal(fetched(), undefined, "it was allowed to run")
+  talk.client(parse("d", "DROP TABLE items"), bind("c", "d"), execute("c"), sync())
+  talk.server(parsed(), bound(), failed("34000"), ready("T"))
+  assert.equal(fetched(), true, "it was not")
+  talk.client(query("ROLLBACK TO a"))
+  talk.server(complete("ROLLBACK"), ready("T"))
+  assert.equal(fetched(), true, "of a savepoint")
+  talk.client(bind("other", "nowhere"), sync(), query("COMMIT"))
+  talk.server(failed("26000"), ready("T"), complete("COMMIT"), ready("I"))
+  assert.equal(fetched(), undefined)
+})
+
+test("names: what is prepared is on record before it passes, or as what runs", () => {
+  const talk = new Dialogue()
+  talk.client(parse("s", "SELECT $1"), bind("", "s", ["1"]), execute(), sync(), parse("t", "SELECT 2"), parse("", "SELECT 3"), sync())
+  talk.client(bind("", "s", ["2"]), bind("q", "s", ["3"]))
+  talk.client(execute("q"), sync())
+  assert.deepEqual(talk.prepared, [
+    { kind: "prepared", statement: "t", sql: "SELECT 2" },
+    { kind: "prepared", statement: "s", portal: "", sql: "SELECT $1", values: [{ oid: 0, format: "text", value: "2" }] },
+    { kind: "prepared", statement: "s", portal: "q", sql: "SELECT $1", values: [{ oid: 0, format: "text", value: "3" }] },
+  ])
+  assert.deepEqual(
+    talk.actions.map(({ values }) => values?.[0]?.value),
+    ["1", "3"],
+  )
 })
