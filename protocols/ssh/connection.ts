@@ -269,6 +269,7 @@ export class Connection implements Carrier {
     }
     if (!(answer instanceof Promise) && !this.#answers) return send(answer)
     if (++this.#globals > limits.ssh_globals_max) throw broken("more global requests than anybody waits for")
+    if (this.#answers) this.transport.ignore() // who only asks whether we are alive must not wait for others' answers: clients count anything as a sign
     const answers = Promise.all([answer, this.#answers]).then(([given]) => {
       this.#globals--
       if (this.#answers === answers) this.#answers = undefined

@@ -139,7 +139,8 @@ export class Downstream implements ConnectionOwner {
    */
   async #through(opening: ChannelOpening, { identity, target, port }: Way): Promise<void> {
     const { host, gate, keys, life } = this.#options
-    const jump = (): Promise<void> => serveJump({ channel: opening.accept(), identity, target, gate, host, keys, life })
+    const carrier = this.#connection!.transport
+    const jump = (): Promise<void> => serveJump({ channel: opening.accept(), carrier, identity, target, gate, host, keys, life })
     let served: Promise<void>
     try {
       if (await gate.reaches(identity, target, port)) served = jump()

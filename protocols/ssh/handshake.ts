@@ -29,6 +29,8 @@ export interface HandshakeOptions {
 /** In; or a list of what else may be tried; or of what must follow, the attempt being good as far as it goes (RFC 4252, section 5.1). */
 export type LoginAnswer = true | readonly string[] | { readonly partial: readonly string[] }
 
+ssh2.Server.KEEPALIVE_CLIENT_INTERVAL = 0 // its own watch over clients, for which there is `Transport.keepAlive`
+
 /** Serves until the socket is closed; never rejects. */
 export function serveHandshake({ socket, keys, owner, log, clock, life, onConnection, login }: HandshakeOptions): Promise<void> {
   const hostKeys: unknown = keys.map((key) => ({ key }))
@@ -36,7 +38,6 @@ export function serveHandshake({ socket, keys, owner, log, clock, life, onConnec
     hostKeys: hostKeys as string[], // its types only know keys as text
     algorithms: downstreamAlgorithms,
     ident: "Sluice",
-    keepaliveInterval: limits.ssh_keepalive_ms,
   })
   const closed = new Promise<void>((resolve) => socket.once("close", resolve))
   const leave = (): void => void clock.after(limits.farewell_ms_max, () => socket.destroy())
@@ -52,6 +53,13 @@ export function serveHandshake({ socket, keys, owner, log, clock, life, onConnec
     transport.offerHybrid()
     transport.announceSignatureAlgorithms()
     const connection = new Connection(transport, owner)
+    client.once("ready", () => {
+      transport.keepAlive(() => {
+        log.info({ for_ms: transport.silent_ms }, "a client has gone silent")
+        disconnect(transport, new GatewayError("silent")) // one that hears and does not answer reads why
+        leave()
+      })
+    })
     let [questions, attempts] = [0, 0]
     let conversing = false
     client.on("authentication", (attempt) => {

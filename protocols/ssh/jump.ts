@@ -16,6 +16,8 @@ import type { Transport } from "./transport.ts"
 
 export interface JumpOptions {
   readonly channel: Channel
+  /** The connection that the channel is on. */
+  readonly carrier: Transport
   readonly identity: Identity
   readonly target: string
   readonly gate: Gate
@@ -25,7 +27,7 @@ export interface JumpOptions {
 }
 
 /** Serves until the channel is closed and the session's recording with it. */
-export async function serveJump({ channel, identity, target, gate, host, keys, life }: JumpOptions): Promise<void> {
+export async function serveJump({ channel, carrier, identity, target, gate, host, keys, life }: JumpOptions): Promise<void> {
   const session = new TargetSession(host, gate, life)
   const silent = host.clock.after(limits.handshake_ms_max.ssh, () => {
     if (!transport?.authenticated) channel.destroy()
@@ -44,7 +46,7 @@ export async function serveJump({ channel, identity, target, gate, host, keys, l
     life,
     onConnection: (connection) => {
       transport = connection.transport
-      session.attach(connection)
+      session.attach(connection, carrier)
       login.attach(connection)
     },
     login: async (attempt: AuthContext) => {

@@ -7,6 +7,8 @@ export interface KeyLife {
   /** In either direction. */
   readonly bytes_max: number
   readonly ms_max: number
+  /** Of silence before the other side is asked whether it is there; left out: `ssh_keepalive_ms`. */
+  readonly keepalive_ms?: number
 }
 
 export const keyLife: KeyLife = { bytes_max: limits.ssh_keys_bytes_max, ms_max: limits.ssh_keys_ms_max }

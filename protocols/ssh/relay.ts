@@ -251,8 +251,7 @@ export class ChannelRelay {
     try {
       exit = await this.#pass(program, streams)
       if (session.signal.aborted) status = "cut"
-      else if (!exit && this.#channel.open)
-        throw new GatewayError("target_broke", {}, new Error("the program ended without an exit status"))
+      else if (!exit && this.#channel.open) throw await this.#unfinished()
       else if (!exit) status = "cancelled"
       else if (!("status" in exit) || exit.status !== 0) status = "error"
     } catch (failure) {
@@ -277,6 +276,12 @@ export class ChannelRelay {
     this.#up?.destroy()
     this.#channel.destroy()
     this.#done.resolve()
+  }
+
+  async #unfinished(): Promise<GatewayError> {
+    const { transport } = await this.#options.upstream
+    const code = transport.silent_ms === undefined ? "target_broke" : "target_silent"
+    return new GatewayError(code, {}, new Error("the program ended without an exit status"))
   }
 
   /** One of both sides failed: said to the client, and put on record when it broke its protocol. */

@@ -12,6 +12,7 @@ import type { KeyLife } from "./key_renewal.ts"
 import { disconnect, refusalOf } from "./refusal.ts"
 import { ChannelRelay } from "./relay.ts"
 import { sweep } from "./sweep.ts"
+import type { Transport } from "./transport.ts"
 import { connectUpstream } from "./upstream.ts"
 
 export interface TargetRoute {
@@ -38,10 +39,13 @@ export class TargetSession implements ConnectionOwner {
     this.#life = life
   }
 
-  /** The client's side, as soon as there is one. */
-  attach(client: Connection): void {
+  /** The client's side, as soon as there is one; `carrier`: the connection that it is inside of. */
+  attach(client: Connection, carrier?: Transport): void {
     this.#client = client
-    void client.closed.then(() => this.#session?.end())
+    void client.closed.then(() => {
+      this.#silent("client", client.transport.silent_ms ?? carrier?.silent_ms)
+      this.#session?.end()
+    })
   }
 
   /** The grant check; connecting upstream begins with it. Throws what `gate.open` throws. */
@@ -65,7 +69,11 @@ export class TargetSession implements ConnectionOwner {
       this.#forwards = new Forwards({ session, allow: reached.allow, client: this.#client, upstream: this.#upstream, clock })
     }
     this.#upstream.then(
-      (upstream) => upstream.closed.then(() => this.#lost(new GatewayError("target_broke", { session: session.id }))),
+      async (upstream) => {
+        await upstream.closed
+        const silent = this.#silent("target", upstream.transport.silent_ms)
+        await this.#lost(new GatewayError(silent ? "target_silent" : "target_broke", { session: session.id }))
+      },
       (failure: unknown) => this.#lost(GatewayError.from(failure, "target_broke").with({ session: session.id })),
     )
   }
@@ -134,6 +142,15 @@ export class TargetSession implements ConnectionOwner {
     const what = opening.type === "session" ? "a program after the last" : `the channel ${recordable(opening.type, /[^\w.@-]/g)}`
     session.recorder.write({ kind: "refused", what })
     opening.refuse(...refusalOf(new GatewayError("unsupported", { what: "this kind of channel", session: session.id })))
+  }
+
+  /** Whether that side was closed because it was silent, which is put on record. */
+  #silent(side: "client" | "target", for_ms: number | undefined): boolean {
+    const session = this.#session
+    if (for_ms === undefined || !session || session.signal.aborted) return false
+    if (side === "target") this.#gate.log.warn({ session: session.id, for_ms }, "the target has gone silent")
+    session.recorder.write({ kind: "silent", side, for_ms })
+    return true
   }
 
   /** The target's side is gone: those who have a channel read why on it, everybody else in the disconnect. */

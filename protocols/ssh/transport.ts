@@ -10,10 +10,12 @@
 // test/unit/ssh/transport.test.ts fail when a new version moves it.
 import type { Duplex } from "node:stream"
 import type { Clock } from "../../src/core/clock.ts"
+import { limits } from "../../src/core/limits.ts"
 import { message, pack } from "./codec.ts"
 import { type CertifiedKey, logInCertified } from "./certificate_login.ts"
 import { readAsPlainKey } from "./host_trust.ts"
 import { offerHybrid } from "./hybrid_exchange.ts"
+import { KeepAlive } from "./keep_alive.ts"
 import { propose } from "./key_exchange.ts"
 import { type KeyLife, KeyRenewal } from "./key_renewal.ts"
 
@@ -87,7 +89,7 @@ export interface KeyExchange {
 /** What ssh2's server connection and its client have in common. */
 export interface Ssh2Connection {
   readonly _protocol?: Ssh2Protocol
-  /** Who waits for the answer to a global request, in order; ssh2's own keepalives are among them. */
+  /** Client: who waits for the answer to a global request, in order. ssh2's server makes none, and reads over the answers. */
   readonly _callbacks?: ((failed: boolean | Error, said?: Buffer | null) => void)[]
   readonly _sock?: Duplex
 }
@@ -118,6 +120,10 @@ export class Transport {
   readonly socket: Duplex
   /** New keys are in use; called after each exchange, when what waited for it has been sent. */
   onKeys: (() => void) | undefined
+  /** For how long nothing had come when the other side was given up; undefined as long as it was not. */
+  silent_ms: number | undefined
+  readonly #clock: Clock
+  readonly #keepalive_ms: number
   readonly #protocol: Ssh2Protocol
   readonly #connection: Ssh2Connection
   readonly #renewal: KeyRenewal
@@ -130,6 +136,8 @@ export class Transport {
     this.#protocol = protocol
     this.#connection = connection
     this.socket = socket
+    this.#clock = clock
+    this.#keepalive_ms = life.keepalive_ms ?? limits.ssh_keepalive_ms
     socket.once("close", () => (this.#over = true))
     this.#renewal = new KeyRenewal(clock, life)
     const complete = protocol._onHandshakeComplete
@@ -173,9 +181,24 @@ export class Transport {
     protocol._onPayload = (payload) => {
       this.#count("received", payload.length)
       if (payload.length === 0 || !handle(payload)) return pass(payload)
-      protocol._onPacket() // ssh2's keepalive counts what it sees
+      protocol._onPacket() // ssh2 calls it for what it sees
       return undefined
     }
+  }
+
+  /** Watches whether the other side is there, from the login on. `onSilent`: it is not, and `silent_ms` says for how long. */
+  keepAlive(onSilent: () => void): void {
+    const watch = new KeepAlive({
+      clock: this.#clock,
+      interval_ms: this.#keepalive_ms,
+      ask: () => this.request("keepalive@openssh.com", Buffer.alloc(0), () => {}),
+      onSilent: (for_ms) => {
+        this.silent_ms = for_ms
+        onSilent()
+      },
+    })
+    this.#protocol._onPacket = () => watch.heard()
+    this.socket.once("close", () => watch.stop())
   }
 
   /** Server: proposes these ciphers and no others. Only before the key exchange. */

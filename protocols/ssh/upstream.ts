@@ -45,7 +45,10 @@ export function connectUpstream(options: UpstreamOptions): Promise<Connection> {
       socket.destroy()
     }
     client.on("error", fail).once("close", () => fail()) // errors after the login are seen as its end
-    client.once("ready", () => resolve(connection!))
+    client.once("ready", () => {
+      connection!.transport.keepAlive(() => socket.destroy())
+      resolve(connection!)
+    })
     client.on("keyboard-interactive", (_name, _instructions, _language, prompts, answer) => {
       // PAM asks for the password this way; nothing else is ours to answer.
       const password = "password" in target.auth && prompts.length === 1 && prompts[0]?.echo !== true ? target.auth.password.reveal() : ""
@@ -66,7 +69,6 @@ export function connectUpstream(options: UpstreamOptions): Promise<Connection> {
         return trusted
       },
       readyTimeout: limits.ssh_login_ms_max,
-      keepaliveInterval: limits.ssh_keepalive_ms,
     })
     const transport = new Transport(client as Ssh2Connection, clock, life)
     transport.takeHostKeys(trust.algorithms)

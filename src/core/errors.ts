@@ -86,6 +86,10 @@ const table = {
   recorder_failed: { kind: "ended", say: constant("this session can no longer be recorded, so it was ended") },
   shutdown: { kind: "ended", say: constant("the gateway is shutting down; connect again in a moment") },
   idle: { kind: "ended", say: constant("this connection was idle for too long") },
+  silent: {
+    kind: "ended",
+    say: constant("nothing came from your side any more, not even when it was asked, so this connection was closed"),
+  },
   // not now
   stale: { kind: "unavailable", say: constant("access cannot be checked right now; try again in a moment") },
   busy: { kind: "unavailable", say: constant("too many connections; try again in a moment") },
@@ -96,6 +100,7 @@ const table = {
   target_unreachable: { kind: "upstream", say: constant("the target does not answer") },
   target_login_failed: { kind: "upstream", say: constant("the target did not accept the gateway's credentials") },
   target_untrusted: { kind: "upstream", say: constant("the target could not prove that it is the one it should be") },
+  target_silent: { kind: "upstream", say: constant("the target answers nothing any more, so the connection to it was closed") },
   target_broke: { kind: "upstream", say: constant("the target closed or broke the connection") },
   forward_failed: { kind: "upstream", say: (facts) => facts.what ?? "the target could not connect there" },
   // the client's side

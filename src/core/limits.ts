@@ -282,7 +282,8 @@ export const limits = {
   ssh_keys_bytes_max: 1024 * MiB, // under one set of keys, each way (RFC 4253, section 9)
   ssh_keys_ms_max: 60 * minute, // the same section
   ssh_exchange_ms_max: 5 * minute, // of a renewal with a peer that goes on talking; what was under way may be on a slow line
-  ssh_keepalive_ms: 30 * second, // a target that answers none of three in a row is gone
+  ssh_keepalive_ms: 30 * second, // who was silent for so long is asked whether they are still there, client or target
+  ssh_keepalives_max: 3, // such questions in a row; with none answered the connection is closed, after two and a half minutes at most
   ssh_heard_ms_max: 100, // of a client, at a cut: to show the last words, before the disconnect that would make it forget them
   ssh_ask_alive_ms: 10 * second, // between two signs of life to a client that waits for a decision
   ssh_leave_ms: second, // for a client to leave by itself after its last program, before it is told to

@@ -130,6 +130,8 @@ export type Event =
     }
   /** Something asked for that is not offered, in our words. */
   | { readonly kind: "refused"; readonly what: string }
+  /** SSH: one side no longer answered whether it was there, and the connection was closed; `for_ms`: nothing had come from it. */
+  | { readonly kind: "silent"; readonly side: "client" | "target"; readonly for_ms: number }
   /** SSH, at a cut: a command of the gateway's own, run on the target to end what its sshd would not signal. */
   | { readonly kind: "swept"; readonly command: string }
   | { readonly kind: "warning"; readonly left_ms: number }

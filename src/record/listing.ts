@@ -63,6 +63,10 @@ function words(line: Line): string[] {
       return prepared(line)
     case "refused":
       return [`REFUSED ${visible(line.what)}`]
+    case "silent":
+      return [
+        `the ${line.side === "target" ? "target" : "client"} has gone silent: nothing came from it for ${formatDuration(line.for_ms)}`,
+      ]
     case "swept":
       return [`to end what runs there, the gateway ran on the target: ${visible(line.command)}`]
     case "warning":
