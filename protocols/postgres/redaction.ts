@@ -5,6 +5,7 @@
 
 import type { BoundValue } from "../../src/core/action.ts"
 import type { Pattern } from "../../src/core/pattern.ts"
+import { withoutFoundInSql } from "./found_in_sql.ts"
 import { certainLiterals, type Piece, piecesOf } from "./sql_pieces.ts"
 
 export const replacement = "[secret]"
@@ -12,7 +13,8 @@ const nesting_max = 3 // SQL inside a literal inside a literal; each level is re
 
 /** `sql` with the passwords it sets taken out, and what `patterns` find. */
 export function redact(sql: string, patterns: readonly Pattern[] = []): string {
-  return withoutFound(/password/i.test(sql) ? redactText(sql, nesting_max) : sql, patterns)
+  const left = /password/i.test(sql) ? redactText(sql, nesting_max) : sql
+  return patterns.length === 0 ? left : withoutFoundInSql(left, patterns, replacement)
 }
 
 /** A bound value without what `patterns` find in it, as it reads; the bytes of a binary one go too. */

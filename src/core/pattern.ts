@@ -7,6 +7,8 @@ export interface Pattern {
   readonly source: string
   /** Whether it is found somewhere in `text`. */
   isIn(text: string): boolean
+  /** Where it is found, in order. */
+  findIn(text: string): { readonly start: number; readonly end: number }[]
   /** `text` with `words` wherever it is found. */
   replaceIn(text: string, words: string): string
 }
@@ -25,6 +27,12 @@ export function parsePattern(source: string): Pattern {
   return {
     source,
     isIn: (text) => compiled.matcher(text).find(),
+    findIn(text) {
+      const matcher = compiled.matcher(text)
+      const found = []
+      while (matcher.find()) found.push({ start: matcher.start(), end: matcher.end() })
+      return found
+    },
     replaceIn: (text, words) => compiled.matcher(text).replaceAll(() => words),
   }
 }

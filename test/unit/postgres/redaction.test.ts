@@ -101,3 +101,18 @@ test("redaction: of a binary value the bytes go as well as what they say", () =>
   assert.equal(redactValue(other, patterns), other)
   assert.deepEqual(redactValue({ oid: 0, format: "null", value: null }, patterns), { oid: 0, format: "null", value: null })
 })
+
+test("redaction: no pattern hides code, wherever what it finds begins and ends", () => {
+  const redacted = (sql: string): string => redact(sql, [parsePattern("token=\\S+"), parsePattern("\\b\\d{16}\\b")])
+  const cases: [sql: string, kept: string][] = [
+    ["SELECT $$token=$$;DELETE/**/FROM/**/t;SELECT/**/$$ a$$", "SELECT $$[secret]$$;DELETE/**/FROM/**/t;SELECT/**/$$ a$$"],
+    ["SELECT 'token=';DELETE/*token=*/FROM/**/t;SELECT/**/' a'", "SELECT '[secret]';DELETE/*[secret]*/FROM/**/t;SELECT/**/' a'"],
+    ["DELETE FROM t WHERE token=5 AND a = 1", "DELETE FROM t WHERE token='[secret]' AND a = 1"],
+    ["SELECT 'a token=it''s b', 4111111111111111", "SELECT '[secret]', '[secret]'"],
+    ["SELECT 1 -- token=abc\n, 2", "SELECT 1 -- [secret]\n, 2"],
+    ["SELECT 1 /* token=abc /* token=d */ */ , 2", "SELECT 1 /*[secret]*/ , 2"],
+    ['SELECT "token=abc" FROM t', 'SELECT "token=abc" FROM t'],
+    ["SELECT '\\' /* ', x /* token=abc */", "SELECT '\\' /* ', x /* token=abc */"],
+  ]
+  for (const [sql, kept] of cases) assert.equal(redacted(sql), kept)
+})
