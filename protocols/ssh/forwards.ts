@@ -101,7 +101,7 @@ export class Forwards {
   async #local(opening: ChannelOpening, destination: Destination, decided: Decided): Promise<void> {
     const { session, upstream } = this.#options
     if (decided.verdict === "deny") return opening.refuse(...refusalOf(decided.error))
-    const open = async () => (await upstream).open(...localChannel(destination))
+    const open = async () => (await upstream()).open(...localChannel(destination))
     session.outcome({ action: decided.action, ...(await relayForward({ session, opening, direction: "up", open })) })
   }
 

@@ -279,7 +279,7 @@ export class ChannelRelay {
   }
 
   async #unfinished(): Promise<GatewayError> {
-    const { transport } = await this.#options.upstream
+    const { transport } = await this.#options.upstream()
     const code = transport.silent_ms === undefined ? "target_broke" : "target_silent"
     return new GatewayError(code, {}, new Error("the program ended without an exit status"))
   }
@@ -296,7 +296,7 @@ export class ChannelRelay {
     const down = this.#channel
     const agent = await this.#agent
     if (agent?.verdict === "deny") this.#notices.push(agent.error.say)
-    const up = await (await upstream).openSession()
+    const up = await (await upstream()).openSession()
     this.#up = up
     if (session.signal.aborted || !down.open) {
       up.closeNow()

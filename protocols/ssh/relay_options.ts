@@ -9,7 +9,8 @@ import type { Forwards } from "./forwards.ts"
 export interface RelayOptions {
   readonly channel: Channel
   readonly session: Session
-  readonly upstream: Promise<Connection>
+  /** Rejects once the session is over. */
+  upstream(): Promise<Connection>
   readonly stream_bytes_max: number
   /** What of the target's files may be done by SFTP. */
   readonly sftp: SshTarget["sftp"]

@@ -14,7 +14,8 @@ export interface ForwardsOptions {
   readonly session: Session
   readonly allow: SshAllowed
   readonly client: Connection
-  readonly upstream: Promise<Connection>
+  /** Rejects once the session is over. */
+  upstream(): Promise<Connection>
   readonly clock: Clock
 }
 
@@ -124,7 +125,7 @@ export class RemoteForwards {
     }
     const { action } = decided
     const began = performance.now()
-    const said = (await upstream).request(name, packAsked(asked), (answer) => this.#answered(answer, { action, began, asked }))
+    const said = (await upstream()).request(name, packAsked(asked), (answer) => this.#answered(answer, { action, began, asked }))
     const listens = await said
     if (!listens) {
       session.outcome({ action, status: session.signal.aborted ? "cut" : "error", duration_ms: Math.round(performance.now() - began) })
@@ -145,7 +146,7 @@ export class RemoteForwards {
 
   async #cancel(name: string, asked: Asked): Promise<boolean> {
     const listen = this.#listens.find(({ host, port, path }) => host === asked.host && port === asked.port && path === asked.path)
-    if (!listen || !(await (await this.#options.upstream).request(name, packAsked(asked), (said) => said !== undefined))) return false
+    if (!listen || !(await (await this.#options.upstream()).request(name, packAsked(asked), (said) => said !== undefined))) return false
     const at = this.#listens.indexOf(listen)
     if (at < 0) return false // the session ended meanwhile
     this.#listens.splice(at, 1)

@@ -66,7 +66,7 @@ export class TargetSession implements ConnectionOwner {
     const { target: reached } = session
     if (this.#client && reached.protocol === "ssh") {
       const { clock } = this.#host
-      this.#forwards = new Forwards({ session, allow: reached.allow, client: this.#client, upstream: this.#upstream, clock })
+      this.#forwards = new Forwards({ session, allow: reached.allow, client: this.#client, upstream: this.#lend(session), clock })
     }
     this.#upstream.then(
       async (upstream) => {
@@ -87,9 +87,8 @@ export class TargetSession implements ConnectionOwner {
     const { type } = opening
     const session = this.#session
     const forwards = this.#forwards
-    const upstream = this.#upstream
     const target = session?.target
-    if (!session || session.signal.aborted || target?.protocol !== "ssh" || !upstream || !forwards) {
+    if (!session || session.signal.aborted || target?.protocol !== "ssh" || !forwards) {
       return opening.refuse(...refusalOf(new GatewayError("no_grant")))
     }
     if (type === "direct-tcpip" || type === "direct-streamlocal@openssh.com") return forwards.onClientOpen(opening)
@@ -97,7 +96,7 @@ export class TargetSession implements ConnectionOwner {
     const relay = new ChannelRelay({
       channel: opening.accept(),
       session,
-      upstream,
+      upstream: this.#lend(session),
       forwards,
       allow: target.allow,
       sftp: target.sftp,
@@ -115,6 +114,15 @@ export class TargetSession implements ConnectionOwner {
 
   onBroken(why: GatewayError): void {
     this.#gate.log.info({ err: why }, "the client broke the protocol")
+  }
+
+  /** The target's side for what the client wants of it. It may be logged in to only after the end: then nothing is asked of it. */
+  #lend(session: Session): () => Promise<Connection> {
+    return async () => {
+      const upstream = await this.#upstream
+      if (!upstream || session.signal.aborted) throw GatewayError.from(session.signal.reason, "target_broke")
+      return upstream
+    }
   }
 
   async #connect(session: Session, login: string): Promise<Connection> {

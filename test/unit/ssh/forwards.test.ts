@@ -30,11 +30,15 @@ interface Rig {
 const open: Harness[] = []
 afterEach(() => open.splice(0).forEach((harness) => harness.close()))
 
-async function rig(changes: Parameters<Harness["grant"]>[1] = {}): Promise<Rig & { readonly grant: ReturnType<Harness["grant"]> }> {
+async function rig(
+  changes: Parameters<Harness["grant"]>[1] = {},
+  login?: Promise<void>,
+): Promise<Rig & { readonly grant: ReturnType<Harness["grant"]> }> {
   const asked: string[] = []
   const heard: string[] = []
   const offered: string[] = []
   let isDeaf = false
+  const connected = Promise.withResolvers<ssh2.Connection>()
   const served = Promise.withResolvers<ssh2.Connection>()
   const patterns = (...all: string[]) => all.map(destinationPattern)
   const allow = {
@@ -50,7 +54,8 @@ async function rig(changes: Parameters<Harness["grant"]>[1] = {}): Promise<Rig &
     serveTarget: (socket: Duplex) => {
       const server = new ssh2.Server({ hostKeys: [hostKey.privateKey] }, (connection) => {
         connection.on("error", () => {})
-        connection.on("authentication", (context) => context.accept())
+        connected.resolve(connection)
+        connection.on("authentication", (context) => void Promise.resolve(login).then(() => context.accept()))
         connection.on("ready", () => served.resolve(connection))
         connection.on("tcpip", (accept, _reject, { destIP, destPort }) => {
           asked.push(`${destIP}:${destPort}`)
@@ -78,7 +83,8 @@ async function rig(changes: Parameters<Harness["grant"]>[1] = {}): Promise<Rig &
   client.connect({ sock: socket, username: "deploy@shop", privateKey: harness.alice.privateKey })
   await new Promise<void>((resolve, reject) => client.once("ready", resolve).once("error", reject))
   const refused = (): string[] => harness.recording(harness.lastSession()).flatMap((line) => (line.kind === "refused" ? [line.what] : []))
-  return { harness, client, server: await served.promise, asked, heard, offered, refused, grant, deaf: () => void (isDeaf = true) }
+  const server = await (login ? connected : served).promise
+  return { harness, client, server, asked, heard, offered, refused, grant, deaf: () => void (isDeaf = true) }
 }
 
 /** Asks for a connection to there; the refusal's words, or the channel. */
@@ -99,6 +105,20 @@ suite("ssh: forwards that nobody should get", () => {
     assert.equal(await display, false)
     assert.deepEqual(refused(), ["the target's own channel forwarded-tcpip", "the target's own channel x11"])
     assert.deepEqual(offered, [])
+  })
+
+  test("what was asked for while the target was being logged in to is not asked of it after the cut", async () => {
+    const login = Promise.withResolvers<void>()
+    const { harness, client, server, asked, grant } = await rig({}, login.promise)
+    const closed = new Promise<void>((resolve) => server.once("close", () => resolve()))
+    const answers = [forward(client), listen(client)]
+    client.exec("true", (_error, channel) => void channel?.resume())
+    server.on("session", () => asked.push("session"))
+    await eventually("the forward on record", () => harness.recording(harness.lastSession()).some(({ kind }) => kind === "action"))
+    harness.change(grant, { status: "revoked" })
+    login.resolve()
+    await Promise.all([...answers, closed])
+    assert.deepEqual(asked, [])
   })
 
   test("a target that asks thousands of times in one second fills no recording", async () => {
