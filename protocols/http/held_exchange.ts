@@ -6,6 +6,7 @@ import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
 import type { Asked, Exact } from "../../src/gateway/contract.ts"
 import type { RequestLine } from "./codec.ts"
+import { meaningfulHeaders } from "./meaning.ts"
 import { escaped, pageOf } from "./refusal.ts"
 
 /** The whole body. Rejects with `cannot_be_held` when it is larger than somebody could be asked about, or does not come. */
@@ -32,19 +33,26 @@ export function readBody(request: IncomingMessage): Promise<Buffer> {
   })
 }
 
-/** What an approver reads, and the digest of all of it. */
-export function exactRequest({ method, url }: RequestLine, request: IncomingMessage, body: Buffer): Exact {
-  const type = request.headers["content-type"] ?? ""
+interface Whole {
+  readonly request: IncomingMessage
+  readonly passing: readonly string[]
+  readonly body: Buffer
+}
+
+/** What an approver reads, and the digest of all of it. `passing`: the headers that go on. */
+export function exactRequest({ method, url }: RequestLine, { request, passing, body }: Whole): Exact {
+  const headers = meaningfulHeaders(passing).map(([name, value]) => `${name}: ${value}`)
   const sha256 = createHash("sha256").update(body).digest("hex")
   const head = `${request.headers.upgrade === undefined ? method : "WEBSOCKET"} ${url}`
   const whole = createHash("sha256")
-    .update(JSON.stringify([head, type, body.length, sha256]))
+    .update(JSON.stringify([head, headers, body.length, sha256]))
     .digest("hex")
-  if (body.length === 0) return { text: head, sha256: whole }
+  const top = [head, ...headers].join("\n")
+  if (body.length === 0) return { text: top, sha256: whole }
   const text = body.toString("utf8")
   const readable = Buffer.from(text).equals(body) && !text.includes("\0")
   const said = readable ? text : `(${body.length} bytes that are no text, SHA-256 ${sha256})`
-  return { text: `${head}\n${type === "" ? "" : `Content-Type: ${type}\n`}\n${said}`, sha256: whole }
+  return { text: `${top}\n\n${said}`, sha256: whole }
 }
 
 /** Nothing of the response may have been sent. The request runs when it is sent again, unchanged, after it was approved. */

@@ -106,12 +106,12 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
 
   /** All that would be sent. The body is then here, and not in the client's stream any more. */
   async #exact(): Promise<Exact> {
-    const { line, request, response, body, expects } = this.#in
-    if (body === 0) return exactRequest(line, request, Buffer.alloc(0))
+    const { line, request, response, headers, body, expects } = this.#in
+    if (body === 0) return exactRequest(line, { request, passing: headers.passing, body: Buffer.alloc(0) })
     if (expects) response.writeContinue()
     this.#continued = true
     this.#whole = await readBody(request)
-    return exactRequest(line, request, this.#whole)
+    return exactRequest(line, { request, passing: headers.passing, body: this.#whole })
   }
 
   #send(decided: Decided, identity: string): void {

@@ -213,6 +213,22 @@ suite("actions that wait for somebody", { skip: needs("ssh", "sshd", "psql", "cu
     assert.equal(app.received.length, seen + 1)
   })
 
+  test("http: what headers make a request do is in sight, and an approval is not for the same request with others", async () => {
+    const page = async (user: string, key: string): Promise<string> => {
+      const headers = ["Accept: text/html", `Impersonate-User: ${user}`, `X-Api-Key: ${key}`, `User-Agent: ${key}`]
+      const more = headers.flatMap((header) => ["-H", header])
+      return (await (await startCurl("/reports?of=all", "-i", ...more)).ended).stdout
+    }
+    assert.match(await page("guest", "k1"), /^HTTP\/1\.1 202 /)
+    const { action } = await next()
+    assert.equal(action?.text, "GET /reports?of=all\nImpersonate-User: guest")
+    await approve()
+    assert.match(await page("root", "k1"), /^HTTP\/1\.1 202 /)
+    assert.equal((await next()).action?.text, "GET /reports?of=all\nImpersonate-User: root")
+    await deny("not as root")
+    assert.match(await page("guest", "k2"), /^HTTP\/1\.1 (200|404) /)
+  })
+
   test("a browser gets a page that asks again by itself, and what it asked for once it is approved; another person does not", async () => {
     const page = async (): Promise<Ran> => (await startCurl("/reports?of=may", "-i", "-H", "Accept: text/html")).ended
     const held = await page()
