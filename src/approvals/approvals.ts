@@ -14,6 +14,7 @@ import type { Secret } from "../core/secret.ts"
 import type { Address } from "../core/target.ts"
 import { gatewayPublicKey } from "../identity/gateway_assertion.ts"
 import { createWorkloadVerifier } from "../identity/workload_tokens.ts"
+import { rememberTokens } from "../identity/remembered_tokens.ts"
 import { createTokenVerifier } from "../identity/tokens.ts"
 import type { Log } from "../observe/log.ts"
 import { askingRoutes } from "./asking_routes.ts"
@@ -84,7 +85,8 @@ export async function startApprovals({ config: first, keys, gatewayKey, clock, l
   const store = await openStore(config.approvals.store, { clock, log })
   const tokenKeys = new TokenKeys({ store, keys, clock, log })
   const { issuer } = tokenKeys
-  const verifier = createTokenVerifier({ keys: tokenKeys.find, clock })
+  const checking = createTokenVerifier({ keys: tokenKeys.find, clock })
+  const verifier = rememberTokens({ verifier: checking, keys: () => tokenKeys.current(), clock })
   logChanges(store, log)
   const grants = new Grants({ store, clock })
   const sessions = new Sessions({ store, clock })

@@ -72,6 +72,11 @@ export class TokenKeys {
     return (await this.#load()).set
   }
 
+  /** Those that tokens are verified with now, as one value; undefined when the store is to be asked again first. */
+  current(): object | undefined {
+    return this.#known && this.#options.clock.now() < this.#known.until ? this.#known : undefined
+  }
+
   /** For the verifier: a key that is not known may be of a service that has just begun, so the store is asked again, now and then. */
   readonly find: JWTVerifyGetKey = async (header, token) => {
     const now = this.#options.clock.now()

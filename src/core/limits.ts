@@ -122,6 +122,7 @@ export const limits = {
   token_key_ms: 31 * 24 * 60 * minute, // since a key was shown last: longer than the longest token, a browser's cookie, lives
   token_keys_ms_min: second, // between two looks for keys that are not known: anybody may send a token
   token_bytes_max: 8 * KiB,
+  api_tokens_max: 10_000, // verified ones that are remembered, so that a signature is checked once and not at each call
   token_clock_skew_ms_max: 5 * second, // between the clocks of the service that issues and the gateway that verifies
 
   // Certificates as credentials.
