@@ -156,7 +156,7 @@ export class Requests {
         request: id,
         detail: record,
       })
-    if (given) await this.#decideByRule(change, id, { ruling, now })
+    if (given) return { view: viewOf(await this.#decideByRule(change, id, { ruling, now }), person, now), filed: true }
     return { view: await this.#view(change, id, { person, now }), filed: true }
   }
 
@@ -226,8 +226,8 @@ export class Requests {
   #decide(caller: Caller, id: RequestId, { verdict, reason }: Pick<DecisionRecord, "verdict" | "reason">): Promise<RequestView> {
     return this.#store.change(async (change) => {
       const now = this.#clock.now()
-      const person = await this.#present(change, caller)
-      const request = seen(await change.request(id), person)
+      const [person, found] = await Promise.all([this.#present(change, caller), change.request(id)])
+      const request = seen(found, person)
       if (request.subject === person.name) throw new GatewayError(verdict === "approve" ? "own_request" : "forbidden")
       if (!mayDecide(person, request)) throw new GatewayError("forbidden")
       const said = request.decisions.some(
@@ -237,8 +237,11 @@ export class Requests {
       if (said && (verdict === "deny" || !pending)) return viewOf(request, person, now) // sent again: nothing changes
       if (verdict === "approve" && request.extends_grant !== null) checkStands(request.grant, now)
       checkPending(request, now)
-      const asker = verdict === "approve" ? await this.#people.find(request.subject, change) : undefined
-      if (verdict === "approve" && request.hold) await checkHeld(change, request.hold.grant, now)
+      const [asker, people] = await Promise.all([
+        verdict === "approve" ? this.#people.find(request.subject, change) : undefined,
+        this.#approvers(change, request, person),
+        verdict === "approve" && request.hold ? checkHeld(change, request.hold.grant, now) : undefined,
+      ])
       const ruled =
         verdict !== "approve"
           ? undefined
@@ -246,13 +249,12 @@ export class Requests {
             ? stillHeld(this.#current().policy, request)
             : stillRuled({ ...this.#current(), now, asker }, request)
       if (ruled && !isNamedNow(ruled, person)) throw new GatewayError("forbidden")
-      const people = await this.#approvers(change, request, person)
       const given = ruled && standingApprovals(ruled, request, people)
       if (said) {
         // Nothing new, unless approvals that had ceased to count do so again.
-        if (ruled && given && isEnough(ruled, request, { given, people }))
-          await settle(change, request, { state: "approved", actor: byPerson(caller), reason, now })
-        return this.#view(change, id, { person, now })
+        const again = ruled && given && isEnough(ruled, request, { given, people })
+        const state = again ? "approved" : undefined
+        return viewOf(await settle(change, request, { state, actor: byPerson(caller), reason, now }), person, now)
       }
       const steps = countsFor(request, person, given)
       if (ruled && steps.length === 0) throw new GatewayError("not_your_turn")
@@ -263,10 +265,10 @@ export class Requests {
       await change.addDecision(id, decision)
       await note(change, { at: now, kind: "request.decision", actor, reason, rule: request.rule, request: id, detail: decision })
       metrics.judged(verdict)
-      if (verdict === "deny") await settle(change, request, { state: "denied", actor, reason, now })
-      else if (ruled && given && isEnough(ruled, request, { given: [...given, { by: person.name, steps }], people }))
-        await settle(change, request, { state: "approved", actor, reason, now })
-      return this.#view(change, id, { person, now })
+      const enough = ruled && given && isEnough(ruled, request, { given: [...given, { by: person.name, steps }], people })
+      const state = verdict === "deny" ? "denied" : enough ? "approved" : undefined
+      const decided = { ...request, decisions: [...request.decisions, decision] }
+      return viewOf(await settle(change, decided, { state, actor, reason, now }), person, now)
     })
   }
 
@@ -290,20 +292,22 @@ export class Requests {
   /** Those who have approved and `decider`, as they are now; whoever is not there any more, or was disabled, is left out. */
   async #approvers(change: Change, { decisions }: RequestRecord, decider: Person): Promise<ReadonlyMap<string, Approver>> {
     const people = new Map<string, Approver>([[decider.name, decider]])
-    for (const { by, actor } of decisions) {
-      const known = actor === "person" && !people.has(by) ? await this.#people.find(by, change) : undefined
-      if (known) people.set(by, known)
-    }
+    const others = new Set(decisions.flatMap(({ by, actor }) => (actor === "person" && by !== decider.name ? [by] : [])))
+    const known = await Promise.all([...others].map((name) => this.#people.find(name, change)))
+    for (const one of known) if (one) people.set(one.name, one)
     return people
   }
 
   /** The rule itself is the decision. It is kept with `actor: "policy"`, so that it is never counted among the people who approved. */
-  async #decideByRule(change: Change, id: RequestId, { ruling, now }: { readonly ruling: Ruling; readonly now: Millis }): Promise<void> {
+  async #decideByRule(
+    change: Change,
+    id: RequestId,
+    { ruling, now }: { readonly ruling: Ruling; readonly now: Millis },
+  ): Promise<RequestRecord> {
     const decision: DecisionRecord = { by: ruling.name, actor: "policy", verdict: "approve", reason: "", at: now, steps: [] }
     await change.addDecision(id, decision)
     metrics.judged(decision.verdict)
-    const request = await filed(change, id)
-    await settle(change, request, { state: "approved", actor: byRule(ruling.name), reason: "", now })
+    return settle(change, await filed(change, id), { state: "approved", actor: byRule(ruling.name), reason: "", now })
   }
 
   async #view(change: Change, id: RequestId, { person, now }: { readonly person: Person; readonly now: Millis }): Promise<RequestView> {
@@ -341,16 +345,22 @@ function checkPending(request: RequestRecord, now: Millis): void {
 }
 
 interface Settling {
-  readonly state: "approved" | "denied"
+  /** Undefined: it still waits for others. */
+  readonly state: "approved" | "denied" | undefined
   readonly actor: Actor
   readonly reason: string
   readonly now: Millis
 }
 
-async function settle(change: Change, request: RequestRecord, { state, actor, reason, now }: Settling): Promise<void> {
+/** Answers what the request is then. */
+async function settle(change: Change, request: RequestRecord, { state, actor, reason, now }: Settling): Promise<RequestRecord> {
+  if (state === undefined) return request
   const { id, rule } = request
   await change.setRequestState(id, state)
   await note(change, { at: now, kind: `request.${state}`, actor, reason, rule, request: id, detail: { state } })
-  if (request.hold) return tellHold(change, id, { actor, now, status: state })
-  if (state === "approved") await (request.extends_grant === null ? makeGrant : extendGrant)(change, request, { actor, now })
+  const settled = { ...request, state }
+  if (request.hold) await tellHold(change, id, { actor, now, status: state })
+  else if (state === "approved")
+    return { ...settled, grant: await (request.extends_grant === null ? makeGrant : extendGrant)(change, request, { actor, now }) }
+  return settled
 }

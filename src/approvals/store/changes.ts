@@ -1,19 +1,18 @@
 // Writes of the store, for use inside one change; the store itself begins and commits it.
 import assert from "node:assert/strict"
-import { type Insertable, sql } from "kysely"
+import { sql } from "kysely"
 import type { RequestId } from "../../core/ids.ts"
 import type { Change, EventRecord } from "../store.ts"
 import { outboxChanger } from "./outbox.ts"
 import { peopleChanger } from "./people.ts"
 import { authorityWrites } from "./authorities.ts"
 import { gatewayWrites } from "./gateways.ts"
-import { type Door, reader } from "./reads.ts"
+import type { WritingDoor } from "./kept.ts"
+import { insertDecision, insertEvents, insertGrant, setState, updateGrant } from "./kept_writes.ts"
+import { reader } from "./reads.ts"
 import { listText, listTextOrNull } from "./rows.ts"
 import type { EventsTable } from "./tables.ts"
 import { waitWrites } from "./waits.ts"
-
-/** Values of one statement: SQLite takes 32,766, and an event has twelve. */
-const events_at_once = 500
 
 export interface Writing extends Change {
   /** Writes what was appended and is not written yet. */
@@ -29,7 +28,7 @@ export interface Appending {
 }
 
 /** The writes on one connection, to be followed by `writeEvents`: the lines of the audit log are written at the end, all at once. */
-export function changer(door: Door, { appended, last }: Appending): Writing {
+export function changer(door: WritingDoor, { appended, last }: Appending): Writing {
   const { db } = door
   const readers = reader(door)
   let written = 0
@@ -37,11 +36,7 @@ export function changer(door: Door, { appended, last }: Appending): Writing {
   const writeEvents = async (): Promise<void> => {
     const events = appended.slice(written)
     written = appended.length
-    for (let at = 0; at < events.length; at += events_at_once)
-      await db
-        .insertInto("events")
-        .values(events.slice(at, at + events_at_once).map(toRow))
-        .execute()
+    await insertEvents(door, events.map(toRow))
   }
   return {
     ...readers,
@@ -89,7 +84,7 @@ export function changer(door: Door, { appended, last }: Appending): Writing {
       return id as RequestId
     },
     async setRequestState(id, state) {
-      await db.updateTable("requests").set({ state }).where("id", "=", id).execute()
+      await setState(door, { id, state })
     },
     async redeemHold(id, at) {
       await db.updateTable("requests").set({ redeemed_at: at }).where("id", "=", id).execute()
@@ -124,23 +119,13 @@ export function changer(door: Door, { appended, last }: Appending): Writing {
       await db.updateTable("requests").set({ reviewed_by: by, reviewed_at: at, review_note: note }).where("id", "=", id).execute()
     },
     async addDecision(request, { by, steps, ...rest }) {
-      await db
-        .insertInto("decisions")
-        .values({ ...rest, request, by_name: by, steps: JSON.stringify(steps) })
-        .execute()
+      await insertDecision(door, { ...rest, request, by_name: by, steps: JSON.stringify(steps) })
     },
     async addGrant({ as, actions, ...rest }) {
-      await db
-        .insertInto("grants")
-        .values({ ...rest, accounts: listTextOrNull(as), actions: listTextOrNull(actions) })
-        .execute()
+      await insertGrant(door, { ...rest, accounts: listTextOrNull(as), actions: listTextOrNull(actions) })
     },
-    async changeGrant({ id, ends_at, status, revision, first_use_ms, uses_left, ended_by, ended_reason, ended_at }) {
-      await db
-        .updateTable("grants")
-        .set({ ends_at, status, revision, first_use_ms, uses_left, ended_by, ended_reason, ended_at })
-        .where("id", "=", id)
-        .execute()
+    async changeGrant(grant) {
+      await updateGrant(door, grant)
     },
     async addSession({ as, grant, ...rest }) {
       await db
@@ -174,6 +159,6 @@ export function changer(door: Door, { appended, last }: Appending): Writing {
   }
 }
 
-function toRow({ by, from, grant, session, detail, ...rest }: EventRecord): Insertable<EventsTable> {
+function toRow({ by, from, grant, session, detail, ...rest }: EventRecord): EventsTable {
   return { ...rest, by_name: by, from_address: from, grant_id: grant, session_id: session, detail: JSON.stringify(detail) }
 }

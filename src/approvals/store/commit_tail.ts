@@ -14,6 +14,8 @@ export interface TailOptions {
   connect(): Promise<Client>
   /** The name that commits are notified under. */
   readonly channel: string
+  /** What this service's own words end with: what it has committed it tells by itself. */
+  readonly service: string
   readonly clock: Clock
   readonly log: Log
 }
@@ -51,7 +53,13 @@ export class CommitTail {
   committed(events: readonly EventRecord[]): void {
     if (events.length === 0) return
     if (!this.#reading && events[0]?.sequence === this.#seen + 1) this.#tell(events)
-    else this.#catchUp()
+    else this.look()
+  }
+
+  /** Reads on from the last event that was told: something may have been committed. */
+  look(): void {
+    this.#again = true
+    this.#reading ??= this.#read()
   }
 
   async close(): Promise<void> {
@@ -63,13 +71,13 @@ export class CommitTail {
 
   async #connect(): Promise<void> {
     const client = await this.#options.connect()
-    client.on("notification", () => this.#catchUp())
+    client.on("notification", ({ payload }) => void (payload?.endsWith(` ${this.#options.service}`) || this.look()))
     client.once("end", () => this.#lost(client))
     this.#client = client
     await client.query(`listen ${client.escapeIdentifier(this.#options.channel)}`)
     if (this.#closed) await client.end()
     this.#attempts = 0
-    this.#catchUp() // what was committed while nobody listened
+    this.look() // what was committed while nobody listened
   }
 
   #lost(client: Client): void {
@@ -104,17 +112,12 @@ export class CommitTail {
     this.#timer = this.#options.clock.after(limits.heartbeat_ms, () => {
       const client = this.#client
       if (!client) return
-      this.#catchUp()
+      this.look()
       client.query("select 1").then(
         () => this.#poll(),
         () => void client.end().catch(() => {}), // then `end` comes, and with it `#lost`
       )
     })
-  }
-
-  #catchUp(): void {
-    this.#again = true
-    this.#reading ??= this.#read()
   }
 
   async #read(): Promise<void> {

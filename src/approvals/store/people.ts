@@ -1,19 +1,47 @@
 // People, logins and codes in the store.
-import { type Selectable, sql } from "kysely"
+import { type Nullable, type Selectable, sql } from "kysely"
 import type { LoginId } from "../../core/ids.ts"
 import type { CodeRecord, LoginRecord, PeopleChange, PeopleReader, PersonRecord, StandingRecord } from "../people_store.ts"
 import type { Door } from "./reads.ts"
+import { keptRead } from "./kept.ts"
 import { listText } from "./rows.ts"
 import type { CodesTable, LoginsTable, PeopleTable, StandingsTable } from "./tables.ts"
 
-export function peopleReader({ db, dialect }: Door): PeopleReader {
+/** In one statement, because every call asks for it. */
+const called = keptRead<{ subject: string }, Nullable<Selectable<PeopleTable>> & Called>(({ db }, value) =>
+  db
+    .selectFrom(sql<{ one: number }>`(select 1 as one)`.as("one"))
+    .leftJoin("people as p", (join) => join.on("p.subject", "=", value("subject")))
+    .leftJoin("standings as s", (join) => join.on("s.subject", "=", value("subject")))
+    .selectAll("p")
+    .select(["s.subject as s_subject", "s.disabled as s_disabled", "s.at as s_at", "s.by_name as s_by_name"])
+    .select(["s.reason as s_reason", "s.revision as s_revision"])
+    .limit(1),
+)
+type Called = { readonly [Column in keyof StandingsTable as `s_${Column}`]: StandingsTable[Column] | null }
+const loginOf = keptRead<{ id: LoginId }, Selectable<LoginsTable>>(({ db }, value) =>
+  db.selectFrom("logins").selectAll().where("id", "=", value("id")),
+)
+
+export function peopleReader(door: Door): PeopleReader {
+  const { db, dialect } = door
   return {
     async personCalled(subject) {
-      const [person, standing] = await Promise.all([
-        db.selectFrom("people").selectAll().where("subject", "=", subject).executeTakeFirst(),
-        db.selectFrom("standings").selectAll().where("subject", "=", subject).executeTakeFirst(),
-      ])
-      return { person: person && toPerson(person), standing: standing && toStanding(standing) }
+      const [row] = await called(door, { subject })
+      if (!row) return { person: undefined, standing: undefined }
+      const { s_subject, s_disabled, s_at, s_by_name, s_reason, s_revision, ...person } = row
+      const standing = {
+        subject: s_subject,
+        disabled: s_disabled,
+        at: s_at,
+        by_name: s_by_name,
+        reason: s_reason,
+        revision: s_revision,
+      } as Selectable<StandingsTable>
+      return {
+        person: person.subject === null ? undefined : toPerson(person as Selectable<PeopleTable>),
+        standing: s_subject === null ? undefined : toStanding(standing),
+      }
     },
     async personOf(iss, sub) {
       const row = await db.selectFrom("people").selectAll().where("iss", "=", iss).where("sub", "=", sub).executeTakeFirst()
@@ -37,7 +65,7 @@ export function peopleReader({ db, dialect }: Door): PeopleReader {
       return rows.map(toStanding)
     },
     async login(id) {
-      const row = await db.selectFrom("logins").selectAll().where("id", "=", id).executeTakeFirst()
+      const [row] = await loginOf(door, { id })
       return row && toLogin(row)
     },
     async loginWith(digest) {

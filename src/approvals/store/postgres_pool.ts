@@ -1,6 +1,6 @@
 // Connections to PostgreSQL, in the shape that kysely's dialect takes. It owns their bounds, their TLS, and what a failure on one
 // means: what the database refuses is an error of its own; a database that is away, restarting or overloaded is `stale`.
-import { Client, type ClientConfig, DatabaseError, Pool, type PoolClient, types } from "pg"
+import { Client, type ClientConfig, DatabaseError, Pool, type PoolClient, type QueryResult, types } from "pg"
 import { Kysely, PostgresDialect } from "kysely"
 import type { PostgresStoreConfig } from "../../config/config.ts"
 import { GatewayError } from "../../core/errors.ts"
@@ -18,13 +18,30 @@ export interface PoolOptions {
 
 export interface Connections {
   readonly db: Kysely<Tables>
+  /** Runs one statement on any connection, and answers its rows. */
+  read(sql: string, parameters: readonly unknown[]): Promise<readonly object[]>
+  /** Runs `work` on a connection that is nobody else's meanwhile. */
+  alone<T>(work: (alone: Alone) => Promise<T>): Promise<T>
   /** A connection of its own, for whoever ends it. Rejects with `stale`. */
   connect(settings?: ClientConfig): Promise<Client>
 }
 
-/** Destroying `db` closes its connections. */
+/** One connection. Its statements are sent as they are asked for and answered in that order, none waiting for the answer before it. */
+export interface Alone {
+  /** The same connection, for statements that kysely builds at each run. */
+  readonly db: Kysely<Tables>
+  ask(sql: string, parameters?: readonly unknown[]): Promise<Answer>
+  /** Whether it is lost: whatever is asked now fails. */
+  isLost(): boolean
+}
+
+/** Of several statements in one text, the last one's. */
+export type Answer = Pick<QueryResult<Record<string, unknown>>, "command" | "rows">
+
+/** Closing `db` closes its connections. */
 export function connectionsTo(config: PostgresStoreConfig, { connections_max, log }: PoolOptions): Connections {
-  const pool = new Pool({ ...clientConfig(config), max: connections_max, idleTimeoutMillis: limits.store_idle_ms_max })
+  const bounds = { max: connections_max, idleTimeoutMillis: limits.store_idle_ms_max }
+  const pool = new Pool({ ...clientConfig(config), ...bounds, pipeline: true })
   pool.on("error", (err) => log.warn({ err }, "lost a connection to the store"))
   const connect = async () => {
     try {
@@ -33,8 +50,18 @@ export function connectionsTo(config: PostgresStoreConfig, { connections_max, lo
       throw asStale(failure)
     }
   }
+  const alone: Connections["alone"] = async (work) => {
+    const connection = await connect()
+    try {
+      return await work(connection.alone())
+    } finally {
+      connection.release()
+    }
+  }
   return {
     db: new Kysely<Tables>({ dialect: new PostgresDialect({ pool: { connect, end: () => pool.end(), options: {} } }) }),
+    read: async (sql, parameters) => (await alone(({ ask }) => ask(sql, parameters))).rows,
+    alone,
     async connect(settings = {}) {
       const client = new Client({ ...clientConfig(config), ...settings })
       client.on("error", () => {}) // its user hears of it by `end` and by the calls that fail
@@ -75,35 +102,37 @@ function clientConfig({ host, port, user, password, database, tls, ca, options }
   }
 }
 
-/** One statement at a time; a connection that failed is not used again. */
+/** A connection that failed is not used again. */
 function checked(client: PoolClient) {
-  let broken = false
-  let last: Promise<unknown> = Promise.resolve()
-  const ask = async (sql: string, parameters: readonly unknown[]): Promise<unknown> => {
-    if (broken) throw new GatewayError("stale", {}, new Error("the connection to the store is lost"))
+  let lost = false
+  const ask = async (sql: string, parameters: readonly unknown[] = []): Promise<Answer> => {
+    if (lost) throw new GatewayError("stale", {}, new Error("the connection to the store is lost"))
     try {
       const name = nameOf(sql, parameters)
-      const answer = await client.query({ text: sql, values: [...parameters], ...(name === undefined ? {} : { name }) })
-      // Of several statements in one text, the last one's.
-      return Array.isArray(answer) ? (answer as readonly unknown[]).at(-1) : answer
+      const answer: Answer = await client.query({ text: sql, values: [...parameters], ...(name === undefined ? {} : { name }) })
+      return Array.isArray(answer) ? ((answer as readonly Answer[]).at(-1) ?? { command: "", rows: [] }) : answer
     } catch (failure) {
       if (isRefusal(failure)) throw failure
-      broken = true
+      lost = true
       throw asStale(failure)
     }
   }
-  const onError = (): void => void (broken = true)
+  const onError = (): void => void (lost = true)
   client.on("error", onError)
+  const query = ask as never
   return {
-    query: ((sql: string, parameters: readonly unknown[]) => {
-      const answer = last.then(() => ask(sql, parameters))
-      last = answer.catch(() => {})
-      return answer
-    }) as never,
+    query,
     release(destroy?: boolean) {
       client.off("error", onError)
-      client.release(broken || destroy === true)
+      client.release(lost || destroy === true)
     },
+    alone: (): Alone => ({
+      ask,
+      isLost: () => lost,
+      db: new Kysely<Tables>({
+        dialect: new PostgresDialect({ pool: { connect: async () => ({ query, release() {} }), end: async () => {}, options: {} } }),
+      }),
+    }),
   }
 }
 
@@ -124,7 +153,11 @@ function nameOf(sql: string, parameters: readonly unknown[]): string | undefined
  */
 const unable = new Set(["0A", "08", "25", "40", "53", "55", "57", "58", "XX"])
 
+/** What comes after a statement that failed in a transaction; that one's own failure says what it means. */
+const in_failed_transaction = "25P02"
+
 function isRefusal(failure: unknown): boolean {
+  if (failure instanceof DatabaseError && failure.code === in_failed_transaction) return true
   return failure instanceof DatabaseError && !unable.has(failure.code?.slice(0, 2) ?? "08")
 }
 

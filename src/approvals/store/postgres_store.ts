@@ -6,6 +6,7 @@ import { type Kysely, sql } from "kysely"
 import type { PostgresStoreConfig } from "../../config/config.ts"
 import type { Clock } from "../../core/clock.ts"
 import { GatewayError } from "../../core/errors.ts"
+import { newServiceId } from "../../core/ids.ts"
 import { limits } from "../../core/limits.ts"
 import type { Log } from "../../observe/log.ts"
 import type { Change, EventRecord, Store } from "../store.ts"
@@ -15,7 +16,8 @@ import { postgres } from "./dialect.ts"
 import { lists } from "./lists.ts"
 import { migrate, schema_version } from "./migrations.ts"
 import { outboxReader } from "./outbox.ts"
-import { type Connections, connectionsTo } from "./postgres_pool.ts"
+import type { WritingDoor } from "./kept.ts"
+import { type Alone, type Connections, connectionsTo } from "./postgres_pool.ts"
 import { feeds, lastSequence, reader } from "./reads.ts"
 import type { Tables } from "./tables.ts"
 import { Turns } from "./turns.ts"
@@ -30,8 +32,9 @@ export async function openPostgresStore(config: PostgresStoreConfig, { clock, lo
   // Changes have a connection of their own, so that no crowd of readers keeps them waiting.
   const writing = connectionsTo(config, { connections_max: 1, log })
   const reading = connectionsTo(config, { connections_max: limits.store_readers_max, log })
-  const door = { db: reading.db, dialect: postgres }
+  const door = { db: reading.db, dialect: postgres, read: reading.read }
   const turns = new Turns()
+  const service = newServiceId()
   let tail: CommitTail
   const closeAll = async (): Promise<void> => void (await Promise.all([writing.db.destroy(), reading.db.destroy()]))
   try {
@@ -43,6 +46,7 @@ export async function openPostgresStore(config: PostgresStoreConfig, { clock, lo
       read: events,
       connect: () => reading.connect(),
       channel: await channelOf(reading.db),
+      service,
       clock,
       log,
     })
@@ -55,8 +59,8 @@ export async function openPostgresStore(config: PostgresStoreConfig, { clock, lo
   const change: Store["change"] = (work) =>
     turns.take(async () => {
       const appended: EventRecord[] = []
-      const transaction = await writing.db.connection().execute((connection) => inTransaction(connection, appended, work))
-      if (transaction.lost) await confirm(transaction, appended, reading.db)
+      const transaction = await writing.alone((alone) => inTransaction(alone, { appended, service }, work))
+      if (transaction.lost) await confirm(transaction, appended, reading.db).finally(() => tail.look())
       tail.committed(appended)
       return transaction.answer
     })
@@ -78,8 +82,8 @@ export async function openPostgresStore(config: PostgresStoreConfig, { clock, lo
 
 interface Transaction<T> {
   readonly answer: T
-  /** The database's name for it; null: nothing was written. */
-  readonly id: string | null
+  /** The database's name for it. */
+  readonly id: string
   /** Why its commit was not answered. Whether it is in force is not known then. */
   readonly lost: GatewayError | undefined
 }
@@ -89,39 +93,67 @@ const lock =
   // What was answered is kept, whatever the server's setting for others is.
   "select pg_advisory_xact_lock(1936746851, hashtext(current_schema())), " +
   "case when current_setting('synchronous_commit') = 'off' then set_config('synchronous_commit', 'on', true) end"
-/** In one go, because each way to the database and back is a good part of what a change takes. What is last is read under the lock. */
-const begin = sql.raw<{ last: number }>(`begin; ${lock}; select coalesce(max(sequence), 0) as last from events`)
+/**
+ * In one go, because each way to the database and back is a good part of what a change takes. What is last is read under the lock. Its
+ * name is asked for before anything is written: a commit whose answer is lost can be asked about, whatever else got lost with it.
+ */
+const begin = `begin; ${lock}; select coalesce(max(sequence), 0) as last, pg_current_xact_id()::text as id from events`
 const channel = "'sluice_' || hashtext(current_schema())::text"
+/** Whose events they are, so that the one who has told them does not read them again. */
+const notify = `select pg_notify(${channel}, $1)`
 
+interface Writer {
+  readonly appended: EventRecord[]
+  /** This opening of the store, as others are told who has committed. */
+  readonly service: string
+}
+
+/** What is written goes out without waiting, and its answers are looked at when the commit's is there. */
 async function inTransaction<T>(
-  db: Kysely<Tables>,
-  appended: EventRecord[],
+  { db, ask, isLost }: Alone,
+  { appended, service }: Writer,
   work: (change: Change) => Promise<T>,
 ): Promise<Transaction<T>> {
+  const written: Promise<unknown>[] = []
+  const write: WritingDoor["write"] = (sql, parameters) => {
+    const answer = ask(sql, parameters)
+    answer.catch(() => {}) // looked at below
+    written.push(answer)
+  }
+  const read = async (sql: string, parameters: readonly unknown[]) => (await ask(sql, parameters)).rows
   try {
-    const { rows: begun } = await begin.execute(db)
-    const writes = changer({ db, dialect: postgres }, { appended, last: begun[0]?.last ?? 0 })
+    const [begun] = (await ask(begin)).rows as { last: number; id: string }[]
+    if (!begun) throw new GatewayError("stale")
+    const writes = changer({ db, dialect: postgres, read, write }, { appended, last: begun.last })
     const answer = await work(writes)
     await writes.writeEvents()
     const last = appended.at(-1)
-    const notify = last ? sql`, pg_notify(${sql.raw(channel)}, ${String(last.sequence)})` : sql``
-    const { rows } = await sql<{ id: string | null }>`select pg_current_xact_id_if_assigned()::text as id${notify}`.execute(db)
-    const id = rows[0]?.id ?? null
-    const lost = await sql`commit`.execute(db).then(
-      () => undefined,
+    if (last) write(notify, [`${last.sequence} ${service}`])
+    if (isLost()) throw new GatewayError("stale")
+    const lost = await ask("commit").then(
+      async ({ command }) => {
+        // The database has undone it, because a statement before it has failed.
+        if (command !== "COMMIT") throw (await firstFailure(written)) ?? new GatewayError("stale")
+        return undefined
+      },
       (failure: unknown) => GatewayError.from(failure, "stale"),
     )
-    return { answer, id, lost }
+    return { answer, id: begun.id, lost }
   } catch (failure) {
     // On a connection that is lost this fails too, and the database has rolled back by itself.
-    await sql`rollback`.execute(db).catch(() => {})
-    throw failure
+    await ask("rollback").catch(() => {})
+    // Whatever went wrong after a write that failed did so because of it.
+    throw (await firstFailure(written)) ?? failure
   }
+}
+
+async function firstFailure(answers: readonly Promise<unknown>[]): Promise<unknown> {
+  const failed = (await Promise.allSettled(answers)).find(({ status }) => status === "rejected")
+  return failed && (failed as PromiseRejectedResult).reason
 }
 
 /** Asks the database what became of a commit that it did not answer. Throws `stale` unless the change is in force. */
 async function confirm({ id, lost }: Transaction<unknown>, appended: readonly EventRecord[], db: Kysely<Tables>): Promise<void> {
-  if (id === null) return // it wrote nothing: there is nothing to lose
   const last = appended.at(-1)
   for (let attempt = 0; attempt < limits.store_confirm_attempts_max; attempt++) {
     const outcome = await sql<{ status: string | null; detail: string | null }>`

@@ -1,7 +1,8 @@
 // Reads of the store. Each is one statement, so it sees one state: never the half of a change. The same reads run inside a change,
 // on its connection, and outside.
-import { type Kysely, type RawBuilder, sql, type SqlBool } from "kysely"
-import type { RequestId, SessionId } from "../../core/ids.ts"
+import { type Kysely, type Nullable, type RawBuilder, type Selectable, sql, type SqlBool } from "kysely"
+import type { Millis } from "../../core/clock.ts"
+import type { GrantId, RequestId, SessionId } from "../../core/ids.ts"
 import { limits } from "../../core/limits.ts"
 import type { DueRequest, EventKind, FeedBatch, Reader, Store } from "../store.ts"
 import { authorityReads } from "./authorities.ts"
@@ -10,13 +11,16 @@ import type { Dialect } from "./dialect.ts"
 import { gatewayReads } from "./gateways.ts"
 import { outboxReader } from "./outbox.ts"
 import { peopleReader } from "./people.ts"
-import { listTextOrNull, toEvent, toGrant, toRequest, toSession } from "./rows.ts"
-import type { Tables } from "./tables.ts"
+import { keptRead } from "./kept.ts"
+import { listTextOrNull, type RequestRow, toEvent, toGrant, toRequest, toSession } from "./rows.ts"
+import type { GrantsTable, RequestsTable, Tables } from "./tables.ts"
 
 /** A connection, or many, and how its database is spoken to. */
 export interface Door {
   readonly db: Kysely<Tables>
   readonly dialect: Dialect
+  /** Runs one statement as it is written, and answers its rows. */
+  read(sql: string, parameters: readonly unknown[]): Promise<readonly object[]>
 }
 
 const decision_columns = ["by_name", "actor", "verdict", "reason", "at", "steps"] as const
@@ -41,7 +45,7 @@ export const grant_columns = [
 ] as const
 
 /** Rows of `requests r`, each with what belongs to it. */
-export function wholeRequests({ db, dialect }: Door) {
+export function wholeRequests({ db, dialect }: Pick<Door, "db" | "dialect">) {
   return db
     .selectFrom("requests as r")
     .selectAll("r")
@@ -62,10 +66,40 @@ export function wholeRequests({ db, dialect }: Door) {
     ])
 }
 
+const requestOf = keptRead<{ id: RequestId }, RequestRow>((parts, value) => wholeRequests(parts).where("r.id", "=", value("id")))
+const alike = (state: "pending" | undefined) =>
+  keptRead<Alike, RequestRow>((parts, value) =>
+    wholeRequests(parts)
+      .where("r.subject", "=", value("subject"))
+      .where("r.target", "=", value("target"))
+      .where("r.accounts", "is not distinct from", value("accounts"))
+      .where("r.actions", "is not distinct from", value("actions"))
+      .where("r.extends_grant", "is not distinct from", value("extends_grant"))
+      .where("r.hold", "is", null)
+      .where(state === undefined ? sql<SqlBool>`1 = 1` : sql<SqlBool>`r.state = ${sql.lit(state)}`)
+      .orderBy("r.id", "desc")
+      .limit(1),
+  )
+const lastOf = alike(undefined)
+const lastPendingOf = alike("pending")
+type Alike = Pick<RequestsTable, "subject" | "target" | "accounts" | "actions" | "extends_grant">
+const grantOf = keptRead<{ id: GrantId }, Selectable<GrantsTable>>(({ db }, value) =>
+  db.selectFrom("grants as g").select(grant_columns).where("g.id", "=", value("id")),
+)
+const pendingOf = keptRead<{ subject: string; now: Millis }, { count: number }>(({ db }, value) =>
+  db
+    .selectFrom("requests")
+    .select((eb) => eb.fn.countAll<number>().as("count"))
+    .where("subject", "=", value("subject"))
+    .where("state", "=", sql.lit("pending"))
+    .where("hold", "is", null)
+    .where("lapses_at", ">", value("now")),
+)
+
 export function reader(door: Door): Reader {
   const { db } = door
   const request: Reader["request"] = async (id) => {
-    const row = await wholeRequests(door).where("r.id", "=", id).executeTakeFirst()
+    const [row] = await requestOf(door, { id })
     return row && toRequest(row)
   }
   return {
@@ -76,17 +110,8 @@ export function reader(door: Door): Reader {
     ...holdReads(door, request),
     request,
     async lastRequest({ subject, target, as, actions, extends_grant }, state) {
-      const row = await wholeRequests(door)
-        .where(state === "pending" ? sql<SqlBool>`r.state = 'pending'` : sql<SqlBool>`1 = 1`)
-        .where("r.subject", "=", subject)
-        .where("r.target", "=", target)
-        .where(same("r.accounts", listTextOrNull(as)))
-        .where(same("r.actions", listTextOrNull(actions)))
-        .where(same("r.extends_grant", extends_grant))
-        .where("r.hold", "is", null)
-        .orderBy("r.id", "desc")
-        .limit(1)
-        .executeTakeFirst()
+      const wanted = { subject, target, accounts: listTextOrNull(as), actions: listTextOrNull(actions), extends_grant }
+      const [row] = await (state === "pending" ? lastPendingOf : lastOf)(door, wanted)
       return row && toRequest(row)
     },
     async timesGiven(rule, subject, { since, limit }) {
@@ -113,15 +138,8 @@ export function reader(door: Door): Reader {
       return rows.map(({ id }) => id as RequestId)
     },
     async pendingCount(subject, now) {
-      const { count } = await db
-        .selectFrom("requests")
-        .select((eb) => eb.fn.countAll<number>().as("count"))
-        .where("subject", "=", subject)
-        .where("state", "=", sql.lit("pending"))
-        .where("hold", "is", null)
-        .where("lapses_at", ">", now)
-        .executeTakeFirstOrThrow()
-      return count
+      const [row] = await pendingOf(door, { subject, now })
+      return row?.count ?? 0
     },
     tokenKeys: () => db.selectFrom("token_keys").selectAll().execute(),
     async pendingRequests({ after, now, limit }) {
@@ -153,7 +171,7 @@ export function reader(door: Door): Reader {
       ]
     },
     async grant(id) {
-      const row = await db.selectFrom("grants as g").select(grant_columns).where("g.id", "=", id).executeTakeFirst()
+      const [row] = await grantOf(door, { id })
       return row && toGrant(row)
     },
     async liveGrantCount(subject, now) {
@@ -181,10 +199,6 @@ export function reader(door: Door): Reader {
   }
 }
 
-/** Equal, or both nothing. */
-const same = (column: string, value: string | null): RawBuilder<SqlBool> =>
-  value === null ? sql`${sql.ref(column)} is null` : sql`${sql.ref(column)} = ${value}`
-
 /** What gateways are told of. */
 export const fed = [
   "grant.made",
@@ -208,27 +222,34 @@ export const fed = [
 const isFed = sql<boolean>`e.kind in (${sql.join(fed.map((kind) => sql.lit(kind)))})`
 
 export const lastSequence = (db: Kysely<Tables>): Promise<number> =>
-  db
-    .selectFrom("events")
-    .select(sql<number>`coalesce(max(sequence), 0)`.as("last"))
+  present(db)
     .executeTakeFirstOrThrow()
     .then(({ last }) => last)
 
+const present = (db: Kysely<Tables>) => db.selectFrom("events").select(sql<number>`coalesce(max(sequence), 0)`.as("last"))
+const lookedUp = keptRead<LookedUp, Nullable<Selectable<GrantsTable>> & { last: number }>(({ db }, value) =>
+  db
+    .selectFrom(present(db).as("present"))
+    .leftJoin("grants as g", (join) =>
+      join
+        .on("g.subject", "=", value("subject"))
+        .on("g.target", "=", value("target"))
+        .on("g.status", "=", sql.lit("active"))
+        .on("g.ends_at", ">", value("now")),
+    )
+    .select("present.last")
+    .select(grant_columns)
+    .orderBy("g.ends_at", "desc")
+    .limit(sql.lit(limits.live_grants_per_subject_max)),
+)
+type LookedUp = Parameters<Store["lookup"]>[0]
+
 /** What gateways ask for. Each answer comes with the sequence as of which it is so, read by the same statement. */
-export function feeds({ db }: Door): Pick<Store, "lookup" | "sequence" | "history" | "feed"> {
-  const present = db.selectFrom("events").select(sql<number>`coalesce(max(sequence), 0)`.as("last"))
+export function feeds(door: Door): Pick<Store, "lookup" | "sequence" | "history" | "feed"> {
+  const { db } = door
   return {
-    async lookup({ subject, target, now }) {
-      const rows = await db
-        .selectFrom(present.as("present"))
-        .leftJoin("grants as g", (join) =>
-          join.on("g.subject", "=", subject).on("g.target", "=", target).on("g.status", "=", sql.lit("active")).on("g.ends_at", ">", now),
-        )
-        .select("present.last")
-        .select(grant_columns)
-        .orderBy("g.ends_at", "desc")
-        .limit(limits.live_grants_per_subject_max)
-        .execute()
+    async lookup(wanted) {
+      const rows = await lookedUp(door, wanted)
       return {
         sequence: rows[0]?.last ?? 0,
         grants: rows.flatMap(({ last: _last, ...grant }) => (grant.id === null ? [] : [toGrant(grant as Parameters<typeof toGrant>[0])])),
@@ -238,7 +259,7 @@ export function feeds({ db }: Door): Pick<Store, "lookup" | "sequence" | "histor
     history: async () => (await db.selectFrom("history").select("id").executeTakeFirstOrThrow()).id,
     async feed(after, limit): Promise<FeedBatch> {
       const rows = await db
-        .selectFrom(present.as("present"))
+        .selectFrom(present(db).as("present"))
         .leftJoin("events as e", (join) => join.on(isFed).on("e.sequence", ">", after))
         .selectAll("e")
         .select("present.last")

@@ -5,15 +5,29 @@ import { LRUCache } from "lru-cache"
 import { limits } from "../../core/limits.ts"
 import type { Tables } from "./tables.ts"
 
-/** Destroying it closes `db`. */
-export function sqliteKysely(db: DatabaseSync): Kysely<Tables> {
+/** One connection to the embedded store. */
+export interface SqliteConnection {
+  /** Destroying it closes the database. */
+  readonly db: Kysely<Tables>
+  /** The rows of one statement. */
+  all(sql: string, parameters: readonly unknown[]): readonly object[]
+  run(sql: string, parameters: readonly unknown[]): void
+}
+
+export function sqliteConnection(db: DatabaseSync): SqliteConnection {
   const prepared = new LRUCache<string, ReturnType<typeof shaped>>({ max: limits.store_statements_max })
   const prepare = (text: string) => {
-    const statement = prepared.get(text) ?? shaped(db.prepare(text))
+    const known = prepared.get(text)
+    if (known) return known
+    const statement = shaped(db.prepare(text))
     prepared.set(text, statement)
     return statement
   }
-  return new Kysely<Tables>({ dialect: new SqliteDialect({ database: { prepare, close: () => db.close() } }) })
+  return {
+    db: new Kysely<Tables>({ dialect: new SqliteDialect({ database: { prepare, close: () => db.close() } }) }),
+    all: (sql, parameters) => prepare(sql).all(parameters),
+    run: (sql, parameters) => void prepare(sql).run(parameters),
+  }
 }
 
 function shaped(statement: StatementSync) {

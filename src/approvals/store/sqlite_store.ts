@@ -3,7 +3,6 @@
 import { mkdir, open } from "node:fs/promises"
 import { dirname } from "node:path"
 import { DatabaseSync } from "node:sqlite"
-import { type Kysely, sql } from "kysely"
 import { GatewayError } from "../../core/errors.ts"
 import type { Clock } from "../../core/clock.ts"
 import { limits } from "../../core/limits.ts"
@@ -12,9 +11,8 @@ import { changer } from "./changes.ts"
 import { sqlite } from "./dialect.ts"
 import { lists } from "./lists.ts"
 import { migrate, schema_version } from "./migrations.ts"
-import { feeds, lastSequence, reader } from "./reads.ts"
-import { sqliteKysely } from "./sqlite_database.ts"
-import type { Tables } from "./tables.ts"
+import { type Door, feeds, lastSequence, reader } from "./reads.ts"
+import { type SqliteConnection, sqliteConnection } from "./sqlite_database.ts"
 import { Turns } from "./turns.ts"
 
 /** Opens or makes the file at `path`, and its folder. Rejects when it is no store, is damaged, or is of a newer version. */
@@ -26,27 +24,27 @@ export async function openSqliteStore(path: string, clock: Clock): Promise<Store
   // Two connections: a read between the steps of a change must not see the half of it.
   const file = new DatabaseSync(path, { timeout: limits.store_wait_ms_max })
   file.exec("pragma synchronous = full; pragma foreign_keys = on")
-  const db = sqliteKysely(file)
-  const readDb = sqliteKysely(new DatabaseSync(path, { timeout: limits.store_wait_ms_max, readOnly: true }))
+  const writing = sqliteConnection(file)
+  const reading = sqliteConnection(new DatabaseSync(path, { timeout: limits.store_wait_ms_max, readOnly: true }))
   const listeners = new Set<(events: readonly EventRecord[]) => void>()
   const turns = new Turns()
+
+  const inside = { ...doorOf(writing), write: writing.run }
 
   const change: Store["change"] = (work) =>
     turns.take(async () => {
       const appended: EventRecord[] = []
-      const answer = await db.connection().execute((connection) =>
-        whole(connection, file, async () => {
-          const writes = changer({ db: connection, dialect: sqlite }, { appended, last: await lastSequence(connection) })
-          const answer = await work(writes)
-          await writes.writeEvents()
-          return answer
-        }),
-      )
+      const answer = await whole(file, async () => {
+        const writes = changer(inside, { appended, last: await lastSequence(writing.db) })
+        const answer = await work(writes)
+        await writes.writeEvents()
+        return answer
+      })
       if (appended.length > 0) for (const listener of listeners) listener(appended)
       return answer
     })
 
-  const door = { db: readDb, dialect: sqlite }
+  const door = doorOf(reading)
   return {
     ...reader(door),
     ...lists(door),
@@ -63,21 +61,23 @@ export async function openSqliteStore(path: string, clock: Clock): Promise<Store
     },
     async close() {
       await turns.idle()
-      await readDb.destroy()
-      await db.destroy()
+      await reading.db.destroy()
+      await writing.db.destroy()
     },
   }
 }
 
+const doorOf = ({ db, all }: SqliteConnection): Door => ({ db, dialect: sqlite, read: async (sql, parameters) => all(sql, parameters) })
+
 /** All of `work` or nothing of it. */
-async function whole<T>(connection: Kysely<Tables>, file: DatabaseSync, work: () => Promise<T>): Promise<T> {
-  await sql`begin immediate`.execute(connection)
+async function whole<T>(file: DatabaseSync, work: () => Promise<T>): Promise<T> {
+  file.exec("begin immediate")
   try {
     const answer = await work()
-    await sql`commit`.execute(connection)
+    file.exec("commit")
     return answer
   } catch (failure) {
-    if (file.isTransaction) await sql`rollback`.execute(connection)
+    if (file.isTransaction) file.exec("rollback")
     throw failure
   }
 }

@@ -173,6 +173,35 @@ test("store: a reader does not see the half of a change", async (t) => {
   })
 })
 
+test("store: a write that is refused fails its change, whatever the change does after it, and the next change goes on", async (t) => {
+  const { store, config } = await openNewStore(clock)
+  t.after(() => store.close())
+  const decision = { by: "bob", actor: "person", verdict: "approve", reason: "", at: 1, steps: [0] } as const
+  const change = store.change(async (change) => {
+    const id = await change.addRequest(record())
+    await change.addDecision(id, decision)
+    await change.addDecision(id, decision)
+    await change.setRequestState(id, "approved")
+    await change.request(id)
+    await note(change, event(clock.now()))
+  })
+  await assert.rejects(change, /UNIQUE|duplicate key/)
+  assert.deepEqual(await query(config, "select id from requests"), [])
+  assert.equal(await store.change((change) => note(change, event(clock.now()))), 1)
+})
+
+test("store: inside a change, what is read after a write sees it", async (t) => {
+  const { store } = await openNewStore(clock)
+  t.after(() => store.close())
+  await store.change(async (change) => {
+    const id = await change.addRequest(record())
+    await change.addDecision(id, { by: "bob", actor: "person", verdict: "approve", reason: "", at: 1, steps: [0] })
+    await change.setRequestState(id, "approved")
+    const [request, pending] = await Promise.all([change.request(id), change.pendingCount("alice", clock.now())])
+    assert.deepEqual([request?.state, request?.decisions.map(({ by }) => by), pending], ["approved", ["bob"], 0])
+  })
+})
+
 test("store: two grants of one request, and a rewritten audit log, are refused by the store itself", async (t) => {
   const { store, config } = await openNewStore(clock)
   t.after(() => store.close())
