@@ -192,8 +192,7 @@ export class Backend implements MessageReader {
     const status = seen.bytes[seen.start]
     talk.inTransaction = status !== byteOf("I")
     if (!talk.inTransaction) {
-      talk.statements.closePortals()
-      talk.unseen.transactionOver()
+      talk.transactionOver()
     }
     // After a failed COPY we may think that the server still skips; its ReadyForQuery says that it saw a Sync.
     if (talk.skipping) {

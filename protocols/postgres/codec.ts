@@ -11,6 +11,9 @@ export const code_cancel = 80_877_102
 export const code_ssl = 80_877_103
 export const code_gss = 80_877_104
 
+/** No bytes: one object for all. */
+export const nothing: Buffer = Buffer.alloc(0)
+
 /** A message's type byte, by the letter the documentation gives it. */
 export const byteOf = (letter: string): number => letter.charCodeAt(0)
 
@@ -25,7 +28,7 @@ export function message(letter: string, ...body: readonly (Buffer | string)[]): 
 
 /** A packet without a type byte, as the first one of a connection. */
 export function untyped(...parts: readonly Buffer[]): Buffer {
-  return frame(Buffer.alloc(0), parts)
+  return frame(nothing, parts)
 }
 
 function frame(type: Buffer, parts: readonly Buffer[]): Buffer {

@@ -12,9 +12,7 @@ import { Unseen } from "./unseen.ts"
 export class Conversation {
   readonly session: Session
   readonly clock: Clock
-  readonly statements = new Statements()
   readonly pending = new Pending()
-  readonly unseen = new Unseen()
   /** The server takes in a COPY: it ignores Sync and Flush until CopyDone or CopyFail. */
   copying = false
   /** The server has failed in a series of the extended protocol and reads on to the next Sync, answering nothing. */
@@ -28,10 +26,27 @@ export class Conversation {
   /** The client's next message waits for a decision. */
   held = false
   #waiting: (() => void)[] = []
+  /** Made when a name first comes: many a connection never uses one. */
+  #statements: Statements | undefined
+  #unseen: Unseen | undefined
 
   constructor(session: Session, clock: Clock) {
     this.session = session
     this.clock = clock
+  }
+
+  get statements(): Statements {
+    return (this.#statements ??= new Statements())
+  }
+
+  get unseen(): Unseen {
+    return (this.#unseen ??= new Unseen())
+  }
+
+  /** No transaction is open any more, by the server's word: its portals are gone. */
+  transactionOver(): void {
+    this.#statements?.closePortals()
+    this.#unseen?.transactionOver()
   }
 
   /** Whether something may run on the target; true also after `close`. Kept apart from `pending`, which may be out of step. */

@@ -15,7 +15,7 @@ import { limits } from "../../src/core/limits.ts"
 import type { Pattern } from "../../src/core/pattern.ts"
 import type { Decided, Waiting } from "../../src/gateway/contract.ts"
 import { type ColumnValues, type Hidden, type HiddenParams } from "./column_values.ts"
-import { byteOf, endOfString, int32, message, printable, sync } from "./codec.ts"
+import { byteOf, endOfString, int32, message, nothing, printable, sync } from "./codec.ts"
 import type { Conversation } from "./conversation.ts"
 import { redact, redactValue } from "./redaction.ts"
 import { denial, notice } from "./refusal.ts"
@@ -42,8 +42,6 @@ const copyFail = byteOf("f")
 
 /** What the server understands while it takes in a COPY; and the client may always leave. */
 const during_copy: ReadonlySet<number> = new Set([copyData, copyDone, copyFail, H, S, X])
-
-const nothing: Fate = Buffer.alloc(0)
 
 const wants = new Int32Array(256).fill(unknown_type)
 for (const type of [S, H, X, copyData, copyDone, copyFail]) wants[type] = 0

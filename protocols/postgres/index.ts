@@ -176,18 +176,19 @@ class Visit {
     client.once("close", gone)
     this.#target = target
     const login = { startup, clock: this.#gate.clock, ...(await this.#role(target, startup)) }
-    const upstream = (this.#upstream = await connectUpstream(session, target, login))
+    const { greeting, ...upstream } = await connectUpstream(session, target, login)
+    this.#upstream = upstream
     if (session.signal.aborted) return
     const key = keys.mint(startup.version, () => this.#interrupt())
     try {
-      const ready = upstream.greeting.at(-1) as Buffer
+      const ready = greeting.at(-1) as Buffer
       const welcome = this.#side.welcomed ? [] : [authenticationOk()]
-      client.write(Buffer.concat([...welcome, ...upstream.greeting.slice(0, -1), backendKeyData(key), ready]))
+      client.write(Buffer.concat([...welcome, ...greeting.slice(0, -1), backendKeyData(key), ready]))
       this.#side.inlet.release()
       const { values } = target.redact
       const columns = values && new ColumnValues(values, this.#host.findValues)
       this.#relay = new Relay({ client, upstream: upstream.stream, session, clock: this.#gate.clock, columns })
-      this.#relay.hear(upstream.greeting)
+      this.#relay.hear(greeting)
       await this.#relay.run()
     } finally {
       keys.forget(key)

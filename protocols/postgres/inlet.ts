@@ -2,6 +2,7 @@
 // whole of it. It stops at the byte it was asked for; `release` leaves the rest in the stream for whoever reads next.
 import type { Duplex } from "node:stream"
 import { GatewayError } from "../../src/core/errors.ts"
+import { nothing } from "./codec.ts"
 
 export interface Message {
   /** The type's letter. */
@@ -12,7 +13,7 @@ export interface Message {
 export class Inlet {
   readonly #stream: Duplex
   #left: number
-  #taken = Buffer.alloc(0)
+  #taken = nothing
 
   /** At most `bytes_max` are read in all; more throws `too_large`. */
   constructor(stream: Duplex, bytes_max: number) {
@@ -53,7 +54,7 @@ export class Inlet {
   /** Gives back what was read and not asked for. */
   release(): void {
     if (this.#taken.length > 0) this.#stream.unshift(this.#taken)
-    this.#taken = Buffer.alloc(0)
+    this.#taken = nothing
   }
 
   /**

@@ -7,7 +7,7 @@ import { limits } from "../../src/core/limits.ts"
 import type { Session } from "../../src/gateway/contract.ts"
 import { pump } from "../../src/gateway/pump.ts"
 import { Backend } from "./backend.ts"
-import { byteOf } from "./codec.ts"
+import { byteOf, nothing } from "./codec.ts"
 import type { ColumnValues } from "./column_values.ts"
 import { Conversation } from "./conversation.ts"
 import { Frontend } from "./frontend.ts"
@@ -69,7 +69,7 @@ export class Relay {
   async finished(): Promise<void> {
     const { client } = this.#sides
     await this.#talk.finished()
-    if (client.writable) await new Promise((resolve) => client.write(Buffer.alloc(0), resolve))
+    if (client.writable) await new Promise((resolve) => client.write(nothing, resolve))
   }
 
   /** A notice, now or after the message that is on its way. */

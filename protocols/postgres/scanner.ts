@@ -4,6 +4,7 @@
 // asked for. What is kept between two chunks is bounded by the reader's `wants` and `postgres_partial_bytes_max`.
 import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
+import { nothing } from "./codec.ts"
 
 /** One message, as far as it has been seen. The object is used again for the next one. */
 export interface Seen {
@@ -42,7 +43,7 @@ export class Scanner {
   #rest = 0
   #restPasses = true
   #position = 0
-  readonly #seen: Seen = { type: 0, bytes: Buffer.alloc(0), start: 0, end: 0, size: 0, position: 0 }
+  readonly #seen: Seen = { type: 0, bytes: nothing, start: 0, end: 0, size: 0, position: 0 }
   #unread: Buffer | undefined
 
   constructor(reader: MessageReader) {

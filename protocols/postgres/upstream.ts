@@ -17,6 +17,9 @@ export interface Upstream {
   readonly socket: Duplex
   /** The target's own key, which no client sees; undefined when it gave none. */
   readonly key: BackendKey | undefined
+}
+
+export interface LoggedIn extends Upstream {
   /** What the server said after the login, up to and with ReadyForQuery, without its key. */
   readonly greeting: readonly Buffer[]
 }
@@ -32,7 +35,7 @@ export interface LoginAs {
 }
 
 /** Throws `target_unreachable`, `target_untrusted`, `target_login_failed`, `target_broke`, or the cut's reason. */
-export async function connectUpstream(session: Session, target: PostgresTarget, login: LoginAs): Promise<Upstream> {
+export async function connectUpstream(session: Session, target: PostgresTarget, login: LoginAs): Promise<LoggedIn> {
   const socket = await session.dial()
   return inTime({ clock: login.clock, socket }, () => logInOver(socket, { session, target, login }))
 }
@@ -43,7 +46,7 @@ interface Connecting {
   readonly login: LoginAs
 }
 
-async function logInOver(socket: Duplex, { session, target, login: { startup, user, role } }: Connecting): Promise<Upstream> {
+async function logInOver(socket: Duplex, { session, target, login: { startup, user, role } }: Connecting): Promise<LoggedIn> {
   const stream = await secured(session, target, { stream: socket, role })
   const inlet = new Inlet(stream, limits.postgres_greeting_bytes_max)
   const database = startup.database ?? target.database
@@ -115,7 +118,7 @@ export async function secured(session: Session, target: PostgresTarget, { stream
   })
 }
 
-async function readGreeting(inlet: Inlet): Promise<Pick<Upstream, "key" | "greeting">> {
+async function readGreeting(inlet: Inlet): Promise<Pick<LoggedIn, "key" | "greeting">> {
   const greeting: Buffer[] = []
   let key: BackendKey | undefined
   for (;;) {
@@ -123,7 +126,7 @@ async function readGreeting(inlet: Inlet): Promise<Pick<Upstream, "key" | "greet
     if (type === "E") throw refused(body)
     if (type === "K") {
       if (body.length < 8 || body.length > 4 + key_secret_bytes_max) throw broke("a cancel key of a wrong length")
-      key = { pid: body.readInt32BE(0), secret: Buffer.from(body.subarray(4)) }
+      key = { pid: body.readInt32BE(0), secret: kept(body.subarray(4)) }
     } else if (type === "S" || type === "N" || type === "Z") {
       greeting.push(message(type, body))
     } else {
@@ -131,4 +134,11 @@ async function readGreeting(inlet: Inlet): Promise<Pick<Upstream, "key" | "greet
     }
     if (type === "Z") return { key, greeting }
   }
+}
+
+/** Bytes of their own. Buffer.from would cut them from a block that they then hold for as long as they live, with whatever else is in it. */
+function kept(bytes: Buffer): Buffer {
+  const own = Buffer.alloc(bytes.length)
+  bytes.copy(own)
+  return own
 }

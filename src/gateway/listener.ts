@@ -1,7 +1,6 @@
 // One port, one protocol. It bounds what somebody unknown can cost: how many at once, how many from one address, and how long
 // until they have said who they are. Past that, the client belongs to its protocol.
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net"
-import type { Duplex } from "node:stream"
 import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
 import type { Address } from "../core/target.ts"
@@ -84,10 +83,10 @@ export class Listener {
       })
   }
 
-  async #serve(socket: Socket, gate: ClientGate): Promise<void> {
+  #serve(socket: Socket, gate: ClientGate): Promise<void> {
     const { protocol, serve } = this.#options
-    const client: Duplex = protocol.tls === "accept" ? await gate.secure(socket, { alpn: ["http/1.1"] }) : socket
-    await serve(client, gate)
+    if (protocol.tls !== "accept") return serve(socket, gate)
+    return gate.secure(socket, { alpn: ["http/1.1"] }).then((client) => serve(client, gate))
   }
 
   #refusal(from: string): "connections" | "handshakes" | "address" | undefined {

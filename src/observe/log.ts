@@ -16,22 +16,43 @@ export type LogLevel = "debug" | "info" | "warn" | "error" | "silent"
 
 export function createLog(level: LogLevel, destination: NodeJS.WritableStream = process.stderr): Log {
   // What an error says is `scrub`'s to decide: pino's own serializer would print the stack and every property.
-  return wrap(
+  return new FieldLog(
     pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: (value: unknown) => value } }, destination),
+    {},
   )
 }
 
-function wrap(logger: Logger): Log {
-  const at =
-    (level: "debug" | "info" | "warn" | "error") =>
-    (fields: Record<string, unknown>, words: string): void => {
-      if (logger.isLevelEnabled(level)) logger[level](scrub(fields), scrubText(words))
-    }
-  return {
-    child: (fields) => wrap(logger.child(scrub(fields))),
-    debug: at("debug"),
-    info: at("info"),
-    warn: at("warn"),
-    error: at("error"),
+/** All children share one logger: each connection has some, and a logger of its own would be most of what they weigh. */
+class FieldLog implements Log {
+  readonly #logger: Logger
+  readonly #fields: Record<string, unknown>
+
+  constructor(logger: Logger, fields: Record<string, unknown>) {
+    this.#logger = logger
+    this.#fields = fields
+  }
+
+  child(fields: Record<string, unknown>): Log {
+    return new FieldLog(this.#logger, { ...this.#fields, ...scrub(fields) })
+  }
+
+  debug(fields: Record<string, unknown>, words: string): void {
+    this.#write("debug", fields, words)
+  }
+
+  info(fields: Record<string, unknown>, words: string): void {
+    this.#write("info", fields, words)
+  }
+
+  warn(fields: Record<string, unknown>, words: string): void {
+    this.#write("warn", fields, words)
+  }
+
+  error(fields: Record<string, unknown>, words: string): void {
+    this.#write("error", fields, words)
+  }
+
+  #write(level: "debug" | "info" | "warn" | "error", fields: Record<string, unknown>, words: string): void {
+    if (this.#logger.isLevelEnabled(level)) this.#logger[level]({ ...this.#fields, ...scrub(fields) }, scrubText(words))
   }
 }
