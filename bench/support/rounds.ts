@@ -3,10 +3,13 @@
 
 export type Measured = ReadonlyMap<string, readonly number[]>
 
-/** `contenders`: one turn each, answering its number. The first round warms up and is not counted. */
-export async function inTurns(rounds: number, contenders: ReadonlyMap<string, () => Promise<number>>): Promise<Measured> {
+/** `contenders`: one turn each, answering what it measured. The first round warms up and is not counted. */
+export async function inTurns<T>(
+  rounds: number,
+  contenders: ReadonlyMap<string, () => Promise<T>>,
+): Promise<ReadonlyMap<string, readonly T[]>> {
   const names = [...contenders.keys()]
-  const measured = new Map<string, number[]>(names.map((name) => [name, []]))
+  const measured = new Map<string, T[]>(names.map((name) => [name, []]))
   for (let round = 0; round <= rounds; round++) {
     for (let turn = 0; turn < names.length; turn++) {
       const name = names[(turn + round) % names.length] as string
