@@ -7,23 +7,43 @@ const kexinit = 20 // RFC 4253, section 12
 
 type Watcher = (exchange: KeyExchange) => void
 
-const watchers = new WeakMap<Ssh2Protocol, Watcher[]>()
+interface Exchanges {
+  readonly watchers: Watcher[]
+  current: KeyExchange | undefined
+}
+
+const exchanges = new WeakMap<Ssh2Protocol, Exchanges>()
 
 /** Called with each exchange when its algorithms are agreed on and before anything of it is sent: the first, and each renewal. */
 export function onExchange(protocol: Ssh2Protocol, watch: Watcher): void {
-  const known = watchers.get(protocol)
-  if (known) return void known.push(watch)
-  const all = [watch]
-  watchers.set(protocol, all)
-  let current: KeyExchange | undefined
+  exchangesOf(protocol).watchers.push(watch)
+}
+
+/**
+ * Lets an exchange go that is over, and its secrets with it: ssh2 would keep them, and the keys they were made with, until the connection
+ * ends. There stays what logins sign, and what the next exchange goes on from.
+ */
+export function forgetExchange(protocol: Ssh2Protocol): void {
+  const all = exchangesOf(protocol)
+  if (!all.current) return
+  const { sessionID, negotiated } = all.current
+  all.current = { sessionID, negotiated, remoteExtInfoEnabled: false } as KeyExchange
+}
+
+function exchangesOf(protocol: Ssh2Protocol): Exchanges {
+  const known = exchanges.get(protocol)
+  if (known) return known
+  const all: Exchanges = { watchers: [], current: protocol._kex }
+  exchanges.set(protocol, all)
   Object.defineProperty(protocol, "_kex", {
     configurable: true,
-    get: () => current,
+    get: () => all.current,
     set(exchange: KeyExchange | undefined) {
-      current = exchange
-      if (exchange) for (const each of all) each(exchange)
+      all.current = exchange
+      if (exchange) for (const each of all.watchers) each(exchange)
     },
   })
+  return all
 }
 
 interface Proposal {

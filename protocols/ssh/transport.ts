@@ -16,7 +16,7 @@ import { type CertifiedKey, logInCertified } from "./certificate_login.ts"
 import { readAsPlainKey } from "./host_trust.ts"
 import { offerHybrid } from "./hybrid_exchange.ts"
 import { KeepAlive } from "./keep_alive.ts"
-import { propose } from "./key_exchange.ts"
+import { forgetExchange, propose } from "./key_exchange.ts"
 import { type KeyLife, KeyRenewal } from "./key_renewal.ts"
 
 /** The part of ssh2's `lib/protocol/Protocol.js` that is used. */
@@ -145,6 +145,7 @@ export class Transport {
       this.#renewal.renewed()
       this.#queued = 0
       complete(negotiated)
+      forgetExchange(protocol)
       this.onKeys?.()
     }
   }

@@ -13,7 +13,7 @@ import { limits } from "../../../src/core/limits.ts"
 import { FakeClock } from "../../support/fake_clock.ts"
 import { eventually } from "../../support/wait.ts"
 import { wire } from "../../support/wire.ts"
-import { connect, serve, ssh2Client, targetWith, userKey } from "./rig.ts"
+import { connect, hostKey, serve, ssh2Client, targetWith, userKey } from "./rig.ts"
 
 const KiB = 1024
 const kexinit = 20 // RFC 4253, section 12
@@ -158,6 +158,36 @@ suite("ssh: new keys", () => {
     await new Promise<void>((resolve) => void client.once("ready", resolve))
     return transport
   }
+
+  test("of an exchange that is over nothing stays but what the next goes on from, on both sides", async () => {
+    const { near, far } = wire()
+    const transports: Transport[] = []
+    const watch = (connection: unknown): Ssh2Connection => {
+      transports.push(new Transport(connection as Ssh2Connection, systemClock(), keyLife))
+      return connection as Ssh2Connection
+    }
+    const server = new ssh2.Server({ hostKeys: [hostKey.privateKey] })
+    const accepted = new Promise<Ssh2Connection>((resolve) => {
+      server.once("connection", (connection) => {
+        resolve(watch(connection.on("authentication", (attempt) => attempt.accept())))
+      })
+    })
+    server.injectSocket(far as never)
+    const client = new ssh2.Client()
+    client.connect({ sock: near, username: "deploy", privateKey: userKey.privateKey })
+    const sides = [watch(client), await accepted]
+    await new Promise<void>((resolve) => void client.once("ready", resolve))
+    const kept = () => sides.map(({ _protocol: protocol }) => Object.keys(protocol?._kex ?? {}).toSorted())
+    const enough = ["negotiated", "remoteExtInfoEnabled", "sessionID"]
+    assert.deepEqual(kept(), [enough, enough])
+    const [session] = sides.map(({ _protocol: protocol }) => protocol?._kex?.sessionID)
+    const renewed = transports.map((transport) => new Promise<void>((resolve) => (transport.onKeys = resolve)))
+    sides[0]?._protocol?.rekey()
+    await Promise.all(renewed)
+    assert.deepEqual(kept(), [enough, enough])
+    for (const side of sides) assert.deepEqual(side._protocol?._kex?.sessionID, session)
+    near.destroy()
+  })
 
   const question = Buffer.concat([Buffer.of(message.global_request), pack("keepalive@openssh.com", true)])
 
