@@ -34,14 +34,23 @@ export function readRequestLine(request: IncomingMessage, host: string): Request
   if (request.httpVersion !== "1.1" && request.httpVersion !== "1.0") throw unsupported("this version of HTTP")
   const url = originForm(request.url ?? "", host)
   const mark = url.indexOf("?")
-  const path = mark === -1 ? url : url.slice(0, mark)
+  const path = inOneForm(mark === -1 ? url : url.slice(0, mark))
   if (!plainPath.test(path)) throw badRequest("the path has a character that may not be in one")
   if (path.includes("%") && escapedSyntax.test(path)) throw badRequest("the path has an escaped dot, slash or control character")
   if (path.includes("/.") && dotSegment.test(path)) throw badRequest("the path has a dot segment")
-  if (mark === -1) return { method, url, path, query: [] }
+  if (mark === -1) return { method, url: path, path, query: [] }
   const search = url.slice(mark + 1)
   if (!plainQuery.test(search)) throw badRequest("the query has a character that may not be in one")
-  return { method, url, path, query: parameterNames(search) }
+  return { method, url: `${path}?${search}`, path, query: parameterNames(search) }
+}
+
+/** Escapes of characters that need none are those characters (RFC 3986, section 6.2.2), so that no path has two texts. */
+function inOneForm(path: string): string {
+  if (!path.includes("%")) return path
+  return path.replaceAll(/%([\da-f]{2})/gi, (escape, hex: string) => {
+    const character = String.fromCharCode(Number.parseInt(hex, 16))
+    return /[A-Za-z0-9_~-]/.test(character) ? character : escape
+  })
 }
 
 /** A proxy gets whole URLs (RFC 9112, section 3.2.2); one that names another host than `Host` has two readings. */

@@ -1,7 +1,7 @@
 // `policy.actions`: rules for single actions. What a rule could never do, or would never be asked to, is a fault of the file.
 import { createHash } from "node:crypto"
 import type { ActionMatch, ActionRule, NamedCommand } from "../core/action_rules.ts"
-import { commandPattern, forbiddenCommandPattern, type Pattern, pathPattern } from "../core/action_pattern.ts"
+import { commandPattern, forbiddenCommandPattern, forbiddenPathPattern, pathPattern } from "../core/action_pattern.ts"
 import { parseScope } from "../core/action_scope.ts"
 import { GatewayError } from "../core/errors.ts"
 import { fileOperations } from "../core/file_match.ts"
@@ -145,12 +145,12 @@ function readSsh(
     shell: shell === true,
     sftp: sftp && {
       ops: files.ops === undefined ? undefined : fileOperations.filter((op) => [files.ops].flat().includes(op)),
-      paths: readPaths(reading, [...path, "ssh", "sftp", "path"], files.path),
+      paths: readPaths(reading, [...path, "ssh", "sftp", "path"], files.path)?.map(pathPattern),
     },
   }
 }
 
-function readHttp({ reading }: Context, { path }: Placed, http: NonNullable<ActionRuleFile["http"]>): ActionMatch {
+function readHttp({ reading }: Context, { file, path }: Placed, http: NonNullable<ActionRuleFile["http"]>): ActionMatch {
   const methods: string[] = []
   if (http.methods !== undefined)
     each([...path, "http", "methods"], http.methods, (at, method) => {
@@ -160,12 +160,12 @@ function readHttp({ reading }: Context, { path }: Placed, http: NonNullable<Acti
   return {
     protocol: "http",
     methods: http.methods === undefined ? undefined : methods,
-    paths: readPaths(reading, [...path, "http", "path"], http.path),
+    paths: readPaths(reading, [...path, "http", "path"], http.path)?.map(file.then === "allow" ? pathPattern : forbiddenPathPattern),
   }
 }
 
 /** Checked as a grant's actions are, so that one way of writing paths is enough to know. */
-function readPaths(reading: Context["reading"], path: Path, written: string | readonly string[] | undefined): Pattern[] | undefined {
+function readPaths(reading: Context["reading"], path: Path, written: string | readonly string[] | undefined): string[] | undefined {
   if (written === undefined) return undefined
   return each(path, written, (at, text) => {
     try {
@@ -173,5 +173,5 @@ function readPaths(reading: Context["reading"], path: Path, written: string | re
     } catch (failure) {
       reading.problem(at, text.startsWith("/") ? GatewayError.from(failure, "internal").message : "a path begins with /")
     }
-  }).map((text) => pathPattern(text))
+  })
 }

@@ -96,6 +96,27 @@ export function pathPattern(path: string): Pattern {
   )
 }
 
+/**
+ * A path, as a rule that forbids it means it: also where applications that are not strict take another for it, by case, by escapes, by
+ * slashes at its end or in a row, by what stands behind a `;` in a segment. A text that is too long to be looked at may be it.
+ */
+export function forbiddenPathPattern(path: string): Pattern {
+  const lower = path.toLowerCase()
+  const forms = [...new Set([lower, lower.replace(/(?<=.)\/+$/, "")])].map((form) => pathPattern(form))
+  return (text) => isTooLong(text) || readingsOf(text).some((reading) => forms.some((matches) => matches(reading)))
+}
+
+function readingsOf(path: string): string[] {
+  const lower = path.toLowerCase()
+  if (!/[%;\u0080-\u00ff]|\/\/|.\/$/.test(lower)) return [lower]
+  const bytes = path.replaceAll(/%([\da-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+  const decoded = Buffer.from(bytes, "latin1").toString("utf8").toLowerCase()
+  const all = [lower, decoded]
+    .flatMap((one) => [one, one.replaceAll(/;[^/]*/g, "")])
+    .flatMap((one) => [one, one.replaceAll(/\/{2,}/g, "/")])
+  return [...new Set(all.flatMap((one) => [one, one.replace(/(?<=.)\/+$/, "")]))]
+}
+
 /** A number, a string without quotes, backslashes or control characters in it, a parameter, or the `*` itself. */
 const value = /-?\d+(?:\.\d+)?|'[^'\\\p{Cc}]*'|\$\d+|\*/uy
 

@@ -6,7 +6,7 @@
 // matches as well what may be it.
 import type { Action } from "./action.ts"
 import { canonicalText } from "./action_scope.ts"
-import { isTooLong, type Pattern } from "./action_pattern.ts"
+import type { Pattern } from "./action_pattern.ts"
 import { type CommandLine, readCommandLine, type SimpleCommand } from "./command_line.ts"
 import { fileMatches, type FileMatch } from "./file_match.ts"
 import { hiding, type StatementFacts, type StatementKind, type StatementPart, type TableName } from "./statement.ts"
@@ -143,10 +143,7 @@ function matches(about: ActionMatch, item: Item, wide: boolean): boolean {
   if (about.protocol === "postgres") return item.protocol === "postgres" && matchesPart(about, item.part, wide)
   if (about.protocol === "http") {
     if (item.protocol !== "http") return false
-    return (
-      (about.methods?.includes(item.method) ?? true) &&
-      (about.paths?.some((pattern) => pattern(item.path) || (wide && isTooLong(item.path))) ?? true)
-    )
+    return (about.methods?.includes(item.method) ?? true) && (about.paths?.some((pattern) => pattern(item.path)) ?? true)
   }
   if (item.protocol !== "ssh") return false
   const { action, line, command } = item

@@ -64,6 +64,12 @@ describe("rules for single actions", () => {
     assert.equal(decided(all, "web", http("DELETE", "/api/users/1")), "deny 1")
     assert.equal(decided(all, "web", http("GET", "/api/users/1")), "allow")
     assert.equal(decided(all, "web", http("GET", "/admin")), "flag 2")
+    const taken_for_it = ["/Api/users", "//api/users", "/api//users", "/api;v=1/users", "/ap%69/users", "/api/users/", "/%41PI/users"]
+    for (const path of taken_for_it) assert.equal(decided(all, "web", http("DELETE", path)), "deny 1", path)
+    for (const path of ["/admin/", "/ADMIN", "/admin;x", "//admin//"]) assert.equal(decided(all, "web", http("GET", path)), "flag 2", path)
+    for (const path of ["/Api/tmp/1", "/api//tmp/1"])
+      assert.equal(decided(all, "web", http("DELETE", path)), "deny 1", "allowed is what it says")
+    for (const path of ["/administrators", "/apis/1", "/"]) assert.equal(decided(all, "web", http("DELETE", path)), "allow", path)
     assert.equal(decided(all, "host", exec("ls")), "allow")
   })
 

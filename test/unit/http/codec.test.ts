@@ -42,6 +42,12 @@ suite("http: the request line", () => {
     for (const url of ["/.well-known/x", "/a..b", "/...", "/a%20%c3%a9", "/?path=../x&y=%2f"]) assert.equal(line(url).url, url)
   })
 
+  test("an escape of a character that needs none is that character, for rules and for the target alike", () => {
+    const { url, path } = line("/%61pi/%7Ealice/a%20b%2d?q=%61")
+    assert.deepEqual([url, path], ["/api/~alice/a%20b-?q=%61", "/api/~alice/a%20b-"])
+    assert.throws(() => line("/a/.%2e/b"), { code: "invalid" })
+  })
+
   test("the asterisk form, TRACE, CONNECT and other versions are refused", () => {
     assert.throws(() => line("*", "OPTIONS"), { code: "invalid" })
     assert.throws(() => line("/", "TRACE"), { code: "unsupported" })
