@@ -199,17 +199,20 @@ function matchesCommand(
   if (exec === "any") return true
   if (exec === undefined && argv === undefined) return false
   if (inexact || command === undefined || line === undefined) return wide
-  const { text, words } = command
+  const { text, words, plain } = command
   const programs = [
     ...(exec ?? []).map((named) => readCommandLine(named.text).commands[0]?.words[0] ?? ""),
     ...(argv ?? []).map(([name = ""]) => name),
   ]
-  if (wide && !line.whole && programs.some((name) => mentions(text, name))) return true
+  if (wide && !line.whole && (isUnknown(words[0]) || programs.some((name) => mentions(text, name)))) return true
   const spoken = words.join(" ")
   if (exec?.some(({ pattern, forbids }) => (wide ? forbids(text) || forbids(spoken) : pattern(text)))) return true
   const begins = argv?.some((first) => first.every((word, at) => words[at] === word)) ?? false
-  return begins && (wide || line.whole)
+  return begins && (wide || (line.whole && plain))
 }
+
+/** Only a shell could tell which program that is. */
+const isUnknown = (name = ""): boolean => name !== "[" && /[$`?*[]/.test(name)
 
 /** As a word of its own, or in a path. */
 function mentions(text: string, name: string): boolean {

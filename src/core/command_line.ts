@@ -7,6 +7,8 @@ export interface SimpleCommand {
   readonly text: string
   /** Its words without quotes; without assignments before it, redirections, and programs that only run another. */
   readonly words: readonly string[]
+  /** Nothing is before the program, and it is where programs are looked for: it is the one of that name, run as it is. */
+  readonly plain: boolean
 }
 
 /** `whole`: nothing in it is hidden from us. */
@@ -46,7 +48,7 @@ interface Reader {
 }
 
 export function readCommandLine(line: string): CommandLine {
-  const commands: SimpleCommand[] = []
+  const commands: Omit<SimpleCommand, "plain">[] = []
   const reader: Reader = { words: [], word: undefined, begins: 0, whole: true }
   const endCommand = (at: number): void => {
     endWord(reader)
@@ -58,7 +60,7 @@ export function readCommandLine(line: string): CommandLine {
     const character = line[at] as string
     if (character === "'" || character === '"') {
       const end = line.indexOf(character, at + 1)
-      if (end < 0) return { commands: [{ text: line.trim(), words: [] }], whole: false }
+      if (end < 0) return { commands: [{ text: line.trim(), words: [], plain: false }], whole: false }
       const inside = line.slice(at + 1, end)
       if (character === '"' && /[$`\\!]/.test(inside)) reader.whole = false
       reader.word = (reader.word ?? "") + inside
@@ -67,14 +69,17 @@ export function readCommandLine(line: string): CommandLine {
       endCommand(at)
       reader.begins = at + 1
     } else if (character === " " || character === "\t") endWord(reader)
-    else {
+    else if (character === "\\" && at + 1 < line.length && line[at + 1] !== "\n") {
+      reader.whole = false
+      reader.word = (reader.word ?? "") + (line[++at] as string)
+    } else {
       if (special.test(character)) reader.whole = false
       reader.word = (reader.word ?? "") + character
     }
   }
   endCommand(line.length)
-  const seen = commands.map(({ text, words }) => ({ text, words: program(words) }))
-  return { commands: seen, whole: reader.whole && seen.every(({ words: [name = ""] }) => !opaque.has(name)) }
+  const seen = commands.map(({ text, words }) => ({ text, ...program(words) }))
+  return { commands: seen, whole: reader.whole && seen.every(({ words: [name = ""], sure }) => sure && !opaque.has(name)) }
 }
 
 function endWord(reader: Reader): void {
@@ -82,18 +87,39 @@ function endWord(reader: Reader): void {
   reader.word = undefined
 }
 
-/** The command that runs in the end: its own name without the folder it is in. */
-function program(words: readonly string[]): string[] {
+/** The command that runs in the end: its own name without the folder it is in. Not `sure`: that name may be the value of an option. */
+function program(words: readonly string[]): { words: string[]; plain: boolean; sure: boolean } {
   let at = 0
-  let wrapped = false
+  let wrapper: string | undefined
+  let sure = true
   for (; at < words.length; at++) {
     const word = words[at] as string
-    if (/^[A-Za-z_]\w*=/.test(word) || (wrapped && (word.startsWith("-") || /^\d+[smhd]?$/.test(word)))) continue
+    if (/^[A-Za-z_]\w*=/.test(word)) continue
+    if (wrapper !== undefined && (word.startsWith("-") || isNumber(word))) {
+      if (!standsAlone(wrapper, word) && !isNumber(words[at + 1] ?? "")) sure = false
+      continue
+    }
     if (!wrappers.has(nameOf(word))) break
-    wrapped = true
+    wrapper = nameOf(word)
   }
   const [name, ...rest] = words.slice(at)
-  return name === undefined ? [] : [nameOf(name), ...rest]
+  if (name === undefined) return { words: [], plain: false, sure }
+  return { words: [nameOf(name), ...rest], plain: at === 0 && !name.includes("/"), sure }
 }
+
+/** Options that take no value, by the program. */
+const flags: Readonly<Record<string, RegExp>> = {
+  sudo: /^-[nEHSkKbPA]+$/,
+  doas: /^-[nL]+$/,
+  env: /^-[i0v]*$/,
+  exec: /^-[cl]+$/,
+  command: /^-p$/,
+  setsid: /^-[cfw]+$/,
+  time: /^-[pv]+$/,
+}
+
+const isNumber = (word: string): boolean => /^-?\d+(?:\.\d+)?[smhd]?$/.test(word)
+const standsAlone = (wrapper: string, word: string): boolean =>
+  isNumber(word) || word === "--" || /^--[a-z-]+=/.test(word) || flags[wrapper]?.test(word) === true
 
 const nameOf = (word: string): string => word.slice(word.lastIndexOf("/") + 1)

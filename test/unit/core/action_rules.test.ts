@@ -148,9 +148,28 @@ describe("rules for single actions", () => {
       "$(echo systemctl) restart; systemctl $X",
       "for i in 1; do reboot; done",
       "echo `reboot`",
+      "sudo -u root systemctl restart nginx",
+      "sudo --user root -- reboot",
+      "timeout -s KILL 5 reboot",
+      "env -u LANG reboot",
+      "env -S 'systemctl restart nginx'",
+      "exec -a x reboot",
+      "re\\boot",
+      "system\\ctl restart nginx",
+      "$'reboot'",
+      "/sbin/reboo?",
     ])
       assert.equal(is(command), "deny 0", command)
-    for (const command of ["systemctl status nginx", "echo rebooted", "ls -l; uptime", "sh -c 'uptime'"])
+    for (const command of [
+      "systemctl status nginx",
+      "[ -f x ]",
+      "sudo -u root uptime",
+      "ls *.txt",
+      "$HOME/bin/tool",
+      "echo rebooted",
+      "ls -l; uptime",
+      "sh -c 'uptime'",
+    ])
       assert.equal(is(command), "allow", command)
   })
 
@@ -172,6 +191,10 @@ describe("rules for single actions", () => {
       "journalctl",
       "",
       "uptime 'x",
+      "PAGER=reboot journalctl -u nginx",
+      "/tmp/journalctl -u nginx",
+      "sudo journalctl -u nginx",
+      "env LD_PRELOAD=/tmp/x.so journalctl -u nginx",
     ])
       assert.equal(is(command), "deny 2", command)
     assert.equal(decided(all, "host", { ...exec("uptime"), inexact: true } as Action), "deny 2")
