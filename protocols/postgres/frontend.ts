@@ -13,7 +13,7 @@ import type { Action, BoundValue } from "../../src/core/action.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
 import type { Pattern } from "../../src/core/pattern.ts"
-import type { Decided, Waiting } from "../../src/gateway/contract.ts"
+import type { Decided, Estimate, Waiting } from "../../src/gateway/contract.ts"
 import { type ColumnValues, type Hidden, type HiddenParams } from "./column_values.ts"
 import { byteOf, endOfString, int32, message, nothing, printable, sync } from "./codec.ts"
 import type { Conversation } from "./conversation.ts"
@@ -59,6 +59,8 @@ export interface Outside {
   say(words: Buffer): void
   /** Of a target with protected columns. */
   readonly columns: ColumnValues | undefined
+  /** How much a statement would do. Never rejects. */
+  estimate(action: Action): Promise<Estimate>
 }
 
 export class Frontend implements MessageReader {
@@ -162,7 +164,7 @@ export class Frontend implements MessageReader {
       return made
     }
     this.tellPrepared()
-    const decision = talk.session.decide(action)
+    const decision = talk.session.decide(action, undefined, () => this.#outside.estimate(action))
     if (decision.verdict !== "hold") return decision
     talk.held = true
     this.#waiting = decision

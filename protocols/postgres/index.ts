@@ -5,20 +5,22 @@
 //   oauth_bearer.ts  psql 18's own login                client_options.ts  what a client tells the gateway in its options
 //   asking.ts      without a grant
 //   redaction.ts   what is kept of a statement, without passwords; column_values.ts  and without values of protected columns
-//   session_role.ts  a role for one session
+//   session_role.ts  a role for one session            estimate.ts  how much a held statement would do
 //   cancel_keys.ts   Ctrl-C                              refusal.ts   every error in PostgreSQL's own words
 //
 // Tokens travel inside TLS, or between two programs on the gateway's own machine (see downstream.ts).
 import type { Duplex } from "node:stream"
+import type { Action } from "../../src/core/action.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import type { Identity } from "../../src/core/identity.ts"
 import type { PostgresTarget } from "../../src/core/target.ts"
-import type { Gate, Host, Opening, Protocol, Session } from "../../src/gateway/contract.ts"
+import type { Estimate, Gate, Host, Opening, Protocol, Session } from "../../src/gateway/contract.ts"
 import { askToEnter } from "./asking.ts"
 import { CancelKeys } from "./cancel_keys.ts"
 import { authenticationOk, backendKeyData, report, type BackendKey } from "./codec.ts"
 import { ColumnValues } from "./column_values.ts"
 import { downstreamOf, greet, mustBePrivate, readStartup, readToken, type Downstream } from "./downstream.ts"
+import { estimateRows } from "./estimate.ts"
 import { readBearer, sendElsewhere } from "./oauth_bearer.ts"
 import { farewell, fatal } from "./refusal.ts"
 import { Relay } from "./relay.ts"
@@ -187,7 +189,10 @@ class Visit {
       this.#side.inlet.release()
       const { values } = target.redact
       const columns = values && new ColumnValues(values, this.#host.findValues)
-      this.#relay = new Relay({ client, upstream: upstream.stream, session, clock: this.#gate.clock, columns })
+      const { clock } = this.#gate
+      const estimate = (action: Action): Promise<Estimate> =>
+        estimateRows(action, { session, clock, connect: () => connectUpstream(session, target, login) })
+      this.#relay = new Relay({ client, upstream: upstream.stream, session, clock, columns, estimate })
       this.#relay.hear(greeting)
       await this.#relay.run()
     } finally {

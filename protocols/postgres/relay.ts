@@ -1,10 +1,11 @@
 // Both directions of one logged-in connection, from the first query to the end of either side. It forwards through the pump and
 // keeps the client's stream readable to the last: what Sluice itself says goes between two messages of the server, or not at all.
 import type { Duplex } from "node:stream"
+import type { Action } from "../../src/core/action.ts"
 import type { Clock } from "../../src/core/clock.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
-import type { Session } from "../../src/gateway/contract.ts"
+import type { Estimate, Session } from "../../src/gateway/contract.ts"
 import { pump } from "../../src/gateway/pump.ts"
 import { Backend } from "./backend.ts"
 import { byteOf, nothing } from "./codec.ts"
@@ -20,6 +21,8 @@ export interface Sides {
   readonly clock: Clock
   /** Of a target with protected columns. */
   readonly columns: ColumnValues | undefined
+  /** How much a statement would do. Never rejects. */
+  estimate(action: Action): Promise<Estimate>
 }
 
 export class Relay {
@@ -38,8 +41,8 @@ export class Relay {
   constructor(sides: Sides) {
     this.#sides = sides
     this.#talk = new Conversation(sides.session, sides.clock)
-    const { columns } = sides
-    this.#frontend = new Frontend(this.#talk, { readOn: () => this.#readOn(), say: (words) => this.say(words), columns })
+    const { columns, estimate } = sides
+    this.#frontend = new Frontend(this.#talk, { readOn: () => this.#readOn(), say: (words) => this.say(words), columns, estimate })
     this.#backend = new Backend(this.#talk)
     this.#up = new Scanner(this.#frontend)
     this.#down = new Scanner(this.#backend)

@@ -32,6 +32,8 @@ export const feedLine = z.discriminatedUnion("kind", [
     reason: z.string(),
   }),
   z.object({ kind: z.literal("hold"), sequence: z.int(), hold: holdStanding.omit({ url: true }) }),
+  // Somebody who may decide about a held statement asks how much it would do.
+  z.object({ kind: z.literal("estimate"), sequence: z.int(), request: requestId, by: name }),
   z.object({ kind: z.literal("kill"), sequence: z.int(), session: sessionId, by: name, reason: z.string() }),
 ])
 

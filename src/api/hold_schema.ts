@@ -26,6 +26,11 @@ export const heldAction = z
   })
   .meta({ id: "HeldAction" })
 
+/** How much a held SQL statement would do, as the server's planner guesses: rows read or changed and its cost; or why there is no guess. */
+export const estimate = z
+  .object({ rows: z.number().nonnegative().nullable(), cost: z.number().nonnegative().nullable(), why: z.string().max(200).nullable() })
+  .meta({ id: "Estimate" })
+
 export const holdWanted = z.strictObject({
   gateway: name,
   /** Who wants it must be whom the grant is for. */
@@ -36,6 +41,7 @@ export const holdWanted = z.strictObject({
   binding: z.enum(["session", "identity"]),
 })
 export const holdProof = z.strictObject({ gateway: name, session: sessionId, digest: heldAction.shape.digest })
+export const holdEstimate = holdProof.extend({ estimate: z.strictObject(estimate.shape) })
 export const holdStanding = z.object({
   id: requestId,
   url: z.string(),
@@ -47,5 +53,6 @@ export const holdStanding = z.object({
 })
 
 export type HeldAction = z.infer<typeof heldAction>
+export type Estimate = z.infer<typeof estimate>
 export type HoldWanted = z.infer<typeof holdWanted>
 export type HoldStanding = z.infer<typeof holdStanding>

@@ -45,6 +45,12 @@ export const routes = {
     summary: "One request; ?wait_ms= waits until it is no longer pending",
   },
   approve: { method: "POST", path: "/v1/requests/:id/approve", who: "person", summary: "Approve, once a person; never one's own" },
+  estimate: {
+    method: "POST",
+    path: "/v1/requests/:id/estimate",
+    who: "person",
+    summary: "Have the target's planner guess what a held SQL statement would do, for who may decide about it; it is not run",
+  },
   deny: { method: "POST", path: "/v1/requests/:id/deny", who: "person", summary: "Deny, with a reason" },
   review: {
     method: "POST",
@@ -87,6 +93,7 @@ export const routes = {
   },
   hold: { method: "POST", path: "/v1/gateway/holds", who: "gateway", summary: "Ask for an approval of an action that waits" },
   redeemHold: { method: "POST", path: "/v1/gateway/holds/:id/redeem", who: "gateway", summary: "Take the approval of an action, once" },
+  estimated: { method: "POST", path: "/v1/gateway/holds/:id/estimate", who: "gateway", summary: "What the planner guessed" },
   withdrawHold: { method: "POST", path: "/v1/gateway/holds/:id/withdraw", who: "gateway", summary: "Nobody waits for it any more" },
   person: { method: "GET", path: "/v1/gateway/people", who: "gateway", summary: "Whether ?subject= may open something, and their groups" },
   login: { method: "GET", path: "/v1/gateway/logins", who: "gateway", summary: "Whether the login ?id= is still good" },
@@ -164,6 +171,7 @@ export interface Shapes {
   ask: { body: schema.NewRequest; answer: schema.RequestView }
   request: { id: number; query: { wait_ms?: number }; answer: schema.RequestView }
   approve: { id: number; body: z.input<typeof schema.reason>; answer: schema.RequestView }
+  estimate: { id: number; body: Record<string, never>; answer: schema.RequestView }
   deny: { id: number; body: z.input<typeof schema.reason>; answer: schema.RequestView }
   review: { id: number; body: z.input<typeof schema.reason>; answer: schema.RequestView }
   audit: {
@@ -188,6 +196,7 @@ export interface Shapes {
   certify: { id: string; body: z.input<typeof targetCertificateWanted>; answer: TargetCertificate }
   hold: { body: holds.HoldWanted; answer: holds.HoldStanding }
   redeemHold: { id: number; body: z.input<typeof holds.holdProof>; answer: holds.HoldStanding }
+  estimated: { id: number; body: z.input<typeof holds.holdEstimate>; answer: Record<string, never> }
   withdrawHold: { id: number; body: z.input<typeof holds.holdProof>; answer: holds.HoldStanding }
   person: { query: { subject: string }; answer: schema.PersonStanding }
   login: { query: { id: string }; answer: schema.LoginStanding }

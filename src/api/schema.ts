@@ -2,7 +2,7 @@
 // is made from them, and the clients are typed by them. Times are milliseconds since the Unix epoch.
 import { z } from "zod"
 import { limits } from "../core/limits.ts"
-import { heldAction } from "./hold_schema.ts"
+import { estimate, heldAction } from "./hold_schema.ts"
 import { grantId, instanceId, loginId, millis, name, requestId, sessionId } from "./id_schema.ts"
 
 export { grantId, instanceId, loginId, requestId, sessionId } from "./id_schema.ts"
@@ -90,6 +90,8 @@ export const request = z
     action: heldAction.nullable(),
     /** When a held action's approval was used; null: it was not. */
     run_at: millis.nullable(),
+    /** Of a held SQL statement: what its planner guessed when somebody asked for that; null: nobody did, or there is no answer yet. */
+    estimate: estimate.nullable(),
     /** Whether the one who asks may decide about it. */
     may_decide: z.boolean(),
     may_review: z.boolean(),

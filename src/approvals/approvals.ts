@@ -32,6 +32,7 @@ import { Gateways } from "./gateways.ts"
 import { GatewayWatch } from "./gateway_watch.ts"
 import { Grants } from "./grants.ts"
 import { Holds } from "./holds.ts"
+import { Estimates } from "./estimates.ts"
 import { loginParts } from "./login_parts.ts"
 import { loginGatewayRoutes, loginPersonRoutes } from "./login_routes.ts"
 import { Logins } from "./logins.ts"
@@ -94,6 +95,7 @@ export async function startApprovals({ config: first, keys, gatewayKey, clock, l
   const logins = new Logins({ store, people, clock })
   const requests = new Requests({ store, current, people, clock })
   const waiters = new Waiters({ store, clock })
+  const estimates = new Estimates({ store, clock })
   const service = newServiceId()
   const gateways = new Gateways({ store, clock, log, service })
   const feed = new Feed({ store, clock, log, service })
@@ -138,6 +140,7 @@ export async function startApprovals({ config: first, keys, gatewayKey, clock, l
       authorities,
       certificates,
       tokenKeys,
+      estimates,
     }),
     gateway: gatewayRoutes({
       people,
@@ -148,6 +151,7 @@ export async function startApprovals({ config: first, keys, gatewayKey, clock, l
       uses: new GrantUses({ store, clock }),
       targetCertificates: new TargetCertificates({ store, authorities, current, clock }),
       holds: new Holds({ store, current, clock }),
+      estimates,
       sessions,
       gateways,
       issuer,

@@ -160,6 +160,7 @@ function lineOf({ kind, sequence, detail, session, request, by, reason }: EventR
   if (isSettled(kind) && request !== null) return { kind: "request", sequence, request, status: settled[kind], by, reason }
   if (kind === "session.killed" && session) return { kind: "kill", sequence, session, by, reason }
   if (kind === "hold.settled") return { kind: "hold", sequence, hold: detail as Omit<HoldStanding, "url"> }
+  if (kind === "hold.estimate_asked" && request !== null) return { kind: "estimate", sequence, request, by }
   if (kind === "login.ended") return { kind: "login", sequence, login: detail as LoginStanding }
   if (kind.startsWith("person.")) return { kind: "person", sequence, person: detail as PersonStanding }
   // The grant as that change left it, not as it is by now: a resumed feed tells the same story.

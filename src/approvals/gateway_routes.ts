@@ -7,6 +7,7 @@ import type { AskingRoutes } from "./asking_routes.ts"
 import type { Gateways } from "./gateways.ts"
 import type { GrantUses } from "./grant_uses.ts"
 import type { Grants } from "./grants.ts"
+import type { Estimates } from "./estimates.ts"
 import type { Holds } from "./holds.ts"
 import type { LoginGatewayRoutes } from "./login_routes.ts"
 import type { Logins } from "./logins.ts"
@@ -24,6 +25,7 @@ export interface GatewayDomain {
   readonly uses: GrantUses
   readonly targetCertificates: TargetCertificates
   readonly holds: Holds
+  readonly estimates: Estimates
   readonly sessions: Sessions
   readonly gateways: Gateways
   readonly issuer: TokenIssuer
@@ -39,6 +41,7 @@ export type GatewayRoute =
   | "hold"
   | "redeemHold"
   | "withdrawHold"
+  | "estimated"
   | "person"
   | "login"
   | "link"
@@ -66,6 +69,7 @@ export function gatewayRoutes({
   uses,
   targetCertificates,
   holds,
+  estimates,
   sessions,
   gateways,
   issuer,
@@ -88,6 +92,10 @@ export function gatewayRoutes({
     certify: ({ params, body, from }) => targetCertificates.issue(params.id, { ...body, from }),
     hold: ({ body, from }) => holds.ask(body, { gateway: body.gateway, from }),
     redeemHold: ({ params, body, from }) => holds.redeem(params.id, { ...body, from }),
+    estimated: async ({ params, body, from }) => {
+      await estimates.answer(params.id, { ...body, from })
+      return {}
+    },
     withdrawHold: ({ params, body, from }) => holds.withdraw(params.id, { ...body, from }),
     ...loginRoutes,
     presence: ({ body, from }) => gateways.hear(body, from),

@@ -147,7 +147,7 @@ async function held(change: Change, id: RequestId): Promise<RequestRecord> {
 }
 
 /** By an HTTP session another may stand in, of the same person and for the same. */
-async function ofProof(change: Change, id: RequestId, { session, digest }: HoldProof): Promise<RequestRecord> {
+export async function ofProof(change: Change, id: RequestId, { session, digest }: HoldProof): Promise<RequestRecord> {
   const request = await held(change, id)
   const { hold } = request
   if (hold?.digest !== digest) throw new GatewayError("not_found")
@@ -157,7 +157,7 @@ async function ofProof(change: Change, id: RequestId, { session, digest }: HoldP
   return request
 }
 
-const byGateway = ({ gateway, from }: Asking): Actor => ({ actor: "gateway", by: gateway, from })
+export const byGateway = ({ gateway, from }: Asking): Actor => ({ actor: "gateway", by: gateway, from })
 
 /** As gateways are told of it. */
 export function standingOf(request: RequestRecord, status: HoldStanding["status"]): Omit<HoldStanding, "url"> {

@@ -4,9 +4,11 @@ import type { AskableTarget } from "../api/schema.ts"
 import type { Config } from "../config/config.ts"
 import type { CurrentConfig } from "../config/current_config.ts"
 import type { Clock, Millis } from "../core/clock.ts"
+import { limits } from "../core/limits.ts"
 import type { Audit } from "./audit.ts"
 import type { Authorities } from "./authorities.ts"
 import type { Certificates } from "./certificates.ts"
+import type { Estimates } from "./estimates.ts"
 import type { Gateways } from "./gateways.ts"
 import type { Grants } from "./grants.ts"
 import type { Caller } from "./journal.ts"
@@ -22,6 +24,7 @@ export interface Domain {
   readonly current: CurrentConfig
   readonly login: LoginPersonRoutes
   readonly requests: Requests
+  readonly estimates: Estimates
   readonly grants: Grants
   readonly sessions: Sessions
   readonly gateways: Gateways
@@ -44,7 +47,8 @@ export interface PersonCall<Name extends RouteName> extends Input<Name> {
 export type PersonRoutes = { readonly [Name in PersonRoute]: (call: PersonCall<Name>) => Promise<Shapes[Name]["answer"]> }
 
 export function personRoutes(domain: Domain): PersonRoutes {
-  const { current, login, audit, clock, requests, grants, sessions, gateways, waiters, authorities, certificates, tokenKeys } = domain
+  const { current, login, audit, clock, requests, grants, sessions, gateways, waiters, authorities, certificates, tokenKeys, estimates } =
+    domain
   return {
     ...login,
     targets: async ({ caller }) => ({ targets: askableTargets(current(), caller.person, clock.now()) }),
@@ -66,6 +70,15 @@ export function personRoutes(domain: Domain): PersonRoutes {
       }
     },
     approve: ({ caller, params, body }) => requests.approve(caller, params.id, body.reason),
+    estimate: async ({ caller, params: { id }, signal }) => {
+      const waiter = waiters.enter(id, caller.person.name)
+      try {
+        if (await estimates.ask(caller, id)) await waiter.settled(limits.estimate_wait_ms, signal)
+        return await requests.get(caller.person, id)
+      } finally {
+        waiter.leave()
+      }
+    },
     deny: ({ caller, params, body }) => requests.deny(caller, params.id, body.reason),
     review: ({ caller, params, body }) => requests.review(caller, params.id, body.reason),
     audit: async ({ caller, query }) => ({ events: [...(await audit.list(caller.person, query))] }),

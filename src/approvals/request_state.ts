@@ -51,6 +51,7 @@ export function viewOf(record: RequestRecord, person: Person, now: Millis): Requ
     grant: record.grant,
     action: actionOf(record),
     run_at: record.redeemed_at,
+    estimate: record.hold?.estimate?.answer ?? null,
     may_decide: status === "pending" && mayDecide(person, record) && countsFor(record, person).length > 0,
     may_review: record.reviewed === null && mayReview(person, record),
   }
@@ -58,7 +59,7 @@ export function viewOf(record: RequestRecord, person: Person, now: Millis): Requ
 
 function actionOf({ hold }: RequestRecord): RequestView["action"] {
   if (hold === null) return null
-  const { bound: _bound, rule_digest: _rule, ...action } = hold
+  const { bound: _bound, rule_digest: _rule, estimate: _estimate, ...action } = hold
   return action
 }
 

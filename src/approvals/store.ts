@@ -1,6 +1,6 @@
 // What the approval service remembers, as values, and the door to it. The rules are not here: a store keeps what it is given,
 // all of a change or nothing of it, and with each change the event that tells of it. `store/` has the two there are.
-import type { HeldAction } from "../api/hold_schema.ts"
+import type { Estimate, HeldAction } from "../api/hold_schema.ts"
 import type { GrantView, SessionView } from "../api/schema.ts"
 import type { ApprovalPlan, Escalation } from "../core/approval_plan.ts"
 import type { Millis } from "../core/clock.ts"
@@ -77,6 +77,8 @@ export interface HoldRecord extends HeldAction {
   readonly bound: boolean
   /** Of the rule that held it, as that was then; undefined where an earlier version filed it. */
   readonly rule_digest?: string
+  /** Asked for last; `answer` is null until it is there. */
+  readonly estimate?: { readonly asked_at: Millis; readonly answer: Estimate | null }
 }
 
 /** What makes two held actions the same to one who asks again. */
@@ -107,6 +109,9 @@ export type EventKind =
   /** An action that was held is decided, or nobody waits for it any more; its approval was taken, and it runs. */
   | "hold.settled"
   | "hold.redeemed"
+  /** Somebody who may decide about it wants to know how much it would do; the gateway that holds it has asked the target. */
+  | "hold.estimate_asked"
+  | "hold.estimated"
   | "request.escalated"
   /** Access that a rule gave at once to who asked for it by that name; somebody else has looked at it; nobody has, in time. */
   | "break_glass.used"
@@ -264,6 +269,8 @@ export interface Change extends Reader, OutboxChange, PeopleChange, AuthorityWri
   append(event: EventRecord): Promise<void>
   addRequest(request: NewRequestRecord): Promise<RequestId>
   setRequestState(id: RequestId, state: RequestState): Promise<void>
+  /** What is known of the action that waits. */
+  setHold(id: RequestId, hold: HoldRecord): Promise<void>
   /** Its approval is taken. */
   redeemHold(id: RequestId, at: Millis): Promise<void>
   /** Those whom its rule named for later may decide as well. */

@@ -7,13 +7,19 @@ import { limits } from "../core/limits.ts"
 import type { EventKind, Store } from "./store.ts"
 
 export interface Waiter {
-  /** Settles when the request was settled since `enter`, after `time_ms`, or when `signal` aborts. */
+  /** Settles when the request was settled, or an estimate of what it holds came, since `enter`, after `time_ms`, or when `signal` aborts. */
   settled(time_ms: number, signal: AbortSignal): Promise<void>
   /** Frees its place; must be called. */
   leave(): void
 }
 
-const settling: ReadonlySet<EventKind> = new Set(["request.approved", "request.denied", "request.withdrawn", "request.lapsed"])
+const settling: ReadonlySet<EventKind> = new Set([
+  "request.approved",
+  "request.denied",
+  "request.withdrawn",
+  "request.lapsed",
+  "hold.estimated",
+])
 
 export class Waiters {
   readonly #clock: Clock

@@ -70,6 +70,7 @@ export const wire = {
     }),
     answer: z.object({ events: z.array(schema.auditEvent) }),
   },
+  estimate: { params: aRequest, query: nothing, body: nothing, answer: schema.request },
   withdraw: { params: aRequest, query: nothing, body: nothing, answer: schema.request },
   grants: {
     query: z.strictObject({ all: flag, limit: rows, before: number.optional() }),
@@ -94,6 +95,7 @@ export const wire = {
   certify: { params: aGrant, query: nothing, body: targetCertificateWanted, answer: targetCertificate },
   hold: { query: nothing, body: holds.holdWanted, answer: holds.holdStanding },
   redeemHold: { params: aRequest, query: nothing, body: holds.holdProof, answer: holds.holdStanding },
+  estimated: { params: aRequest, query: nothing, body: holds.holdEstimate, answer: nothing },
   withdrawHold: { params: aRequest, query: nothing, body: holds.holdProof, answer: holds.holdStanding },
   person: { query: z.strictObject({ subject: name }), answer: schema.personStanding },
   login: { query: z.strictObject({ id: schema.loginId }), answer: schema.loginStanding },

@@ -5,6 +5,7 @@ import { formatDuration } from "../core/duration.ts"
 import { visible } from "../core/visible.ts"
 import { facts } from "./approve.ts"
 import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
+import { Failure } from "./failure.ts"
 import { heldLine } from "./held_words.ts"
 import { requestNumber } from "./ids.ts"
 import { andNext, inPages, limitOption, type PageOptions } from "./pages.ts"
@@ -19,6 +20,7 @@ export const addRequests: AddVerb = (program, context) => {
     .argument("[request]", "all about this one", requestNumber)
     .description("requests: yours, and those you may decide about")
     .addOption(new Option("--pending", "only those nobody has decided about yet").conflicts("unreviewed"))
+    .option("--estimate", "with a request's number: have the target's planner guess how many rows a held SQL statement is about")
     .option("--unreviewed", "only what a break-glass gave and nobody has reviewed yet")
     .option(...limitOption)
     .option("--before <request>", "only those before this one: the next page", requestNumber)
@@ -26,10 +28,18 @@ export const addRequests: AddVerb = (program, context) => {
     .action(
       async (
         id: number | undefined,
-        options: JsonOption & PageOptions<number> & { readonly pending?: true; readonly unreviewed?: true },
+        options: JsonOption & PageOptions<number> & { readonly pending?: true; readonly unreviewed?: true; readonly estimate?: true },
       ) => {
+        if (options.estimate && id === undefined)
+          throw new Failure("which request?", `${context.call} requests 57 --estimate`, { status: 2 })
         if (id !== undefined) {
-          const one = await (await context.api()).call("request", { id, query: {} }, { signal: context.io.signal })
+          const api = await context.api()
+          const { signal } = context.io
+          const one = options.estimate
+            ? await api.call("estimate", { id, body: {} }, { signal })
+            : await api.call("request", { id, query: {} }, { signal })
+          if (options.estimate && one.estimate === null)
+            throw new Failure("the gateway that holds it has not answered", `Look again: ${context.call} requests ${id} --estimate`)
           const decide = one.may_decide ? `\nYou may decide about it: ${context.call} approve ${id}, or deny ${id}` : ""
           return show(context, options, one, () => `Request ${id} is ${one.status}.\n${facts(one, context.now())}${decide}`)
         }

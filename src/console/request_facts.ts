@@ -1,5 +1,5 @@
 // What a request asks for, as its reader must know it before deciding: on the page of one request, and short in lists.
-import type { HeldAction } from "../api/hold_schema.ts"
+import type { Estimate, HeldAction } from "../api/hold_schema.ts"
 import type { RequestView } from "../api/schema.ts"
 import type { Millis } from "../core/clock.ts"
 import { formatDuration } from "../core/duration.ts"
@@ -22,7 +22,7 @@ export function decisiveFacts(request: RequestView, now: Millis): Html {
 
 /** The exact action first: it is what an approval is for. */
 function heldFacts(
-  { subject, groups, target, as, reason, created_at, duration_ms, run_at }: RequestView,
+  { subject, groups, target, as, reason, created_at, duration_ms, run_at, estimate }: RequestView,
   action: HeldAction,
   now: Millis,
 ): Html {
@@ -31,7 +31,7 @@ function heldFacts(
     ${fact("Action", code(text))}
     ${fact("Values", values.length > 0 && values.map((value, at) => code(`$${at + 1} = ${value === null ? "NULL" : `'${value}'`}`)))}
     ${fact("Does", action_kind !== null && `${action_kind}${tables.length > 0 ? ` on ${tables.map(visible).join(", ")}` : ""}`)}
-    ${fact("Calls", calls.length > 0 && said(calls.join(", ")))}
+    ${fact("Rows", estimate !== null && rowsOf(estimate))} ${fact("Calls", calls.length > 0 && said(calls.join(", ")))}
     ${fact("Note", notes.length > 0 && notes.map((words) => html`<p>${said(words)}</p>`))}
     ${fact("Who", html`${said(subject)}${groups.length > 0 && html` <span class="soft">(${names(groups)})</span>`}`)}
     ${fact("Target", said(target))} ${fact("As", as === null ? "any account the rule allows" : names(as))}
@@ -41,6 +41,9 @@ function heldFacts(
     ${fact("Session", code(session))} ${fact("Digest", code(digest))}
   </dl>`
 }
+
+const rowsOf = ({ rows, cost, why }: Estimate): Content =>
+  why === null ? `about ${rows} by the planner (cost ${cost})` : said(`no estimate: ${why}`)
 
 function howLong({ duration_ms, starts_at, extends_to, first_use_within_ms }: RequestView, now: Millis): Content {
   const duration = formatDuration(duration_ms)

@@ -222,6 +222,13 @@ export const limits = {
   hold_list_chars_max: 500, // of a held action's text, in a list
   holds_per_subject_max: 100, // waiting at once
   holds_settled_max: 10_000, // decisions that a gateway heard before the answer to its question
+  estimate_wait_ms: 4 * second, // for who asks what a held statement would do; less than a call of the API waits
+  estimate_again_ms: 10 * second, // before the same statement is estimated again
+  estimate_ms_max: 3 * second, // of one, with the login to the target
+  estimate_plan_ms_max: 2 * second, // of its planning, on the target
+  estimate_lock_ms_max: second / 2, // that planning waits for a lock
+  estimate_plan_bytes_max: 256 * KiB, // of a plan; a larger one is not read
+  estimates_max: 4, // at once, of one process of a gateway
   statement_parts_max: 256, // operations in one SQL text; one with more is not looked into
   statement_parse_ms_max: 5 * second, // of one text; starting the thread is in it
   statement_parses_waiting_max: 1_000,
@@ -325,6 +332,8 @@ assert(limits.tick_ms_max <= limits.timer_delay_ms_max)
 assert(limits.farewell_ms_max < limits.cancel_ms_max)
 assert(limits.ssh_heard_ms_max < limits.farewell_ms_max, "a disconnect must still fit in")
 assert(limits.ssh_stop_ms < limits.cancel_ms_max, "killing must still fit in")
+assert(limits.estimate_plan_ms_max < limits.estimate_ms_max && limits.estimate_ms_max < limits.estimate_wait_ms)
+assert(limits.estimate_wait_ms < limits.control_call_ms_max, "who asks hears that there is no answer")
 assert(limits.api_token_ms <= limits.token_ms)
 assert(limits.notification_send_ms_max < limits.notification_claim_ms, "nobody else takes what is still being sent")
 assert(limits.freshness_ms + 3 * limits.gateway_word_ms < limits.gateway_lost_ms, "a gateway that works is not given up")

@@ -3,6 +3,7 @@
 // the protocol only says goodbye.
 import type { Duplex, Readable } from "node:stream"
 import type { Offer } from "../api/asking_schema.ts"
+import type { Estimate } from "../api/hold_schema.ts"
 import type { Action } from "../core/action.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import type { GatewayError } from "../core/errors.ts"
@@ -116,6 +117,7 @@ export interface PassedRequest {
   readonly signal: AbortSignal
 }
 
+export type { Estimate } from "../api/hold_schema.ts"
 export type { Offer } from "../api/asking_schema.ts"
 export type { Keys } from "../core/keys.ts"
 export type { Exact } from "./shown_action.ts"
@@ -264,9 +266,10 @@ export interface Session {
   readonly recorder: Recorder
   /**
    * Decides about one action and puts it on record, in that order, before it may happen. `exact`: all of what would be sent, where
-   * that is more than the action says; asked for only when somebody must be shown it.
+   * that is more than the action says; asked for only when somebody must be shown it. `estimate`: how much it would do, without doing
+   * it; asked for only when who must decide wants to know, and nothing in the action may run by being looked at. Never rejects.
    */
-  decide(action: Action, exact?: () => Promise<Exact>): Decision
+  decide(action: Action, exact?: () => Promise<Exact>, estimate?: () => Promise<Estimate>): Decision
   /** Decides about a part of an action that was allowed, a file of a transfer: by the rules alone, and at once. */
   decidePart(action: Action): Decided
   /** Whether the grant is for such an action at all: for what only prepares one. One that is not is still to be decided about. */

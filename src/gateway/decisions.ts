@@ -12,7 +12,7 @@ import { limits } from "../core/limits.ts"
 import { type StatementFacts, unseen } from "../core/statement.ts"
 import { metrics } from "../observe/metrics.ts"
 import type { Recorder } from "../record/recorder.ts"
-import type { Decided, Decision, Exact } from "./contract.ts"
+import type { Decided, Decision, Estimate, Exact } from "./contract.ts"
 import type { GrantService } from "./grant_service.ts"
 import { holdAction, type Holder } from "./held_action.ts"
 import type { SessionRules } from "./session_rules.ts"
@@ -45,6 +45,7 @@ interface Marks {
 interface Wanted {
   readonly action: Action
   readonly exact: (() => Promise<Exact>) | undefined
+  readonly estimate: (() => Promise<Estimate>) | undefined
 }
 
 /** The end of deciding, or what still takes its time. */
@@ -66,12 +67,12 @@ export class Decisions {
     this.#named = actions === null ? undefined : scopeMatcher(options.protocol, actions)
   }
 
-  decide(action: Action, exact?: () => Promise<Exact>): Decision {
+  decide(wanted: Wanted): Decision {
+    const { action } = wanted
     const over = this.#options.ending()
     if (over) return { verdict: "deny", error: over }
     if (!this.covers(action)) return this.#deny(action, this.#uncovered(action))
     const { rules, reader } = this.#options.rules()
-    const wanted = { action, exact }
     if (rules.length === 0) return this.#now(this.#spent ? this.#deny(action, this.#options.reason("spent")) : this.#take(wanted, {}))
     const facts = factsOf(action, reader)
     if (!(facts instanceof Promise)) return this.#now(this.#rule(wanted, facts))
@@ -113,20 +114,21 @@ export class Decisions {
   }
 
   async #hold(
-    { action, exact }: Wanted,
+    wanted: Wanted,
     { facts, rule, wait }: { readonly facts: StatementFacts | undefined; readonly rule: ActionRule; readonly wait: Wait },
   ): Promise<Decided> {
+    const { action } = wanted
     const marks = marksOf(rule)
     const { rules } = this.#options.rules()
     const changed = (): Promise<GatewayError | undefined> => this.#changed(action, { rules, rule })
-    const held = await holdAction({ ...this.#options, recent: this.#recent }, { action, facts, rule, wait, exact, changed })
+    const held = await holdAction({ ...this.#options, recent: this.#recent }, { ...wanted, facts, rule, wait, changed })
     const refused = held.error ?? (await changed())
     const over = this.#options.ending()
     if (over) return { verdict: "deny", error: over }
     const numbered = held.held === undefined ? marks : { ...marks, held: held.held }
     if (refused) return this.#deny(action, refused, numbered)
     if (this.#spent) return this.#deny(action, this.#options.reason("spent"), numbered)
-    const step = this.#take({ action, exact }, numbered)
+    const step = this.#take(wanted, numbered)
     return typeof step === "function" ? step(wait) : step
   }
 

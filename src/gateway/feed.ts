@@ -14,7 +14,7 @@ export interface FeedOptions {
   readonly credential: Credential
   readonly clock: Clock
   readonly log: Log
-  onChange(line: Extract<FeedLine, { kind: "grant" | "request" | "hold" | "kill" | "person" | "login" }>): void
+  onChange(line: Extract<FeedLine, { kind: "grant" | "request" | "hold" | "estimate" | "kill" | "person" | "login" }>): void
   /** A connection begins; the service may have been started anew with other people in its config. */
   onConnect(): void
   /** The service's history is behind what was already heard: it is another history. */
@@ -147,6 +147,7 @@ export class Feed {
       case "grant":
       case "request":
       case "hold":
+      case "estimate":
       case "kill":
       case "person":
       case "login":

@@ -137,6 +137,7 @@ export class Gateway {
       },
       onChange: (line) => {
         if (line.kind === "hold") return this.#holds.settle(line.hold)
+        if (line.kind === "estimate") return this.#holds.estimate(line.request, line.by)
         if (line.kind === "kill") return this.#sessions.kill(line.session, { by: line.by, reason: line.reason })
         if (line.kind === "person" || line.kind === "login") return this.#directory.apply(line)
         if (line.kind === "request") return this.#room.onSettled(line)

@@ -10,8 +10,9 @@ import type { RequestId, SessionId } from "../core/ids.ts"
 import type { StatementFacts } from "../core/statement.ts"
 import type { ProtocolName } from "../core/target.ts"
 import type { Recorder } from "../record/recorder.ts"
-import type { Exact } from "./contract.ts"
+import type { Estimate, Exact } from "./contract.ts"
 import type { Hold, HoldEnd, HoldService } from "./hold_book.ts"
+import { noEstimate, whyNoEstimate } from "./row_estimate.ts"
 import { type Shown, shownAction } from "./shown_action.ts"
 import type { Wait } from "./waiting.ts"
 
@@ -35,6 +36,7 @@ export interface HeldAction {
   readonly rule: ActionRule
   readonly wait: Wait
   readonly exact: (() => Promise<Exact>) | undefined
+  readonly estimate: (() => Promise<Estimate>) | undefined
   /** Why it may not run although it was approved; undefined: it may. Asked before the approval is taken. */
   changed(): Promise<GatewayError | undefined>
 }
@@ -79,10 +81,24 @@ export async function holdAction(holder: Holder, wanted: HeldAction): Promise<He
   }
 }
 
+/** On record before it is asked for, and what came of it. */
+async function estimated(
+  { recorder, request, by }: Pick<Holder, "recorder"> & { readonly request: RequestId; readonly by: string },
+  estimate: string | (() => Promise<Estimate>) | undefined,
+): Promise<Estimate> {
+  if (typeof estimate !== "function") return noEstimate(estimate ?? "only an SQL statement has an estimate")
+  if (!recorder.write({ kind: "estimate", request, by })) return noEstimate("this session cannot be recorded")
+  const found = await estimate()
+  recorder.write({ kind: "estimated", request, rows: found.rows, cost: found.cost, why: found.why })
+  return found
+}
+
 const gone = "the approval of this action is gone: it was used, or the grant has ended"
 
-function ask({ session, protocol, holds, recent, grant }: Holder, { rule }: HeldAction, shown: Shown): Promise<Hold> {
+function ask(holder: Holder, { rule, action, facts, estimate }: HeldAction, shown: Shown): Promise<Hold> {
+  const { session, protocol, holds, recent, grant, recorder } = holder
   return holds.hold({
+    estimate: (request, by) => estimated({ recorder, request, by }, whyNoEstimate(action, facts) ?? estimate),
     action: { session, grant: grant().id, protocol, ...shown, recent: [...recent] },
     rule: { index: rule.index, digest: rule.digest },
     // An HTTP request is asked for again, over whatever session there is by then.

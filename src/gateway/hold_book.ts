@@ -3,10 +3,11 @@
 // asked when it is used, and the service says yes once.
 import { LRUCache } from "lru-cache"
 import type { ApiClient } from "../api/client.ts"
-import type { HeldAction, HoldStanding, HoldWanted } from "../api/hold_schema.ts"
+import type { Estimate, HeldAction, HoldStanding, HoldWanted } from "../api/hold_schema.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import type { RequestId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
+import { noEstimate } from "./row_estimate.ts"
 
 type Standing = Omit<HoldStanding, "url">
 
@@ -31,7 +32,13 @@ export interface Hold {
 
 export interface HoldService {
   /** Throws what the service says, or `stale`. */
-  hold(wanted: { readonly action: HeldAction; readonly rule: HoldWanted["rule"]; readonly binding: HoldWanted["binding"] }): Promise<Hold>
+  hold(wanted: {
+    readonly action: HeldAction
+    readonly rule: HoldWanted["rule"]
+    readonly binding: HoldWanted["binding"]
+    /** How much it would do, for who asks that at the service. Never rejects. */
+    estimate(request: RequestId, by: string): Promise<Estimate>
+  }): Promise<Hold>
 }
 
 export interface HoldBookOptions {
@@ -46,11 +53,15 @@ export class HoldBook implements HoldService {
   /** What was heard, for those whose question is not answered yet. */
   readonly #heard = new LRUCache<RequestId, Standing>({ max: limits.holds_settled_max })
 
+  /** What waits, for who wants it estimated. */
+  readonly #estimators = new Map<RequestId, (by: string) => Promise<void>>()
+  #estimating = 0
+
   constructor(options: HoldBookOptions) {
     this.#options = options
   }
 
-  async hold({ action, rule, binding }: Parameters<HoldService["hold"]>[0]): Promise<Hold> {
+  async hold({ action, rule, binding, estimate }: Parameters<HoldService["hold"]>[0]): Promise<Hold> {
     const { gateway, api, clock } = this.#options
     const standing = await api.call("hold", { body: { gateway, action, rule, binding } })
     const { id, url, expires_at } = standing
@@ -62,9 +73,16 @@ export class HoldBook implements HoldService {
     const end = (how: HoldEnd): void => {
       timer.cancel()
       others.delete(end)
+      if (this.#estimators.get(id) === estimator) this.#estimators.delete(id)
       if (others.size === 0 && this.#waiting.get(id) === others) this.#waiting.delete(id)
       resolve(how)
     }
+    const estimator = async (by: string): Promise<void> => {
+      const found = await this.#inTime(() => estimate(id, by))
+      // Unheard, who asked is told nothing, and may ask again.
+      await api.call("estimated", { id, body: { ...body, estimate: found } }).catch(() => {})
+    }
+    this.#estimators.set(id, estimator)
     others.add(end)
     const known = standing.status === "pending" ? this.#heard.get(id) : standing
     if (known) end(endOf(known))
@@ -89,6 +107,22 @@ export class HoldBook implements HoldService {
   settle(standing: Standing): void {
     this.#heard.set(standing.id, standing)
     for (const end of this.#waiting.get(standing.id) ?? []) end(endOf(standing))
+  }
+
+  /** Somebody who may decide about one asks how much it would do. */
+  estimate(request: RequestId, by: string): void {
+    void this.#estimators.get(request)?.(by)
+  }
+
+  async #inTime(estimate: () => Promise<Estimate>): Promise<Estimate> {
+    if (this.#estimating >= limits.estimates_max) return noEstimate("too many statements are estimated at once; try again in a moment")
+    this.#estimating++
+    const late = Promise.withResolvers<Estimate>()
+    const timer = this.#options.clock.after(limits.estimate_ms_max, () => late.resolve(noEstimate("the target did not answer in time")))
+    const found = estimate().finally(() => this.#estimating--)
+    const first = await Promise.race([found, late.promise])
+    timer.cancel()
+    return first
   }
 
   /** The service tells another history: what was asked for is not there any more. */

@@ -25,7 +25,7 @@ import type { DiskRecorder } from "../record/disk_recorder.ts"
 import type { Outcome } from "../record/events.ts"
 import type { Recorder } from "../record/recorder.ts"
 import { boundedBy } from "./bounded.ts"
-import type { Decided, Decision, Exact, Opening, Session, UpstreamTls } from "./contract.ts"
+import type { Decided, Decision, Estimate, Exact, Opening, Session, UpstreamTls } from "./contract.ts"
 import { Decisions } from "./decisions.ts"
 import { Dialer, type Connect } from "./dial.ts"
 import type { GrantService } from "./grant_service.ts"
@@ -140,8 +140,8 @@ export class LiveSession implements Omit<Session, symbol> {
     return this.#options.opening.idle?.() ?? false
   }
 
-  decide(action: Action, exact?: () => Promise<Exact>): Decision {
-    return this.#decisions.decide(action, exact)
+  decide(action: Action, exact?: () => Promise<Exact>, estimate?: () => Promise<Estimate>): Decision {
+    return this.#decisions.decide({ action, exact, estimate })
   }
 
   decidePart(action: Action): Decided {

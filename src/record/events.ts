@@ -80,6 +80,16 @@ export type Event =
       readonly reason?: string
       readonly waited_ms: number
     }
+  /** Somebody who may decide about what waits asks the target's planner how much it would do: nothing of it runs. */
+  | { readonly kind: "estimate"; readonly request: RequestId; readonly by: string }
+  /** ... and what it guessed: rows read or changed, and its cost; or why there is no guess. */
+  | {
+      readonly kind: "estimated"
+      readonly request: RequestId
+      readonly rows: number | null
+      readonly cost: number | null
+      readonly why: string | null
+    }
   | ({ readonly kind: "outcome" } & Outcome)
   | ({ readonly kind: "data"; readonly channel: number; readonly stream: Stream } & Bytes)
   /** Past `recordings.stream_bytes_max` a stream's content is kept as its size and SHA-256 alone. */

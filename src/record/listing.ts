@@ -31,6 +31,12 @@ function words(line: Line): string[] {
       return held(line)
     case "settled":
       return [settled(line)]
+    case "estimate":
+      return [`request ${line.request}: ${visible(line.by)} asks how much it would do`]
+    case "estimated":
+      return [
+        `request ${line.request}: ${line.why === null ? `about ${line.rows} rows, cost ${line.cost}` : `no estimate: ${visible(line.why)}`}`,
+      ]
     case "outcome":
       return [outcome(line)]
     case "data":

@@ -6,11 +6,11 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { after, afterEach, before, suite, test } from "node:test"
 import { parse, stringify } from "yaml"
 import type { RequestView } from "../../src/api/schema.ts"
-import { curl, psql } from "../support/clients.ts"
+import { curl, pgClient, psql } from "../support/clients.ts"
 import { type HttpApp, startHttpApp } from "../support/http_app.ts"
 import { type People, people } from "../support/people.ts"
 import { type Postgres, startPostgres } from "../support/postgres.ts"
-import { launch, type Program } from "../support/run.ts"
+import { launch, type Program, run } from "../support/run.ts"
 import type { Sluice } from "../support/sluice.ts"
 import { httpTarget, postgresTarget, type Section, sshTarget } from "../support/sluice_config.ts"
 import { type Split, spawnSplit } from "../support/split.ts"
@@ -118,6 +118,51 @@ suite("while an action waits", { skip: needs("ssh", "sshd", "psql", "curl", "ope
     assert.notEqual(third, second, "what was approved under another rule is not found again")
     await approve(third)
     assert.match((await again.ended).stdout, /\n(200|404)$/)
+  })
+
+  test("who decides has the planner guess: with the values, on record, nothing runs; not its own person, and not where planning may run code", async () => {
+    const estimate = async (id: number) => (await run("ssh", [...gateway.ssh(bob), "gateway", "requests", String(id), "--estimate"])).stdout
+    await postgres.admin("CREATE TABLE many AS SELECT g AS id FROM generate_series(1, 5000) AS g; ANALYZE many")
+    await postgres.admin("CREATE TABLE touched (id int)")
+    await postgres.admin(
+      `CREATE FUNCTION sly(n int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE LOG 'sly %', 'ran'; RETURN n; END $$;
+       GRANT ALL ON many, touched TO ${postgres.role}`,
+    )
+    const client = await pgClient({ sluice: gateway, person: alice, target: "orders" }, postgres.role)
+    const answers = Promise.allSettled([
+      client.query("DELETE FROM many WHERE id <= $1", [1_000]),
+      client.query("DELETE FROM many WHERE id = sly(3)"),
+      client.query("DELETE FROM many WHERE id = 1; DELETE FROM touched WHERE id = 1"),
+      client.query("DELETE FROM nowhere WHERE id = 1"),
+    ])
+    const first = await look(await next())
+    const [said, rows] = /rows {4}about (\d+) by the planner \(cost [\d.]+\)/.exec(await estimate(first.id)) ?? []
+    assert.ok(Number(rows) > 800 && Number(rows) < 1_200, said)
+    const seen = await run("ssh", [...gateway.ssh(bob), "gateway", "requests", String(first.id)])
+    assert.match(seen.stdout, /rows {4}about/, "it stays with the request")
+    await assert.rejects(gateway.api(alice).call("estimate", { id: first.id, body: {} }), { code: "forbidden" })
+    const deny = (id: number) => gateway.api(bob).call("deny", { id, body: { reason: "no" } })
+    await deny(first.id)
+    for (const why of [
+      /no estimate: planning it may run code/,
+      /no estimate: the target could not plan it \(SQLSTATE 42601\)/,
+      /no estimate: the target could not plan it \(SQLSTATE 42P01\)/,
+    ]) {
+      const id = await next()
+      assert.match(await estimate(id), why)
+      await deny(id)
+    }
+    for (const one of await answers) assert.equal(one.status === "rejected" && one.reason.code, "42501")
+    assert.ok(!postgres.log().includes("sly ran"))
+    assert.deepEqual(
+      await postgres.admin("SELECT (SELECT count(*)::int FROM many) AS many, (SELECT count(*)::int FROM touched) AS touched"),
+      [{ many: 5_000, touched: 0 }],
+    )
+    const lines = gateway.recording(first.action?.session ?? "")
+    const asked = lines.findIndex((line) => line.kind === "estimate" && line.request === first.id)
+    assert.deepEqual([asked > 0, lines[asked + 1]?.kind], [true, "estimated"])
+    await client.end()
+    await assert.rejects(gateway.api(bob).call("estimate", { id: first.id, body: {} }), { code: "over" })
   })
 
   test("the grant is revoked: each client is told so in its own way, and nobody can approve it", async () => {

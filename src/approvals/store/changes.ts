@@ -86,6 +86,13 @@ export function changer(door: WritingDoor, { appended, last }: Appending): Writi
     async setRequestState(id, state) {
       await setState(door, { id, state })
     },
+    async setHold(id, hold) {
+      await db
+        .updateTable("requests")
+        .set({ hold: JSON.stringify(hold) })
+        .where("id", "=", id)
+        .execute()
+    },
     async redeemHold(id, at) {
       await db.updateTable("requests").set({ redeemed_at: at }).where("id", "=", id).execute()
     },

@@ -15,6 +15,7 @@ import { waits } from "./steps/step_11_waits.ts"
 import { tcp } from "./steps/step_12_tcp.ts"
 import { targetAuthorities } from "./steps/step_13_target_authorities.ts"
 import { holds } from "./steps/step_14_holds.ts"
+import { estimates } from "./steps/step_15_estimates.ts"
 
 export interface Step {
   /** SQL, several statements. Foreign keys are checked when all steps are done, so that SQLite's way to change a table works. */
@@ -38,6 +39,7 @@ const steps: readonly Step[] = [
   tcp,
   targetAuthorities,
   holds,
+  estimates,
 ]
 
 export const schema_version = steps.length

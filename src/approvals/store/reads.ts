@@ -209,6 +209,7 @@ export const fed = [
   "grant.dropped",
   "session.killed",
   "hold.settled",
+  "hold.estimate_asked",
   "person.changed",
   "person.disabled",
   "person.enabled",

@@ -59,7 +59,12 @@ export class Dialogue {
       outcome: (outcome: Outcome) => void this.outcomes.push(outcome),
     }
     this.conversation = new Conversation(session as unknown as Session, new FakeClock())
-    this.#frontend = new Frontend(this.conversation, { readOn: () => void this.readOns++, say: () => {}, columns })
+    this.#frontend = new Frontend(this.conversation, {
+      readOn: () => void this.readOns++,
+      say: () => {},
+      columns,
+      estimate: () => Promise.reject(new Error("nobody asks here")),
+    })
     this.#up = new Scanner(this.#frontend)
     this.#down = new Scanner(new Backend(this.conversation))
   }
