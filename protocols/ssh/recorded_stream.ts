@@ -1,5 +1,6 @@
 // One stream of one channel, put on record as it passes: a terminal's output whole, an exec's streams byte for byte up to a
-// bound and from there as size and SHA-256. What is typed at a terminal is `typed_keys.ts`.
+// bound and from there as size and, unless the target's config says otherwise, SHA-256. What is typed at a terminal is
+// `typed_keys.ts`.
 import { isUtf8 } from "node:buffer"
 import { createHash, type Hash } from "node:crypto"
 import type { Bytes, Stream } from "../../src/record/events.ts"
@@ -9,8 +10,10 @@ export interface RecordedStreamOptions {
   readonly recorder: Recorder
   readonly channel: number
   readonly stream: Stream
-  /** A number keeps so many bytes, and a digest beyond them. */
+  /** A number keeps so many bytes. */
   readonly keep: "all" | number
+  /** Whether a stream that is longer has its SHA-256 on record, beside its size. */
+  readonly digest: boolean
 }
 
 /** What a stream passes through on its way: what is recorded of it, and what of it goes on. */
@@ -24,9 +27,9 @@ export class RecordedStream {
 
   constructor(options: RecordedStreamOptions) {
     this.#options = options
-    const { keep } = options
+    const { keep, digest } = options
     this.#left = keep === "all" ? Infinity : keep
-    this.#hash = typeof keep === "number" ? createHash("sha256") : undefined
+    this.#hash = typeof keep === "number" && digest ? createHash("sha256") : undefined
   }
 
   get bytes(): number {
@@ -44,11 +47,12 @@ export class RecordedStream {
     return chunk
   }
 
-  /** The stream is over: if not all of it was kept, what it was is told by its size and digest. */
+  /** The stream is over: if not all of it was kept, what it was is told by its size, and its digest. */
   end(): void {
     const { recorder, channel, stream, keep } = this.#options
-    if (!this.#hash || typeof keep !== "number" || this.#bytes <= keep) return
-    recorder.note({ kind: "digest", channel, stream, bytes: this.#bytes, sha256: this.#hash.digest("hex") })
+    if (typeof keep !== "number" || this.#bytes <= keep) return
+    const sha256 = this.#hash?.digest("hex")
+    recorder.note({ kind: "digest", channel, stream, bytes: this.#bytes, ...(sha256 === undefined ? {} : { sha256 }) })
   }
 }
 
@@ -65,11 +69,4 @@ export function counted(pass: Passing["pass"]): Passing {
     end: () => {},
   }
   return stream
-}
-
-/** Of one program. */
-export interface Streams {
-  readonly stdin: Passing
-  readonly stdout: Passing
-  readonly stderr: Passing
 }

@@ -4,18 +4,15 @@ import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
 import type { Decided, Waiting } from "../../src/gateway/contract.ts"
 import { pump } from "../../src/gateway/pump.ts"
-import type { Event, Outcome, Stream } from "../../src/record/events.ts"
+import type { Event, Outcome } from "../../src/record/events.ts"
 import type { Channel } from "./channel.ts"
 import { type Exit, pack, packExit, packSize, packTerminal, Reader, readExit, readSize, readTerminal, type Terminal } from "./codec.ts"
 import { mayPass, recordable } from "./environment.ts"
 import { actionOf, type Program } from "./program.ts"
+import { programStreams, sftpRelay, type Streams } from "./program_streams.ts"
 import type { RelayOptions } from "./relay_options.ts"
-import { counted, RecordedStream, type Streams } from "./recorded_stream.ts"
-import { sftpBroken } from "./sftp_packet.ts"
-import { SftpRelay } from "./sftp_relay.ts"
 import { TerminalModes } from "./terminal_modes.ts"
 import { tellWaiting, watchForInterrupt } from "./waiting_program.ts"
-import { TypedKeys } from "./typed_keys.ts"
 
 const status_failed = 255 // what ssh itself exits with when the connection failed
 /** Of a command that was not allowed to run. */
@@ -243,8 +240,9 @@ export class ChannelRelay {
   async #run(program: Program, action: number): Promise<void> {
     const { session } = this.#options
     const began = performance.now()
-    const sftp = program.kind === "sftp" ? this.#sftp(program.access) : undefined
-    const streams = this.#streams(sftp)
+    const recording = { session, channel: this.#channel, record: this.#options.record }
+    const sftp = program.kind === "sftp" ? sftpRelay(recording, program.access) : undefined
+    const streams = programStreams(recording, sftp ?? (this.#terminal ? "terminal" : "command"))
     let exit: Exit | undefined
     let status: Outcome["status"] = "ok"
     let said: Promise<void> | undefined
@@ -343,32 +341,6 @@ export class ChannelRelay {
     }
     if (program.kind === "sftp") return up.request("subsystem", pack("sftp"))
     return program.kind === "exec" ? up.request("exec", pack(program.command)) : up.request("shell", Buffer.alloc(0))
-  }
-
-  #sftp(access: "all" | "read"): SftpRelay {
-    const { session } = this.#options
-    const channel = this.#channel
-    return new SftpRelay({
-      session,
-      channel: channel.id,
-      access,
-      answer: (packet) => {
-        if (channel.writableLength > limits.ssh_unsent_bytes_max) throw sftpBroken("too many answers were not read")
-        channel.write(packet)
-      },
-    })
-  }
-
-  #streams(sftp: SftpRelay | undefined): Streams {
-    const { session, stream_bytes_max } = this.#options
-    const recorded = (stream: Stream, keep: "all" | number): RecordedStream =>
-      new RecordedStream({ recorder: session.recorder, channel: this.#channel.id, stream, keep })
-    const output = this.#terminal ? "all" : stream_bytes_max
-    if (sftp) return { stdin: counted(sftp.fromClient), stdout: counted(sftp.fromTarget), stderr: recorded("stderr", output) }
-    const [stdout, stderr] = [recorded("stdout", output), recorded("stderr", output)]
-    if (!this.#terminal) return { stdin: recorded("stdin", stream_bytes_max), stdout, stderr }
-    const keys = new TypedKeys(session.recorder, this.#channel.id)
-    return { stdin: counted(keys.pass), stdout: keys.watch(stdout), stderr: keys.watch(stderr) }
   }
 
   /** All output first, then how it ended, then the end of output, then the end of the channel. */

@@ -1,6 +1,6 @@
 // What the relay of one session channel is given.
 import type { Clock } from "../../src/core/clock.ts"
-import type { SshAllowed, SshTarget } from "../../src/core/target.ts"
+import type { SshAllowed, SshRecord, SshTarget } from "../../src/core/target.ts"
 import type { Session } from "../../src/gateway/contract.ts"
 import type { Channel } from "./channel.ts"
 import type { Connection } from "./connection.ts"
@@ -11,7 +11,8 @@ export interface RelayOptions {
   readonly session: Session
   /** Rejects once the session is over. */
   upstream(): Promise<Connection>
-  readonly stream_bytes_max: number
+  /** What of the programs' streams and files is kept. */
+  readonly record: SshRecord
   /** What of the target's files may be done by SFTP. */
   readonly sftp: SshTarget["sftp"]
   readonly allow: Pick<SshAllowed, "shell" | "exec">

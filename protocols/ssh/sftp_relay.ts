@@ -17,6 +17,8 @@ export interface SftpRelayOptions {
   readonly session: Pick<Session, "covers" | "decidePart" | "outcome" | "recorder">
   readonly channel: number
   readonly access: "all" | "read"
+  /** Whether the SHA-256 of what passes through each file is on record. */
+  readonly digests: boolean
   /** Answers the client in the target's place, between two of its answers. */
   answer(packet: Buffer): void
 }
@@ -241,8 +243,9 @@ export class SftpRelay {
   #opened({ path, action, directory }: Extract<Pending, { kind: "open" }>, reader: Reader): void {
     if (this.#files.size >= limits.sftp_handles_max) throw sftpBroken("too many files are open")
     const handle = readHandle(reader)
+    const { digests } = this.#options
     if (this.#files.has(handle)) throw sftpBroken("the target gave one handle twice")
-    this.#files.set(handle, { path, action, directory, up: new Contents(), down: new Contents() })
+    this.#files.set(handle, { path, action, directory, up: new Contents(digests), down: new Contents(digests) })
     this.#outcome(action, sftpStatus.ok)
   }
 
@@ -265,7 +268,11 @@ class Contents {
   bytes = 0
   #next = 0
   #hash: Hash | undefined
-  #spoiled = false
+  #spoiled: boolean
+
+  constructor(digested: boolean) {
+    this.#spoiled = !digested
+  }
 
   add(offset: number, pieces: readonly Buffer[], bytes: number): void {
     this.bytes += bytes

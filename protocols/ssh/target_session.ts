@@ -3,6 +3,7 @@
 import { GatewayError } from "../../src/core/errors.ts"
 import type { Identity } from "../../src/core/identity.ts"
 import { limits } from "../../src/core/limits.ts"
+import type { SshRecord, SshTarget } from "../../src/core/target.ts"
 import type { Gate, Host, Session, Warning } from "../../src/gateway/contract.ts"
 import { type CertifiedKey, newLoginKey } from "./certificate_login.ts"
 import type { ChannelOpening, Connection, ConnectionOwner, GlobalAnswer } from "./connection.ts"
@@ -100,7 +101,7 @@ export class TargetSession implements ConnectionOwner {
       forwards,
       allow: target.allow,
       sftp: target.sftp,
-      stream_bytes_max: this.#host.stream_bytes_max,
+      record: recordOf(target.record, this.#host.stream_bytes_max),
       clock: this.#host.clock,
     })
     this.#relays.add(relay)
@@ -217,6 +218,11 @@ export class TargetSession implements ConnectionOwner {
   #warn({ say }: Warning): void {
     for (const relay of this.#relays) relay.warn(say)
   }
+}
+
+/** What the target's config does not say is as everywhere. */
+function recordOf({ stdin, stdout, stderr, digests }: SshTarget["record"], usual: number): SshRecord {
+  return { stdin: stdin ?? usual, stdout: stdout ?? usual, stderr: stderr ?? usual, digests }
 }
 
 /** A key for this one login, and what makes the target take it. */

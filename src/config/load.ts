@@ -16,6 +16,7 @@ import { readPolicy } from "./rules.ts"
 import { part } from "./schema.ts"
 import { readYaml } from "./source.ts"
 import { readWorkloads } from "./workloads.ts"
+import { readSize } from "./size.ts"
 import { readSshCas } from "./ssh_cas.ts"
 import { readTargets } from "./targets.ts"
 
@@ -85,16 +86,6 @@ function readRecordings(reading: Reading, folder: string, state: string): Record
       reading.problem(["recordings", "store"], s3 ? "an s3:// store is not supported yet; write dir:path" : "expected dir:path")
     }
   }
-  const stream_bytes_max = parseBytes(file.stream_bytes_max)
-  if (stream_bytes_max === undefined)
-    reading.problem(["recordings", "stream_bytes_max"], "expected a size, such as 16MiB, 512KiB or a number of bytes")
-  return { dir, on_failure: file.on_failure, stream_bytes_max: stream_bytes_max ?? 0 }
-}
-
-const unit_bytes = { "": 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const
-
-function parseBytes(written: number | string): number | undefined {
-  if (typeof written === "number") return written
-  const [, count, unit] = /^(\d{1,9})\s*(KiB|MiB|GiB|)$/.exec(written) ?? []
-  return count === undefined ? undefined : Number(count) * unit_bytes[unit as keyof typeof unit_bytes]
+  const stream_bytes_max = readSize(reading, ["recordings", "stream_bytes_max"], file.stream_bytes_max)
+  return { dir, on_failure: file.on_failure, stream_bytes_max }
 }

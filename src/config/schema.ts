@@ -115,6 +115,19 @@ const certificates = {
   certificate_from: z.array(text).default([]).describe("Networks they are good from, such as 10.0.0.0/8; from anywhere unless told"),
 }
 
+const size = z.union([z.int().min(0), text])
+const record = z
+  .strictObject({
+    stdin: size.optional().describe("Of each command's input: 1MiB, or 0 for none; recordings.stream_bytes_max unless told"),
+    stdout: size.optional(),
+    stderr: size.optional(),
+    digests: z
+      .boolean()
+      .default(true)
+      .describe("The SHA-256 of a stream that is longer, and of each file that SFTP transfers; without it the size alone"),
+  })
+  .describe("What of commands without a terminal is kept byte for byte")
+
 const target = z.strictObject({
   name: text.describe("Lower case letters, digits and -: it becomes part of a host name"),
   labels: z.record(z.string(), z.string()).default({}),
@@ -146,6 +159,7 @@ const target = z.strictObject({
         })
         .prefault({})
         .describe("What may be done there; forwards only when they are named"),
+      record: record.prefault({}),
       host_key: several.optional().describe("The host's public key or keys, pinned: ssh-keyscan -t ed25519 <host>"),
       host_ca: several.optional().describe("The public key of a CA whose certificate the host has for its address"),
     })
@@ -258,10 +272,9 @@ const policyCase = z.strictObject({
 const recordings = z.strictObject({
   store: text.optional().describe("dir:path; recordings in the state folder unless told"),
   on_failure: z.enum(["cut", "allow"]).default("cut").describe("What happens to a session that can no longer be recorded"),
-  stream_bytes_max: z
-    .union([z.int().min(0), text])
+  stream_bytes_max: size
     .default("16MiB")
-    .describe("Of each stream of an exec, kept byte for byte; beyond it the size and SHA-256 alone"),
+    .describe("Of each stream of an exec, kept byte for byte; beyond it the size and SHA-256 alone. A target's ssh.record says otherwise"),
 })
 
 const state = text.default("data").describe("The folder for keys, the embedded store and recordings, beside this file")

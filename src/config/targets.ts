@@ -6,13 +6,14 @@ import { limits } from "../core/limits.ts"
 import { parsePattern } from "../core/pattern.ts"
 import { parseColumn } from "../core/protected_column.ts"
 import { Secret } from "../core/secret.ts"
-import type { Address, HttpTarget, PostgresTarget, SshTarget, Target } from "../core/target.ts"
+import type { Address, HttpTarget, PostgresTarget, SshRecord, SshTarget, Target } from "../core/target.ts"
 import { isLabel, parseAddress, parseHttpUrl } from "./address.ts"
 import { readPostgresRoles } from "./postgres_roles.ts"
 import type { Reading } from "./reading.ts"
 import { part } from "./schema.ts"
 import type { TargetFile } from "./schema.ts"
 import { checkPrivateKey, parsePublicKey } from "./openssh_key.ts"
+import { readSize } from "./size.ts"
 import type { Path } from "./source.ts"
 
 export interface Targets {
@@ -93,6 +94,7 @@ function readSsh(reading: Reading, path: Path, file: Written<"ssh">): Rest<SshTa
     auth: readAuth(reading, [...path, "auth"], file.auth),
     sftp: file.sftp,
     allow: readAllowed(reading, [...path, "allow"], file.allow),
+    record: readRecord(reading, [...path, "record"], file.record),
     hostKeys: readKeys(reading, [...path, "host_key"], file.host_key),
     hostCas: readKeys(reading, [...path, "host_ca"], file.host_ca),
   }
@@ -115,6 +117,15 @@ function readAllowed(reading: Reading, path: Path, file: Written<"ssh">["allow"]
   }
   const { shell, exec, agent } = file
   return { shell, exec, agent, local_forward: patterns("local_forward"), remote_forward: patterns("remote_forward") }
+}
+
+function readRecord(reading: Reading, path: Path, { digests, ...sizes }: Written<"ssh">["record"]): SshTarget["record"] {
+  const record: { -readonly [Stream in keyof SshRecord]?: SshRecord[Stream] } = {}
+  for (const stream of ["stdin", "stdout", "stderr"] as const) {
+    const written = sizes[stream]
+    if (written !== undefined) record[stream] = readSize(reading, [...path, stream], written)
+  }
+  return { ...record, digests }
 }
 
 function readAuth(reading: Reading, path: Path, auth: Written<"ssh">["auth"]): SshTarget["auth"] {

@@ -33,10 +33,22 @@ export interface SshTarget extends Reachable {
   /** What of its files may be done by SFTP. */
   readonly sftp: "all" | "read" | "off"
   readonly allow: SshAllowed
+  /** What of its programs' streams is kept; where nothing is said, it is as everywhere. */
+  readonly record: Partial<SshRecord> & Pick<SshRecord, "digests">
   /** Pinned public keys, OpenSSH one-line form. Never empty together with `hostCas`. */
   readonly hostKeys: readonly string[]
   /** Public keys whose host certificates for the address are taken. */
   readonly hostCas: readonly string[]
+}
+
+/** Of a program without a terminal. */
+export interface SshRecord {
+  /** How many bytes of each stream are kept as they were. */
+  readonly stdin: number
+  readonly stdout: number
+  readonly stderr: number
+  /** Whether what is not kept, and what passes through files by SFTP, has its SHA-256 on record. */
+  readonly digests: boolean
 }
 
 /** What a grant for a target may be used for, beside SFTP; what is not here is refused. */

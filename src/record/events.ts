@@ -92,8 +92,8 @@ export type Event =
     }
   | ({ readonly kind: "outcome" } & Outcome)
   | ({ readonly kind: "data"; readonly channel: number; readonly stream: Stream } & Bytes)
-  /** Past `recordings.stream_bytes_max` a stream's content is kept as its size and SHA-256 alone. */
-  | { readonly kind: "digest"; readonly channel: number; readonly stream: Stream; readonly bytes: number; readonly sha256: string }
+  /** A stream of which more passed than was kept: all of it is told by its size, and by its SHA-256 unless the target is without. */
+  | { readonly kind: "digest"; readonly channel: number; readonly stream: Stream; readonly bytes: number; readonly sha256?: string }
   /**
    * What passed through a file that `action` opened, when it was closed, or when its channel ended first. A digest is of all bytes
    * that went this way, and only there when they went in order from the file's beginning, once, and every write succeeded.

@@ -42,7 +42,9 @@ function words(line: Line): string[] {
     case "data":
       return data(line)
     case "digest":
-      return [`${line.channel} ${visible(line.stream)}: ${line.bytes} bytes in all, SHA-256 ${visible(line.sha256)}`]
+      return [
+        `${line.channel} ${visible(line.stream)}: ${line.bytes} bytes in all${line.sha256 === undefined ? "" : `, SHA-256 ${visible(line.sha256)}`}`,
+      ]
     case "transfer":
       return [transfer(line)]
     case "opened":

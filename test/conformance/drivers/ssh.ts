@@ -48,6 +48,7 @@ export const driver: Driver = {
     logins: ["deploy"],
     auth: { key: new Secret(loginKey.privateKey) },
     sftp: "all",
+    record: { digests: true },
     allow: { shell: true, exec: true, local_forward: [], remote_forward: [], agent: false },
     hostKeys: [hostKey.publicKey],
     hostCas: [],

@@ -26,6 +26,7 @@ const ssh = {
   logins: ["deploy", "root"],
   auth: { password: new Secret("x") },
   sftp: "all",
+  record: { digests: true },
   allow: { shell: true, exec: true, local_forward: [], remote_forward: [], agent: false },
   hostKeys: ["ssh-ed25519 AAAA"],
   hostCas: [],

@@ -79,6 +79,7 @@ export const targetWith = (changes: Partial<SshTarget> = {}): SshTarget => ({
   logins: ["deploy"],
   auth: { key: new Secret(userKey.privateKey) },
   sftp: "all",
+  record: { digests: true },
   allow: { shell: true, exec: true, local_forward: [], remote_forward: [], agent: false },
   hostKeys: [hostKey.publicKey],
   hostCas: [],

@@ -35,7 +35,7 @@ function relayWith(access: "all" | "read" = "all") {
     outcome: (outcome: object) => void keep({ kind: "outcome", ...outcome } as Event),
   }
   const answers: Buffer[] = []
-  const relay = new SftpRelay({ session, channel: 1, access, answer: (packet) => void answers.push(packet) })
+  const relay = new SftpRelay({ session, channel: 1, access, digests: true, answer: (packet) => void answers.push(packet) })
   return { relay, events, answers }
 }
 

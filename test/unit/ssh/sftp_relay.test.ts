@@ -37,7 +37,7 @@ function rig(access: "all" | "read" = "all", greeted = true, covers: (action: Ac
     return { verdict: "allow", action: number }
   }
   const session = { recorder, covers, decidePart, outcome: (outcome: object) => void keep({ kind: "outcome", ...outcome } as Event) }
-  const relay = new SftpRelay({ session, channel: 7, access, answer: (packet) => void answers.push(packet) })
+  const relay = new SftpRelay({ session, channel: 7, access, digests: true, answer: (packet) => void answers.push(packet) })
   const up = (...packets: Buffer[]): Buffer => Buffer.concat(relay.fromClient(Buffer.concat(packets)))
   const down = (...packets: Buffer[]): Buffer => Buffer.concat(relay.fromTarget(Buffer.concat(packets)))
   if (greeted) {
