@@ -13,6 +13,7 @@ import { type Sluice, startSluice } from "../support/sluice.ts"
 import { sshTarget } from "../support/sluice_config.ts"
 import { type Sshd, startSshd } from "../support/sshd.ts"
 import { needs } from "../support/tools.ts"
+import { eventually } from "../support/wait.ts"
 
 const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex")
 
@@ -41,7 +42,10 @@ suite("ssh: what is kept of a command's streams, by the target", { skip: needs("
     const known = sluice.recorded()
     await runs()
     const [id = ""] = sluice.recorded().filter((each) => !known.includes(each))
-    return sluice.recording(id)
+    return eventually("the recording to be closed", () => {
+      const lines = sluice.recording(id)
+      return lines.at(-1)?.kind === "end" && lines
+    })
   }
   const command = (target: string): Promise<Line[]> =>
     recorded(() =>
