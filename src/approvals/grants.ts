@@ -100,11 +100,12 @@ export class Grants {
   /** By the number of the request that made them, the newest first. */
   async list(person: Person, { all, ...paged }: Paged<RequestId> & { readonly all: boolean }): Promise<Page<ListedGrant, RequestId>> {
     const now = this.#clock.now()
-    const wanted = { live_at: all ? undefined : now, before: paged.before }
-    const read = (seen: Seen, limit: number): Promise<readonly GrantView[]> => this.#store.grants({ ...wanted, seen, limit })
+    const live_at = all ? undefined : now
+    const read = (seen: Seen, limit: number, before = paged.before): Promise<readonly GrantView[]> =>
+      this.#store.grants({ live_at, before, seen, limit })
     const { items, next } = await pageOf(
       paged,
-      (limit) => read(seenBy(person), limit),
+      (limit, before) => read(seenBy(person), limit, before),
       ({ request }) => request,
     )
     return { items: await withMayEnd({ items, person, isOpen: (grant) => isOpen(grant, now) }, read), next }

@@ -1,5 +1,6 @@
 // One page of a list of the API, and where the next one begins. A list goes on after the last thing that was shown, by what never
 // changes about it: what is added or changed meanwhile moves nothing from one page to another. It owns the bounds, not the order.
+import { setImmediate as nextTurn } from "node:timers/promises"
 import { limits } from "../core/limits.ts"
 
 /** What a page is asked for with; `before`: as `next` of the page before it. */
@@ -16,14 +17,25 @@ export interface Page<Item, Place> {
 
 const page_rows_default = limits.list_rows_max
 
-/** `read` is asked for one more than the page has, to see whether there is another. */
+/**
+ * `read` is asked for so many rows before a place, a slice of the page at a time: what else the service does goes on in between. In all it
+ * is one row more than the page has, to see whether there is another.
+ */
 export async function pageOf<Item, Place>(
-  { limit = page_rows_default }: Paged<Place>,
-  read: (limit: number) => Promise<readonly Item[]>,
+  { limit = page_rows_default, before }: Paged<Place>,
+  read: (limit: number, before: Place | undefined) => Promise<readonly Item[]>,
   placeOf: (item: Item) => Place,
 ): Promise<Page<Item, Place>> {
   const rows = Math.min(limit, limits.list_rows_max)
-  const found = await read(rows + 1)
+  const found: Item[] = []
+  while (found.length <= rows) {
+    const last = found.at(-1)
+    const wanted = Math.min(rows + 1 - found.length, limits.list_slice_rows)
+    const slice = await read(wanted, last === undefined ? before : placeOf(last))
+    found.push(...slice)
+    if (slice.length < wanted) break
+    await nextTurn()
+  }
   const items = found.slice(0, rows)
   const last = items.at(-1)
   return { items, next: found.length > rows && last !== undefined ? placeOf(last) : null }

@@ -214,10 +214,10 @@ export class Requests {
     const now = this.#clock.now()
     const live_at = which === "pending" ? now : undefined
     const unreviewed = which === "unreviewed"
-    const wanted = { seen: seenBy(person), live_at, unreviewed, before: paged.before }
+    const wanted = { seen: seenBy(person), live_at, unreviewed }
     const { items, next } = await pageOf(
       paged,
-      (limit) => this.#store.requests({ ...wanted, limit }),
+      (limit, before) => this.#store.requests({ ...wanted, limit, before }),
       ({ id }) => id,
     )
     return { items: items.map((request) => shortened(viewOf(request, person, now))), next }

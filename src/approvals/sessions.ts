@@ -11,7 +11,7 @@ import { type Actor, byPerson, byService, type Caller, note } from "./journal.ts
 import { withMayEnd } from "./may_end.ts"
 import { type Page, type Paged, pageOf } from "./page.ts"
 import { mayEnd, maySee, type Person, seenBy, type Subjected } from "./policy.ts"
-import type { Change, Reader, Seen, Store } from "./store.ts"
+import type { Change, Reader, Seen, SessionPlace, Store } from "./store.ts"
 
 export class Sessions {
   readonly #store: Store
@@ -24,13 +24,12 @@ export class Sessions {
 
   /** Newest first. A place in the list is written as "1790000000000.s_0123456789abcdef". */
   async list(person: Person, { live, limit, before }: Paged<string> & { readonly live: boolean }): Promise<Page<ListedSession, string>> {
-    const [started_at = "", id = ""] = before?.split(".") ?? []
-    const place = before === undefined ? undefined : { started_at: Number(started_at), id: id as SessionId }
-    const wanted = { live_at: live ? this.#clock.now() : undefined, before: place }
-    const read = (seen: Seen, rows: number): Promise<readonly SessionView[]> => this.#store.sessions({ ...wanted, seen, limit: rows })
+    const live_at = live ? this.#clock.now() : undefined
+    const read = (seen: Seen, rows: number, place = before): Promise<readonly SessionView[]> =>
+      this.#store.sessions({ live_at, before: placeIn(place), seen, limit: rows })
     const { items, next } = await pageOf(
-      { limit },
-      (rows) => read(seenBy(person), rows),
+      { limit, before },
+      (rows, place) => read(seenBy(person), rows, place),
       (session) => `${session.started_at}.${session.id}`,
     )
     return { items: await withMayEnd({ items, person, isOpen: ({ ended_at }) => ended_at === null }, read), next }
@@ -80,6 +79,11 @@ export class Sessions {
       }
     })
   }
+}
+
+function placeIn(written: string | undefined): SessionPlace | undefined {
+  const [started_at = "", id = ""] = written?.split(".") ?? []
+  return written === undefined ? undefined : { started_at: Number(started_at), id: id as SessionId }
 }
 
 /** Why a session is over whose gateway is not heard any more. It may not be: the gateway may be back, and say so. */

@@ -67,6 +67,7 @@ export const limits = {
   waiting_requests_max: 50, // looked at in one change when the rules are others: others decide in between
   live_grants_per_subject_max: 1_000, // that rules give by themselves; people stop at their own bound
   list_rows_max: 1_000, // of one list of the API, newest first
+  list_slice_rows: 100, // of a list, read at once: the embedded store answers nobody else meanwhile
   grant_uses_max: 10_000, // actions that one grant may count; each is a change of the store
   first_use_within_ms_max: 30 * 24 * 60 * minute, // how long a grant may wait for its first use
   scope_actions_max: 32, // named in one request; somebody reads them all before approving

@@ -16,6 +16,7 @@ import { tcp } from "./steps/step_12_tcp.ts"
 import { targetAuthorities } from "./steps/step_13_target_authorities.ts"
 import { holds } from "./steps/step_14_holds.ts"
 import { estimates } from "./steps/step_15_estimates.ts"
+import { deciders } from "./steps/step_16_deciders.ts"
 
 export interface Step {
   /** SQL, several statements. Foreign keys are checked when all steps are done, so that SQLite's way to change a table works. */
@@ -40,6 +41,7 @@ const steps: readonly Step[] = [
   targetAuthorities,
   holds,
   estimates,
+  deciders,
 ]
 
 export const schema_version = steps.length

@@ -45,6 +45,11 @@ test("migrations: a file that the first program wrote opens with all that is in 
   )
   assert.equal(request?.grant?.id, "g_0000000000000001")
   assert.deepEqual((await store.request(2 as never))?.approve_by, ["oncall", "dana@example.com"])
+  const dana = { subject: "dana@example.com", names: ["dana@example.com"] }
+  assert.deepEqual(
+    (await store.requests({ seen: dana, live_at: undefined, limit: 10 })).map(({ id }) => id),
+    [2],
+  )
   assert.equal((await store.session("s_0000000000000001" as never))?.as, "root")
   assert.equal(await store.sequence(), 5)
   assert.deepEqual(

@@ -7,6 +7,7 @@ import { statSync, writeFileSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import test from "node:test"
 import type { Millis } from "../../../src/core/clock.ts"
+import type { RequestId } from "../../../src/core/ids.ts"
 import { openSqliteStore } from "../../../src/approvals/store/sqlite_store.ts"
 import { schema_version } from "../../../src/approvals/store/migrations.ts"
 import type { NewRequestRecord } from "../../../src/approvals/store.ts"
@@ -202,6 +203,52 @@ test("store: inside a change, what is read after a write sees it", async (t) => 
   })
 })
 
+test("store: a list has what somebody may decide about as it changes, and each once though two of their names may", async (t) => {
+  const { store, config } = await openNewStore(clock)
+  t.after(() => store.close())
+  const both = { approve_by: ["oncall", "bob"] }
+  const ids = await store.change(async (change) => {
+    const made: RequestId[] = []
+    for (const one of [both, both, { approve_by: ["dana"] }, { subject: "bob", approve_by: [] }])
+      made.push(await change.addRequest(record(one)))
+    return made
+  })
+  const [first, second, third, own] = ids as [RequestId, RequestId, RequestId, RequestId]
+  const seen = { subject: "bob", names: ["bob", "oncall"] }
+  const listed = async (live_at?: Millis) => (await store.requests({ seen, live_at, limit: 10 })).map(({ id }) => id)
+  assert.deepEqual(
+    [await listed(), await listed(clock.now())],
+    [
+      [own, second, first],
+      [own, second, first],
+    ],
+  )
+  await store.change(async (change) => {
+    await change.setRequestState(first, "denied")
+    await change.escalateRequest(third, ["dana", "oncall"])
+  })
+  assert.deepEqual(
+    [await listed(), await listed(clock.now())],
+    [
+      [own, third, second, first],
+      [own, third, second],
+    ],
+  )
+  await store.change(async (change) => {
+    await change.lapseRequest(second, clock.now())
+    await change.markTold(own, "lapsed")
+  })
+  assert.deepEqual([await listed(), await listed(clock.now())], [[own, third, second, first], [third]])
+  const waiting = await query(config, "select name, request from deciders where waits = 1 order by name, request")
+  assert.deepEqual(
+    waiting.map(({ name, request }) => [name, request]),
+    [
+      ["dana", third],
+      ["oncall", third],
+    ],
+  )
+})
+
 test("store: two grants of one request, and a rewritten audit log, are refused by the store itself", async (t) => {
   const { store, config } = await openNewStore(clock)
   t.after(() => store.close())
@@ -301,6 +348,13 @@ test("store: every question that is asked often finds its answer by an index", a
     "select * from decisions where request = ?",
     "select id from requests where subject = ? and target = ? and accounts is ? order by id desc limit 1",
     "select count(*) from requests where subject = ? and state = 'pending' and lapses_at > ?",
+    "select id from requests where subject = ? and id < ? order by id desc limit 100",
+    "select id from requests where state = 'pending' and lapse_told = 0 and lapses_at > ? and id < ? order by id desc limit 100",
+    "select request from deciders where name = ? and request < ? order by request desc limit 100",
+    "select request from deciders where name = ? and waits = 1 and request < ? order by request desc limit 100",
+    "select request from grants where subject = ? and request < ? order by request desc limit 100",
+    "select * from events where by_name = ? and sequence < ? order by sequence desc limit 100",
+    "select * from events where kind || '' = ? and sequence < ? order by sequence desc limit 100",
     "select id from sessions where gateway = ? and ended_at is null",
     "select * from events where kind in ('grant.made', 'grant.revoked', 'grant.dropped', 'session.killed') and sequence > ? order by sequence limit 1",
   ]) {
