@@ -9,6 +9,7 @@ import { openState, type State } from "../config/state.ts"
 import { type Clock, systemClock } from "../core/clock.ts"
 import type { Address, ProtocolName } from "../core/target.ts"
 import type { AnyProtocol } from "../gateway/contract.ts"
+import { countBuffersWithHeap } from "../gateway/external_memory.ts"
 import { Gateway } from "../gateway/gateway.ts"
 import type { Siblings } from "../gateway/siblings.ts"
 import { type Ready, startHealth } from "../observe/health.ts"
@@ -149,6 +150,7 @@ export interface GatewayStart {
 
 /** One gateway, in this process. */
 export async function startGateway({ config, role, protocols, log, state, clock, url, siblings }: GatewayStart) {
+  countBuffersWithHeap()
   log.info(
     { native: nativeCrypto() },
     nativeCrypto() ? "ssh2's native crypto is in use" : "ssh2's native crypto is not built: SSH will be slower",
