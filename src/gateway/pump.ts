@@ -45,7 +45,11 @@ export function pump({ from, to, session, direction, pass, end = true }: Flow): 
       if (parts === null || signal.aborted) return
       let taken = true
       if (Buffer.isBuffer(parts)) taken = forward(parts)
-      else for (const part of parts) taken = forward(part)
+      else {
+        to.cork() // one write for all of them
+        for (const part of parts) taken = forward(part)
+        to.uncork()
+      }
       if (!taken) from.pause()
     }
     const onDrain = (): void => {
