@@ -147,6 +147,7 @@ class Visit {
   #upstream: Upstream | undefined
   /** Made for this session alone, with the database it was made in. */
   #made: { readonly role: SessionRole; readonly database: string } | undefined
+  #making: Promise<void> | undefined
   #relay: Relay | undefined
 
   constructor(side: Downstream, gate: Gate, host: Host) {
@@ -207,7 +208,8 @@ class Visit {
     const { session } = this
     const made = sessionRole(session, role.member_of)
     this.#made = { role: made, database }
-    await makeRole({ session, target, database, clock: this.#gate.clock, dial: () => session.dial() }, made)
+    this.#making = makeRole({ session, target, database, clock: this.#gate.clock, dial: () => session.dial() }, made)
+    await this.#making
     return { user: made.name, role: made.role }
   }
 
@@ -216,6 +218,7 @@ class Visit {
     if (this.#upstream && this.#relay?.busy) abandon(this.#upstream)
     await this.#cancel(dial)
     if (!this.#made || !this.#target) return
+    await this.#making?.catch(() => {}) // one that is still being made could not be dropped
     const { role, database } = this.#made
     const { session } = this
     await dropRole({ session, target: this.#target, database, clock: this.#gate.clock, dial }, role).catch((err: unknown) =>

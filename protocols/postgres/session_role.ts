@@ -58,6 +58,8 @@ export async function dropRole(place: Place, { name, member_of }: SessionRole): 
   await asCreator(place, [
     "BEGIN",
     `GRANT ${quoted(name)} TO CURRENT_USER`, // only who has its rights may give away what it owns
+    // Who had it may have changed its password and logged in past the gateway: without a role such a connection would go on.
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '${name}'`,
     `REASSIGN OWNED BY ${quoted(name)} TO ${quoted(heir)}`,
     `DROP OWNED BY ${quoted(name)}`,
     `DROP ROLE ${quoted(name)}`,

@@ -1,6 +1,7 @@
 // Roles that last for one session: made on a real server by a role that may make roles and no more, and gone with the session.
 import assert from "node:assert/strict"
 import { after, before, suite, test } from "node:test"
+import { Client } from "pg"
 import { psql } from "../support/clients.ts"
 import { type People, people } from "../support/people.ts"
 import { type Postgres, startPostgres } from "../support/postgres.ts"
@@ -77,6 +78,47 @@ suite("PostgreSQL: a role for one session", { skip: needs("psql", "openssl"), co
     assert.match((await sleeping.ended).stderr, /your access to orders ended .*revoked/)
     await gone()
     assert.deepEqual(await postgres.active(), [])
+  })
+
+  test("who gave it a password of their own is put out with it, also where the gateway is not in the way", async () => {
+    const lent = await grant("orders")
+    const [program, args, options] = await psql({ sluice, person: alice, target: "orders" }, "reader", ["-tA"])
+    const inside = launch(program, args, options)
+    inside.type("ALTER ROLE CURRENT_USER PASSWORD 'mine'; SELECT current_user;\n")
+    await eventually("the role to be told", () => inside.stdout.includes("sluice_s_"))
+    const [user = ""] = /sluice_s_\w+/.exec(inside.stdout) ?? []
+    const past = new Client({
+      host: postgres.address.host,
+      port: postgres.address.port,
+      user,
+      password: "mine",
+      database: postgres.database,
+    })
+    const out = new Promise<string>((resolve) => past.on("error", ({ message }) => resolve(message)))
+    await past.connect()
+    await past.query("SELECT 1")
+    await sluice.revoke(lent, bob)
+    inside.closeInput()
+    await inside.ended
+    assert.match(await out, /terminating connection/)
+    await gone()
+  })
+
+  test("a cut while it is being made leaves none behind", async () => {
+    const lent = await grant("orders")
+    const locking = postgres.admin("LOCK TABLE pg_authid IN SHARE MODE; SELECT pg_sleep(60)").catch(() => {})
+    const waits = async (words: string): Promise<boolean> =>
+      (await postgres.admin("SELECT FROM pg_stat_activity WHERE query LIKE $1 AND pid <> pg_backend_pid()", [`${words}%`])).length > 0
+    await eventually("the lock", () => waits("LOCK TABLE"))
+    const asking = sql("orders", "SELECT 1")
+    await eventually("the role to be waited for", () => waits("CREATE ROLE"))
+    await sluice.revoke(lent, bob)
+    await asking
+    await postgres.admin("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LOCK TABLE%' AND pid <> pg_backend_pid()")
+    await locking
+    await eventually("the session to be over", async () => (await sluice.sessions(bob, true)).length === 0)
+    await eventually("nobody to be making roles", async () => !(await waits("CREATE ROLE")) && !(await waits("COMMIT")))
+    assert.deepEqual(await roles(), [])
   })
 
   test("a gateway that is killed leaves one behind; the next session drops it, and none that is in use or young", async () => {
