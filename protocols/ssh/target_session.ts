@@ -71,6 +71,8 @@ export class TargetSession implements ConnectionOwner {
     }
     this.#upstream.then(
       async (upstream) => {
+        // A command may be among what waits for new keys; what ends the programs is sent after this.
+        session.signal.addEventListener("abort", () => upstream.transport.dropWaiting(), { once: true })
         await upstream.closed
         const silent = this.#silent("target", upstream.transport.silent_ms)
         await this.#lost(new GatewayError(silent ? "target_silent" : "target_broke", { session: session.id }))

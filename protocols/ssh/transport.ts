@@ -253,6 +253,12 @@ export class Transport {
     }
   }
 
+  /** What waits for the end of an exchange is never sent. */
+  dropWaiting(): void {
+    if (this.#protocol._queue) this.#protocol._queue = []
+    this.#queued = 0
+  }
+
   /**
    * A global request (RFC 4254, section 4), behind ssh2's own. `onAnswer` gets what the answer says, or undefined when it failed or the
    * connection ended; it is called before the message after the answer is read.

@@ -13,7 +13,7 @@ import { limits } from "../../../src/core/limits.ts"
 import { FakeClock } from "../../support/fake_clock.ts"
 import { eventually } from "../../support/wait.ts"
 import { wire } from "../../support/wire.ts"
-import { connect, hostKey, serve, ssh2Client, targetWith, userKey } from "./rig.ts"
+import { connect, hostKey, serve, slowLine, ssh2Client, targetWith, userKey } from "./rig.ts"
 
 const KiB = 1024
 const kexinit = 20 // RFC 4253, section 12
@@ -35,19 +35,6 @@ async function collect(stream: AsyncIterable<Buffer>): Promise<Buffer> {
   const parts: Buffer[] = []
   for await (const part of stream) parts.push(part)
   return Buffer.concat(parts)
-}
-
-/** A line on which what the server says can be kept waiting. */
-function slowLine(socket: Duplex): { readonly client: Duplex; wait(): void; go(): void } {
-  const { near, far } = wire()
-  far.pipe(socket)
-  socket.pipe(far)
-  socket.once("close", () => far.destroy())
-  return {
-    client: near,
-    wait: () => void socket.unpipe(far),
-    go: () => void socket.pipe(far),
-  }
 }
 
 suite("ssh: new keys", () => {

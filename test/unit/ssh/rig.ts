@@ -71,6 +71,19 @@ export function serve({ owner, login, onConnection, clock = new FakeClock(), lif
   return { socket: near, server: server.promise, opened, broken }
 }
 
+/** A line on which what the server says can be kept waiting. */
+export function slowLine(socket: Duplex): { readonly client: Duplex; wait(): void; go(): void } {
+  const { near, far } = wire()
+  far.pipe(socket)
+  socket.pipe(far)
+  socket.once("close", () => far.destroy())
+  return {
+    client: near,
+    wait: () => void socket.unpipe(far),
+    go: () => void socket.pipe(far),
+  }
+}
+
 export const targetWith = (changes: Partial<SshTarget> = {}): SshTarget => ({
   protocol: "ssh",
   name: "host",
