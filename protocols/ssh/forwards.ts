@@ -12,7 +12,7 @@ import { recordable } from "./environment.ts"
 import { relayForward } from "./forward_relay.ts"
 import { OpenRate } from "./open_rate.ts"
 import { refusalOf } from "./refusal.ts"
-import { type ForwardsOptions, RemoteForwards, type Wanted } from "./remote_forwards.ts"
+import { type ForwardsOptions, RemoteForwards, tellAsked, type Wanted } from "./remote_forwards.ts"
 
 export class Forwards {
   /** Why a remote forward was refused, for the next terminal: the protocol has no words for it. */
@@ -54,6 +54,7 @@ export class Forwards {
     const { destination } = asked
     const decision = session.decide({ kind: "ssh.forward", direction: "local", ...destination })
     const forward = (decided: Decided): Promise<void> => this.#local(opening, destination, decided)
+    if (decision.verdict === "hold") tellAsked(decision, this.#options)
     this.#track(decision.verdict === "hold" ? decision.decided.then(forward) : forward(decision))
   }
 

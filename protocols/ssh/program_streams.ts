@@ -33,6 +33,12 @@ export function sftpRelay({ session, channel, record }: Recording, access: "all"
       if (channel.writableLength > limits.ssh_unsent_bytes_max) throw sftpBroken("too many answers were not read")
       channel.write(packet)
     },
+    keep: (unread) => {
+      channel.pause()
+      channel.unshift(unread)
+    },
+    readOn: () => void setImmediate(() => channel.resume()),
+    say: (words) => void channel.stderr.write(`${words}\n`),
   })
 }
 

@@ -169,6 +169,7 @@ export class ChannelRelay {
     if (this.#started || this.#agent) return false
     const decision = this.#options.forwards.decideAgent(this.#channel.id)
     if (!decision) return this.#refuse("agent forwarding", "note")
+    if (decision.verdict === "hold") tellWaiting(decision, this.#channel, this.#terminal !== undefined)
     this.#agent = decision.verdict === "hold" ? decision.decided : Promise.resolve(decision)
     return decision.verdict !== "deny"
   }
@@ -242,6 +243,7 @@ export class ChannelRelay {
     const began = performance.now()
     const recording = { session, channel: this.#channel, record: this.#options.record }
     const sftp = program.kind === "sftp" ? sftpRelay(recording, program.access) : undefined
+    if (sftp) void this.#channel.gone.then(() => sftp.withdraw())
     const streams = programStreams(recording, sftp ?? (this.#terminal ? "terminal" : "command"))
     let exit: Exit | undefined
     let status: Outcome["status"] = "ok"
@@ -265,7 +267,7 @@ export class ChannelRelay {
       ...(exit && "status" in exit ? { exit: exit.status } : {}),
       ...(exit && "signal" in exit ? { signal: recordable(exit.signal) } : {}),
       ...(sftp ? { lookups: sftp.lookups } : {}),
-      bytes_up: streams.stdin.bytes,
+      bytes_up: streams.stdin.bytes - (sftp?.kept ?? 0),
       bytes_down: streams.stdout.bytes + streams.stderr.bytes,
     })
     if (status === "cut") return // the farewell is said and the channel closed by those who cut

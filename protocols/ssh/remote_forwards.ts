@@ -5,7 +5,7 @@ import { type Destination, destinationText, originOf, parseListening, parseSocke
 import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
 import type { SshAllowed } from "../../src/core/target.ts"
-import type { Session } from "../../src/gateway/contract.ts"
+import type { Session, Waiting } from "../../src/gateway/contract.ts"
 import { pack, Reader } from "./codec.ts"
 import type { ChannelOpening, Connection, GlobalAnswer } from "./connection.ts"
 import { recordable } from "./environment.ts"
@@ -17,6 +17,8 @@ export interface ForwardsOptions {
   /** Rejects once the session is over. */
   upstream(): Promise<Connection>
   readonly clock: Clock
+  /** To who sits at a terminal of this connection. */
+  tell(words: string): void
 }
 
 export interface RemoteForwardsOptions extends ForwardsOptions {
@@ -118,6 +120,7 @@ export class RemoteForwards {
       return this.#refuse(`remote forwarding from ${asked.text}`)
     }
     const decision = session.decide({ kind: "ssh.forward", direction: "remote", ...destination })
+    if (decision.verdict === "hold") tellAsked(decision, this.#options)
     const decided = decision.verdict === "hold" ? await decision.decided : decision
     if (decided.verdict === "deny") {
       onRefused(decided.error)
@@ -177,6 +180,11 @@ export class RemoteForwards {
     const cut = session.signal.aborted && session.signal.reason instanceof GatewayError && session.signal.reason.kind === "ended"
     session.outcome({ action, status: cut ? "cut" : "ok", duration_ms: Math.round(performance.now() - began) })
   }
+}
+
+/** The protocol has no words for what waits. */
+export function tellAsked({ asked }: Waiting, { tell }: Pick<ForwardsOptions, "tell">): void {
+  void asked.then((one) => one && tell(one.say))
 }
 
 function readAsked(kind: string, data: Buffer): Asked {

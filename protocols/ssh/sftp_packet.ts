@@ -78,9 +78,20 @@ export class SftpFramer {
   #bytes = 0
   /** Of the packet that is under way, once its length is known. */
   #total = 0
+  #unread: Buffer | undefined
 
-  /** `each` sees every packet that is whole now: true passes it, a list goes in its place. Throws `protocol_broken`. */
-  pass(chunk: Buffer, each: (packet: SftpPacket) => true | readonly Buffer[]): readonly Buffer[] {
+  /** What `each` would not read yet, and all behind it; given once. */
+  takeUnread(): Buffer | undefined {
+    const unread = this.#unread
+    this.#unread = undefined
+    return unread
+  }
+
+  /**
+   * `each` sees every packet that is whole now: true passes it, a list goes in its place, "wait" leaves it and what follows unread.
+   * Throws `protocol_broken`.
+   */
+  pass(chunk: Buffer, each: (packet: SftpPacket) => true | "wait" | readonly Buffer[]): readonly Buffer[] {
     const out: Buffer[] = []
     let from = 0
     let at = 0
@@ -89,6 +100,13 @@ export class SftpFramer {
       if (size === undefined || chunk.length - at < size) break
       const [held, piece] = [this.#held, chunk.subarray(at, at + size)]
       const answer = each(new SftpPacket([...held, piece], this.#total))
+      if (answer === "wait") {
+        this.#unread = Buffer.concat([...held, chunk.subarray(at)])
+        this.#held = []
+        this.#bytes = this.#total = 0
+        if (at > from) out.push(chunk.subarray(from, at))
+        return out
+      }
       if (held.length > 0 && answer === true) out.push(...held)
       if (answer !== true) {
         if (at > from) out.push(chunk.subarray(from, at))

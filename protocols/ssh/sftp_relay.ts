@@ -2,9 +2,9 @@
 // request, and the bytes of each file are counted and digested. What may not be done is answered here and never reaches the target.
 // A side that does not follow the protocol ends the channel: nothing passes that was not understood.
 import { createHash, type Hash } from "node:crypto"
-import type { FileName, FileOperation } from "../../src/core/action.ts"
+import type { Action, FileName, FileOperation } from "../../src/core/action.ts"
 import { limits } from "../../src/core/limits.ts"
-import type { Session } from "../../src/gateway/contract.ts"
+import type { Decided, Session, Waiting } from "../../src/gateway/contract.ts"
 import { Reader } from "./codec.ts"
 import { type SftpPacket, SftpFramer, sftpBroken, sftpPacket, sftpStatus, sftpType } from "./sftp_packet.ts"
 import { readHandle, readRequest, readVersion, type SftpRequest } from "./sftp_request.ts"
@@ -21,6 +21,11 @@ export interface SftpRelayOptions {
   readonly digests: boolean
   /** Answers the client in the target's place, between two of its answers. */
   answer(packet: Buffer): void
+  /** What cannot be read yet, to be given again when `readOn` says so. */
+  keep(unread: Buffer): void
+  readOn(): void
+  /** Beside the protocol, where its user may see it. */
+  say(words: string): void
 }
 
 interface OpenFile {
@@ -46,6 +51,8 @@ type Without<T, Key extends PropertyKey> = T extends unknown ? Omit<T, Key> : ne
 export class SftpRelay {
   /** How often the client only looked: stat, realpath and the like. */
   lookups = 0
+  /** Bytes of the client's that are seen twice, because they waited. */
+  kept = 0
   readonly #options: SftpRelayOptions
   readonly #up = new SftpFramer()
   readonly #down = new SftpFramer()
@@ -55,24 +62,42 @@ export class SftpRelay {
   readonly #files = new Map<string, OpenFile>()
   #asked = false
   #greeted = false
+  /** The client's next request waits for a decision. */
+  #waiting: Waiting | undefined
+  #decided: Decided | undefined
 
   constructor(options: SftpRelayOptions) {
     this.#options = options
   }
 
   /** What of a client's chunk may pass. Throws `protocol_broken`. */
-  readonly fromClient = (chunk: Buffer): readonly Buffer[] => this.#up.pass(chunk, (packet) => this.#request(packet))
+  readonly fromClient = (chunk: Buffer): readonly Buffer[] => {
+    const parts = this.#up.pass(chunk, (packet) => this.#request(packet))
+    const unread = this.#up.takeUnread()
+    if (unread) {
+      this.kept += unread.length
+      this.#options.keep(unread)
+    }
+    return parts
+  }
 
   /** What of a target's chunk may pass. Throws `protocol_broken`. */
   readonly fromTarget = (chunk: Buffer): readonly Buffer[] => this.#down.pass(chunk, (packet) => this.#answered(packet))
 
   /** The channel is over: what was left open is told. */
   end(): void {
+    this.withdraw()
     for (const file of this.#files.values()) this.#transferred(file, false)
     this.#files.clear()
   }
 
-  #request(packet: SftpPacket): true | readonly Buffer[] {
+  /** The client has left, or would rather not: what waits never happens. */
+  withdraw(): void {
+    this.#waiting?.withdraw()
+  }
+
+  #request(packet: SftpPacket): true | "wait" | readonly Buffer[] {
+    if (this.#waiting) return "wait"
     if (!this.#asked) {
       const offered = readVersion(packet, sftpType.init)
       this.#asked = true
@@ -82,6 +107,7 @@ export class SftpRelay {
     const request = readRequest(packet)
     if (this.#pending.has(request.id)) throw sftpBroken("two requests have the same number")
     const pending = this.#admit(request, packet)
+    if (this.#waiting) return "wait"
     if (!pending) return []
     const cost = pending_overhead_bytes + (request.kind === "write" ? 0 : packet.bytes)
     this.#charge(cost)
@@ -158,11 +184,30 @@ export class SftpRelay {
       return undefined
     }
     // Covered by the decision about the channel, the uses of a grant too; at an end the pump lets nothing more come here.
-    const decided = session.decidePart(action)
+    const decided = this.#decide(action)
+    if (!decided) return undefined
     if (decided.verdict === "allow") return decided.action
-    const { code, message } = decided.error
-    if (code === "rule_denied") this.#refuse(id, sftpStatus.permission_denied, message)
-    else this.#refuse(id, sftpStatus.failure, "this cannot be recorded")
+    const { code, kind, message } = decided.error
+    if (code === "recorder_failed") this.#refuse(id, sftpStatus.failure, "this cannot be recorded")
+    else this.#refuse(id, kind === "access" ? sftpStatus.permission_denied : sftpStatus.failure, message)
+    return undefined
+  }
+
+  /** Undefined: it waits, and the same request is read again once it is decided about. */
+  #decide(action: Action): Decided | undefined {
+    const made = this.#decided
+    this.#decided = undefined
+    const decision = made ?? this.#options.session.decidePart(action)
+    if (decision.verdict !== "hold") return decision
+    this.#waiting = decision
+    void decision.asked.then((asked) => asked && this.#options.say(asked.say))
+    void decision.decided.then((decided) => {
+      this.#waiting = undefined
+      this.#decided = decided
+      // Few clients show the words of a status.
+      if (decided.verdict === "deny") this.#options.say(decided.error.say)
+      this.#options.readOn()
+    })
     return undefined
   }
 

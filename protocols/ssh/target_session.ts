@@ -67,7 +67,8 @@ export class TargetSession implements ConnectionOwner {
     const { target: reached } = session
     if (this.#client && reached.protocol === "ssh") {
       const { clock } = this.#host
-      this.#forwards = new Forwards({ session, allow: reached.allow, client: this.#client, upstream: this.#lend(session), clock })
+      const tell = (words: string): void => this.#tell(words)
+      this.#forwards = new Forwards({ session, allow: reached.allow, client: this.#client, upstream: this.#lend(session), clock, tell })
     }
     this.#upstream.then(
       async (upstream) => {
@@ -218,7 +219,11 @@ export class TargetSession implements ConnectionOwner {
   }
 
   #warn({ say }: Warning): void {
-    for (const relay of this.#relays) relay.warn(say)
+    this.#tell(say)
+  }
+
+  #tell(words: string): void {
+    for (const relay of this.#relays) relay.warn(words)
   }
 }
 

@@ -44,6 +44,17 @@ export const actionRule = z.strictObject({
         .union([z.literal(true), sftp_match])
         .optional()
         .describe("true: file transfer as such, when it begins"),
+      forward: z
+        .union([z.literal(true), several])
+        .optional()
+        .describe(
+          "Where the target connects for the client (-L, -D, -W): 10.0.0.9:6379, *.internal:443, 10.0.0.0/8:*, a socket's path; true: anywhere",
+        ),
+      listen: z
+        .union([z.literal(true), several])
+        .optional()
+        .describe("Where the target listens for the client (-R); true: anywhere"),
+      agent: z.literal(true).optional().describe("Use of the client's SSH agent (-A)"),
     })
     .optional(),
   http: z

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto"
 import type { ActionMatch, ActionRule, NamedCommand } from "../core/action_rules.ts"
 import { commandPattern, forbiddenCommandPattern, forbiddenPathPattern, pathPattern } from "../core/action_pattern.ts"
 import { parseScope } from "../core/action_scope.ts"
+import { type DestinationPattern, destinationPattern } from "../core/destination.ts"
 import { GatewayError } from "../core/errors.ts"
 import { fileOperations } from "../core/file_match.ts"
 import { limits } from "../core/limits.ts"
@@ -124,11 +125,11 @@ function tableIn(written: string): TableName | undefined {
 
 function readSsh(
   { reading }: Context,
-  { file, path }: Placed,
-  { exec, argv, shell, sftp }: NonNullable<ActionRuleFile["ssh"]>,
+  { path }: Placed,
+  { exec, argv, shell, sftp, forward, listen, agent }: NonNullable<ActionRuleFile["ssh"]>,
 ): ActionMatch {
-  if (exec === undefined && argv === undefined && shell === undefined && sftp === undefined)
-    reading.problem([...path, "ssh"], "write what: exec, argv, shell or sftp")
+  if ([exec, argv, shell, sftp, forward, listen, agent].every((one) => one === undefined))
+    reading.problem([...path, "ssh"], "write what: exec, argv, shell, sftp, forward, listen or agent")
   const commands: NamedCommand[] = []
   if (exec !== undefined && exec !== true)
     each([...path, "ssh", "exec"], exec, (at, text) => {
@@ -136,8 +137,6 @@ function readSsh(
       commands.push({ text, pattern: commandPattern(text.trim()), forbids: forbiddenCommandPattern(text.trim()) })
     })
   const files = sftp === undefined || sftp === true ? {} : sftp
-  if (file.then === "hold" && (files.ops !== undefined || files.path !== undefined))
-    reading.problem([...path, "ssh", "sftp"], "a single file cannot wait: hold the transfer (sftp: true), or deny")
   return {
     protocol: "ssh",
     exec: exec === true ? "any" : exec === undefined ? undefined : commands,
@@ -147,7 +146,27 @@ function readSsh(
       ops: files.ops === undefined ? undefined : fileOperations.filter((op) => [files.ops].flat().includes(op)),
       paths: readPaths(reading, [...path, "ssh", "sftp", "path"], files.path)?.map(pathPattern),
     },
+    forward: readPlaces(reading, [...path, "ssh", "forward"], forward),
+    listen: readPlaces(reading, [...path, "ssh", "listen"], listen),
+    agent: agent === true,
   }
+}
+
+function readPlaces(
+  reading: Context["reading"],
+  path: Path,
+  written: true | string | readonly string[] | undefined,
+): "any" | DestinationPattern[] | undefined {
+  if (written === undefined || written === true) return written && "any"
+  const places: DestinationPattern[] = []
+  each(path, written, (at, text) => {
+    try {
+      places.push(destinationPattern(text))
+    } catch (failure) {
+      reading.problem(at, (failure as Error).message)
+    }
+  })
+  return places
 }
 
 function readHttp({ reading }: Context, { file, path }: Placed, http: NonNullable<ActionRuleFile["http"]>): ActionMatch {

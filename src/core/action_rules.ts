@@ -8,6 +8,7 @@ import type { Action } from "./action.ts"
 import { canonicalText } from "./action_scope.ts"
 import type { Pattern } from "./action_pattern.ts"
 import { type CommandLine, readCommandLine, type SimpleCommand } from "./command_line.ts"
+import type { DestinationPattern } from "./destination.ts"
 import { fileMatches, type FileMatch } from "./file_match.ts"
 import { hiding, type StatementFacts, type StatementKind, type StatementPart, type TableName } from "./statement.ts"
 import type { Target } from "./target.ts"
@@ -63,6 +64,11 @@ export type ActionMatch =
       readonly argv: readonly (readonly string[])[] | undefined
       readonly shell: boolean
       readonly sftp: FileMatch | undefined
+      /** Where the target connects for the client, and where it listens. */
+      readonly forward: "any" | readonly DestinationPattern[] | undefined
+      readonly listen: "any" | readonly DestinationPattern[] | undefined
+      /** Programs use the client's SSH agent. */
+      readonly agent: boolean
     }
   | { readonly protocol: "http"; readonly methods: readonly string[] | undefined; readonly paths: readonly Pattern[] | undefined }
 
@@ -156,8 +162,12 @@ function matches(about: ActionMatch, item: Item, wide: boolean): boolean {
       return about.sftp !== undefined && !isWhole(about.sftp) && fileMatches(about.sftp, action, wide)
     case "ssh.exec":
       return matchesCommand(about, { line, command, inexact: action.inexact === true, wide })
-    case "ssh.forward": // a target's own list is about them
+    case "ssh.forward": {
+      const places = action.direction === "local" ? about.forward : about.listen
+      return places === "any" || (places?.some((place) => (wide ? place.mayCover(action) : place.covers(action))) ?? false)
+    }
     case "ssh.agent":
+      return about.agent
     case "http.request":
     case "postgres.statement":
     case "tcp.connect":

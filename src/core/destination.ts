@@ -67,6 +67,8 @@ export interface DestinationPattern {
   /** The one destination it covers, where it is one. */
   readonly exact: string | undefined
   covers(destination: Destination): boolean
+  /** Whether it may come to one that is covered: what a name stands for, and which address or port a target chooses, is not known here. */
+  mayCover(destination: Destination): boolean
 }
 
 /** Throws an Error with words for the one who wrote it. */
@@ -81,8 +83,17 @@ export function destinationPattern(written: string): DestinationPattern {
     text,
     exact: host.exact && port.exact ? text : undefined,
     covers: (destination) => !("path" in destination) && port.covers(destination.port) && host.covers(destination.host),
+    mayCover: (destination) => {
+      if ("path" in destination) return false
+      const named = isName(destination.host)
+      const unknown = destination.host === "*" || (host.text !== "*" && named !== isName(host.text.replace(/^\*\./, "")))
+      return (destination.port === 0 || port.covers(destination.port)) && (unknown || host.covers(destination.host))
+    },
   }
 }
+
+/** Else it is an address, or a network of them. */
+const isName = (host: string): boolean => !isIPv4(host.split("/")[0] ?? "") && !host.includes(":")
 
 const port_max = 65_535
 
@@ -154,15 +165,12 @@ function socketPattern(written: string): DestinationPattern {
     throw new Error(`the path of a socket has at most ${limits.socket_path_bytes_max} bytes, and no . .. // or / at its end in it`)
   }
   const names = written.split("/").map(namePattern)
-  return {
-    text: written,
-    exact: written.includes("*") ? undefined : written,
-    covers: (destination) => {
-      if (!("path" in destination)) return false
-      const parts = destination.path.split("/")
-      return parts.length === names.length && names.every((covers, at) => covers(parts[at] ?? ""))
-    },
+  const covers = (destination: Destination): boolean => {
+    if (!("path" in destination)) return false
+    const parts = destination.path.split("/")
+    return parts.length === names.length && names.every((matches, at) => matches(parts[at] ?? ""))
   }
+  return { text: written, exact: written.includes("*") ? undefined : written, covers, mayCover: covers }
 }
 
 /** Whether a name is the pattern's, in which each `*` is any part of it: time in proportion to both. */

@@ -270,8 +270,8 @@ export interface Session {
    * it; asked for only when who must decide wants to know, and nothing in the action may run by being looked at. Never rejects.
    */
   decide(action: Action, exact?: () => Promise<Exact>, estimate?: () => Promise<Estimate>): Decision
-  /** Decides about a part of an action that was allowed, a file of a transfer: by the rules alone, and at once. */
-  decidePart(action: Action): Decided
+  /** Decides about a part of an action that was allowed, a file of a transfer: by the rules alone. */
+  decidePart(action: Action): Decision
   /** Whether the grant is for such an action at all: for what only prepares one. One that is not is still to be decided about. */
   covers(action: Action): boolean
   /** What became of an allowed action. */

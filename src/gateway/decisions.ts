@@ -46,6 +46,8 @@ interface Wanted {
   readonly action: Action
   readonly exact: (() => Promise<Exact>) | undefined
   readonly estimate: (() => Promise<Estimate>) | undefined
+  /** Of an action that was allowed. */
+  readonly part?: true
 }
 
 /** The end of deciding, or what still takes its time. */
@@ -82,12 +84,13 @@ export class Decisions {
     })
   }
 
-  /** By the rules alone: that it may happen as such was decided before. */
-  decidePart(action: Action): Decided {
+  /** By the rules alone: that it may happen as such was decided before, and a use taken for it. */
+  decidePart(action: Action): Decision {
     const { verdict, rule } = decideAction(this.#options.rules().rules, action, undefined)
-    if (rule === undefined || verdict === "allow") return this.#allow(action, marksOf(rule))
-    // That a single one is held cannot be written in a rule.
-    return verdict === "flag" ? this.#allow(action, marksOf(rule, true)) : this.#deny(action, this.#forbidden(rule), marksOf(rule))
+    if (verdict === "deny") return this.#deny(action, this.#forbidden(rule), marksOf(rule))
+    if (verdict !== "hold" || !rule || this.#named !== undefined) return this.#allow(action, marksOf(rule, verdict === "flag"))
+    const part = { action, exact: undefined, estimate: undefined, part: true } as const
+    return this.#now((wait) => this.#hold(part, { facts: undefined, rule, wait }))
   }
 
   covers(action: Action): boolean {
@@ -153,8 +156,8 @@ export class Decisions {
   }
 
   /** Takes a use, where they are counted. */
-  #take({ action }: Wanted, marks: Marks): Step {
-    if (this.#options.grant().uses_left === null) return this.#allow(action, marks)
+  #take({ action, part }: Wanted, marks: Marks): Step {
+    if (part || this.#options.grant().uses_left === null) return this.#allow(action, marks)
     return () => this.#claim(action, marks)
   }
 

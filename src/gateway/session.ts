@@ -25,7 +25,7 @@ import type { DiskRecorder } from "../record/disk_recorder.ts"
 import type { Outcome } from "../record/events.ts"
 import type { Recorder } from "../record/recorder.ts"
 import { boundedBy } from "./bounded.ts"
-import type { Decided, Decision, Estimate, Exact, Opening, Session, UpstreamTls } from "./contract.ts"
+import type { Decision, Estimate, Exact, Opening, Session, UpstreamTls } from "./contract.ts"
 import { Decisions } from "./decisions.ts"
 import { Dialer, type Connect } from "./dial.ts"
 import type { GrantService } from "./grant_service.ts"
@@ -144,7 +144,7 @@ export class LiveSession implements Omit<Session, symbol> {
     return this.#decisions.decide({ action, exact, estimate })
   }
 
-  decidePart(action: Action): Decided {
+  decidePart(action: Action): Decision {
     return this.#decisions.decidePart(action)
   }
 

@@ -54,7 +54,7 @@ function textOf(action: Action): string {
     case "ssh.sftp":
       return "file transfer (sftp)"
     case "ssh.file":
-      return [action.op, pathText(action.path), "to" in action ? pathText(action.to) : ""].join(" ").trim()
+      return fileText(action)
     case "http.request":
       return canonicalText(action) ?? action.method
     case "ssh.forward":
@@ -62,6 +62,14 @@ function textOf(action: Action): string {
     case "tcp.connect":
       return canonicalText(action) ?? action.kind
   }
+}
+
+function fileText(action: Extract<Action, { kind: "ssh.file" }>): string {
+  const what = action.op === "other" ? action.name : action.op
+  const to = "to" in action ? ` ${pathText(action.to)}` : ""
+  const how = action.op === "open" ? ` (${action.flags.join(", ")})` : ""
+  const set = action.op === "setattr" ? ` ${JSON.stringify(action.set)}` : ""
+  return `${what} ${pathText(action.path)}${to}${how}${set}`.trimEnd()
 }
 
 const pathText = (path: FileName | undefined): string =>
@@ -100,10 +108,12 @@ function doubtsOf(action: Action): string[] {
       return []
     case "ssh.shell":
       return ["what is typed in it is recorded, and not decided about"]
-    case "ssh.sftp":
     case "ssh.file":
+      return action.op === "open" && action.flags.some((flag) => flag !== "read") ? ["what will be written to it is not known yet"] : []
     case "ssh.forward":
     case "ssh.agent":
+      return ["what passes through it is not looked at"]
+    case "ssh.sftp":
     case "tcp.connect":
     case "http.request":
       return []

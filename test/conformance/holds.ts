@@ -11,8 +11,9 @@ import type { Harness } from "./harness.ts"
 
 const until = (condition: () => boolean): Promise<true> => eventually(String(condition), condition, 10_000)
 
+const no_forwards = { forward: undefined, listen: undefined, agent: false }
 /** About no action of any driver's. */
-const other: ActionRule["about"] = { protocol: "ssh", exec: undefined, argv: [["nothing"]], shell: false, sftp: undefined }
+const other: ActionRule["about"] = { protocol: "ssh", exec: undefined, argv: [["nothing"]], shell: false, sftp: undefined, ...no_forwards }
 
 interface Rig {
   readonly target: FakeTarget

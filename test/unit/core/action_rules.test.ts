@@ -226,6 +226,34 @@ describe("rules for single actions", () => {
     assert.equal(decided(all, "host", { kind: "ssh.sftp", channel: 0, access: "all" }), "allow")
   })
 
+  test("forwards: by where they lead; a name may lead to an address that a rule forbids, and is none that one allows", async () => {
+    const all = await rules([
+      { ssh: { forward: ["10.0.0.9:6379", "*.internal:443", "/run/app.sock"] }, then: "allow" },
+      { ssh: { forward: "10.0.0.0/8:*", listen: "*:8080", agent: true }, then: "deny" },
+      { ssh: { listen: true }, then: "hold" },
+      { ssh: { forward: "db.test:5432" }, then: "flag" },
+    ])
+    const to = (where: object): string => decided(all, "host", { kind: "ssh.forward", direction: "local", ...where } as Action)
+    const at = (where: object): string => decided(all, "host", { kind: "ssh.forward", direction: "remote", ...where } as Action)
+    assert.equal(to({ host: "10.0.0.9", port: 6_379 }), "allow 0")
+    assert.equal(to({ host: "a.internal", port: 443 }), "allow 0")
+    assert.equal(to({ path: "/run/app.sock" }), "allow 0")
+    assert.equal(to({ host: "10.0.0.9", port: 22 }), "deny 1")
+    assert.equal(to({ host: "redis.test", port: 6_379 }), "deny 1", "what it stands for is not known")
+    assert.equal(to({ host: "192.0.2.1", port: 5_432 }), "flag 3", "an address may be what the name stands for")
+    assert.equal(to({ host: "192.0.2.1", port: 80 }), "allow")
+    assert.equal(to({ path: "/run/other.sock" }), "allow")
+    assert.equal(at({ host: "127.0.0.1", port: 8_080 }), "deny 1")
+    assert.equal(at({ host: "127.0.0.1", port: 0 }), "deny 1", "the target may choose that port")
+    assert.equal(at({ host: "*", port: 9_000 }), "hold 2")
+    assert.equal(at({ path: "/run/app.sock" }), "hold 2")
+    assert.equal(decided(all, "host", { kind: "ssh.agent", channel: 0 }), "deny 1")
+    const named = await rules([{ ssh: { forward: "*:443", exec: true }, then: "deny" }])
+    assert.equal(decided(named, "host", { kind: "ssh.forward", direction: "local", host: "a.test", port: 443 }), "deny 0")
+    assert.equal(decided(named, "host", { kind: "ssh.forward", direction: "local", host: "a.test", port: 80 }), "allow")
+    assert.equal(decided(named, "host", { kind: "ssh.agent", channel: 0 }), "allow")
+  })
+
   test("the file is told where it is wrong", async () => {
     const wrong = async (rule: object): Promise<string[]> => (await load([rule])).problems
     assert.match((await wrong({ postgres: { kinds: ["drop"] }, then: "deny" })).join(), /^true: expected read or insert or .* or unknown$/)
@@ -233,7 +261,9 @@ describe("rules for single actions", () => {
     assert.match((await wrong({ who: "nobody", then: "deny" })).join(), /nobody/)
     assert.match((await wrong({ targets: "web", postgres: {}, then: "deny" })).join(), /about no target of that kind/)
     assert.match((await wrong({ postgres: {}, ssh: { exec: true }, then: "deny" })).join(), /rule of its own/)
-    assert.match((await wrong({ ssh: {}, then: "deny" })).join(), /exec, argv, shell or sftp/)
+    assert.match((await wrong({ ssh: {}, then: "deny" })).join(), /exec, argv, shell, sftp, forward, listen or agent/)
+    assert.match((await wrong({ ssh: { forward: "10.0.0.9" }, then: "deny" })).join(), /true: expected host:port/)
+    assert.match((await wrong({ ssh: { listen: ["*:8080", "/a/../b"] }, then: "hold" })).join(), /true: the path of a socket/)
     assert.match((await wrong({ postgres: { tables: "a.b.c" }, then: "deny" })).join(), /expected a table/)
     assert.match((await wrong({ postgres: { kinds: "read", without: "where" }, then: "deny" })).join(), /update or a delete/)
     assert.match((await wrong({ http: { path: "api" }, then: "deny" })).join(), /begins with \//)

@@ -10,6 +10,8 @@ import type { Decided } from "../../../src/gateway/contract.ts"
 import type { Event } from "../../../src/record/events.ts"
 import { Random } from "../../support/random.ts"
 
+/** Nothing waits here. */
+const unheld = { keep: () => assert.fail("nothing waits"), readOn: () => {}, say: () => {} }
 const offset = (bytes: number) => ({ uint64: BigInt(bytes) })
 const hello = sftpPacket(sftpType.init, 3)
 const welcome = sftpPacket(sftpType.version, 3)
@@ -35,7 +37,7 @@ function relayWith(access: "all" | "read" = "all") {
     outcome: (outcome: object) => void keep({ kind: "outcome", ...outcome } as Event),
   }
   const answers: Buffer[] = []
-  const relay = new SftpRelay({ session, channel: 1, access, digests: true, answer: (packet) => void answers.push(packet) })
+  const relay = new SftpRelay({ session, channel: 1, access, digests: true, answer: (packet) => void answers.push(packet), ...unheld })
   return { relay, events, answers }
 }
 

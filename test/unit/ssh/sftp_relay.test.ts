@@ -7,8 +7,10 @@ import { sftpPacket, sftpType } from "../../../protocols/ssh/sftp_packet.ts"
 import type { Action } from "../../../src/core/action.ts"
 import { scopeMatcher } from "../../../src/core/action_scope.ts"
 import { SftpRelay } from "../../../protocols/ssh/sftp_relay.ts"
+import { GatewayError } from "../../../src/core/errors.ts"
+import type { RequestId } from "../../../src/core/ids.ts"
 import { limits } from "../../../src/core/limits.ts"
-import type { Decided } from "../../../src/gateway/contract.ts"
+import type { Decided, Decision } from "../../../src/gateway/contract.ts"
 import type { Event } from "../../../src/record/events.ts"
 import { listed } from "../../../src/record/listing.ts"
 
@@ -20,7 +22,12 @@ const write = (id: number, at: number, data: Buffer): Buffer => sftpPacket(sftpT
 const read = (id: number, at: number, bytes: number): Buffer => sftpPacket(sftpType.read, id, "h", offset(at), bytes)
 const sha256 = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("hex")
 
-function rig(access: "all" | "read" = "all", greeted = true, covers: (action: Action) => boolean = () => true) {
+function rig(
+  access: "all" | "read" = "all",
+  greeted = true,
+  covers: (action: Action) => boolean = () => true,
+  holds: (action: Action) => boolean = () => false,
+) {
   const events: Event[] = []
   const answers: Buffer[] = []
   const keep = (event: Event): boolean => events.push(event) > 0
@@ -31,13 +38,28 @@ function rig(access: "all" | "read" = "all", greeted = true, covers: (action: Ac
       return events.length
     },
   }
-  const decidePart = (action: Action): Decided => {
+  const waiting: ((decided?: "deny") => void)[] = []
+  const kept: Buffer[] = []
+  const said: string[] = []
+  const decidePart = (action: Action): Decision => {
+    if (holds(action)) {
+      const { promise: decided, resolve } = Promise.withResolvers<Decided>()
+      waiting.push((verdict) => {
+        if (verdict) return resolve({ verdict, error: new GatewayError("hold_denied", { what: "request 7 was denied by bob: no" }) })
+        keep({ kind: "action", verdict: "allow", action })
+        resolve({ verdict: "allow", action: recorder.next - 1 })
+      })
+      const withdraw = (): void => resolve({ verdict: "deny", error: new GatewayError("hold_withdrawn") })
+      const asked = { request: 7 as RequestId, url: "", expires_at: 0, say: "sluice: held: request 7" }
+      return { verdict: "hold", decided, asked: Promise.resolve(asked), withdraw, leave: () => {} }
+    }
     const number = recorder.next
     keep({ kind: "action", verdict: "allow", action })
     return { verdict: "allow", action: number }
   }
   const session = { recorder, covers, decidePart, outcome: (outcome: object) => void keep({ kind: "outcome", ...outcome } as Event) }
-  const relay = new SftpRelay({ session, channel: 7, access, digests: true, answer: (packet) => void answers.push(packet) })
+  const held = { keep: (unread: Buffer) => void kept.push(unread), readOn: () => {}, say: (words: string) => void said.push(words) }
+  const relay = new SftpRelay({ session, channel: 7, access, digests: true, answer: (packet) => void answers.push(packet), ...held })
   const up = (...packets: Buffer[]): Buffer => Buffer.concat(relay.fromClient(Buffer.concat(packets)))
   const down = (...packets: Buffer[]): Buffer => Buffer.concat(relay.fromTarget(Buffer.concat(packets)))
   if (greeted) {
@@ -46,7 +68,7 @@ function rig(access: "all" | "read" = "all", greeted = true, covers: (action: Ac
   }
   const of = <Kind extends Event["kind"]>(kind: Kind) =>
     events.filter((event): event is Extract<Event, { kind: Kind }> => event.kind === kind)
-  return { relay, events, answers, up, down, of }
+  return { relay, events, answers, up, down, of, waiting, kept, said }
 }
 
 suite("sftp: what a grant covers", () => {
@@ -63,6 +85,61 @@ suite("sftp: what a grant covers", () => {
     assert.ok(up(open(5, "/log/a")).length > 0)
     down(given(5))
     assert.ok(events.some((event) => event.kind === "action" && event.verdict === "allow"))
+  })
+})
+
+suite("sftp: what waits", () => {
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+  const removes = (action: Action): boolean => action.kind === "ssh.file" && action.op === "remove"
+  const remove = (id: number): Buffer => sftpPacket(sftpType.remove, id, "/a")
+
+  test("nothing of it passes, nor of what was sent behind it, until it is approved; then all of it does, in order, however it was cut", async () => {
+    const stream = Buffer.concat([open(1, "/a"), remove(2), open(3, "/b"), remove(4)])
+    for (const size of [1, 7, stream.length]) {
+      const { relay, up, waiting, kept, of, said } = rig("all", true, () => true, removes)
+      let passed = Buffer.alloc(0)
+      const give = (bytes: Buffer): void => void (passed = Buffer.concat([passed, up(bytes)]))
+      /** As a stream that was given back what could not be read yet. */
+      let rest = stream
+      const run = (): void => {
+        while (rest.length > 0 && kept.length === 0) {
+          const chunk = rest.subarray(0, size)
+          rest = rest.subarray(size)
+          give(chunk)
+        }
+        rest = Buffer.concat([...kept.splice(0), rest])
+      }
+      run()
+      assert.deepEqual(passed, open(1, "/a"))
+      give(Buffer.alloc(0))
+      assert.equal(relay.fromClient(rest).length, 0, "it is not looked at again before it is decided")
+      kept.splice(0)
+      waiting[0]?.()
+      await turn()
+      run()
+      assert.deepEqual(passed, stream.subarray(0, stream.length - remove(4).length))
+      waiting[1]?.("deny")
+      await turn()
+      run()
+      assert.equal(passed.length + remove(4).length, stream.length)
+      assert.deepEqual([waiting.length, of("action").length], [2, 3], "each is decided about once")
+      assert.ok(said.some((words) => words.includes("held: request 7")) && said.some((words) => words.includes("denied by bob")))
+    }
+  })
+
+  test("denied, it is answered with the words behind the answers to what came before; who leaves takes it back", async () => {
+    const { relay, up, down, waiting, kept, answers } = rig("all", true, () => true, removes)
+    up(open(1, "/a"), remove(2))
+    waiting[0]?.("deny")
+    await turn()
+    up(kept.splice(0)[0]!)
+    assert.equal(answers.length, 0)
+    assert.match(down(given(1)).toString("latin1"), /sluice: request 7 was denied by bob: no/)
+    up(remove(3))
+    relay.withdraw()
+    await turn()
+    up(kept.splice(0)[0]!)
+    assert.match(answers[0]?.toString("latin1") ?? "", /the action was taken back/)
   })
 })
 
