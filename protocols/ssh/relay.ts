@@ -211,8 +211,11 @@ export class ChannelRelay {
     const { session } = this.#options
     const channel = this.#channel.id
     if (program.kind === "exec" && program.command.length > limits.ssh_command_bytes_max) {
+      this.#write({ kind: "refused", what: `a command of ${program.command.length} bytes` })
       return this.#deny(new GatewayError("too_large", { session: session.id }))
     }
+    // To an sshd that reads it as a C string it ends there, and is another one than was decided about.
+    if (program.kind === "exec" && program.command.includes(0)) return this.#refuse("a command with a NUL in it", "last")
     const decision = session.decide(actionOf(channel, program))
     this.#started = true
     // The client is told that it runs: what it sends meanwhile waits in the channel's window.

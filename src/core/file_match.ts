@@ -43,6 +43,7 @@ function nameOf(operation: FileOperation): FileOperationName {
 const isPlain = (path: FileName): path is string =>
   typeof path === "string" &&
   path.startsWith("/") &&
+  !path.includes("\0") && // a server that reads it as a C string sees another
   !path
     .split("/")
     .slice(1)
