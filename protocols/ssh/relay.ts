@@ -62,6 +62,14 @@ export class ChannelRelay {
     timer.cancel()
   }
 
+  /** The same at a cut. What was begun has failed: dbclient takes a disconnect for a success, unless it has seen the program's end. */
+  async cut(words: string): Promise<void> {
+    await this.farewell(words)
+    if (!this.#started) return
+    void this.#channel.request(...packExit({ status: status_failed }), false)
+    this.#channel.closeNow()
+  }
+
   /**
    * Stops the program on the target: asks, and after `ssh_stop_ms` kills. `sweep` is called when the target's sshd says that it
    * passes no signals on: RFC 4254 knows no answer to them, OpenSSH gives one.

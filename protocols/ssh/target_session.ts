@@ -213,7 +213,7 @@ export class TargetSession implements ConnectionOwner {
   async #farewell(reason: GatewayError): Promise<void> {
     const client = this.#client
     if (!client) return
-    await Promise.race([Promise.all([...this.#relays].map((relay) => relay.farewell(reason.say))), client.closed])
+    await Promise.race([Promise.all([...this.#relays].map((relay) => relay.cut(reason.say))), client.closed])
     disconnect(client.transport, reason)
     await client.closed
   }

@@ -1,7 +1,6 @@
-// Clients of SSH that are not OpenSSH's, set up as their users have them: dropbear's dbclient, PuTTY's plink, psftp and pscp, and
-// paramiko. Each comes to the gateway through a jump or under `login@target`; all accept the one host key the gateway has.
+// Clients of SSH that are not OpenSSH's, set up as their users have them: dropbear's dbclient, PuTTY's plink, psftp and pscp,
+// paramiko and asyncssh. Each comes to the gateway through a jump or under `login@target`; all accept the one host key the gateway has.
 import { execFileSync } from "node:child_process"
-import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fingerprint } from "../../src/identity/ssh_fingerprint.ts"
 import type { Person } from "./people.ts"
@@ -26,21 +25,43 @@ export interface Place {
 /** A program and the words that lead to the target; a command goes behind them. */
 export type Words = readonly [program: string, ...words: string[]]
 
+/** On `port` of this machine (local) or of the target (remote); what comes there is carried to the other end's `host:port`. */
+export interface Forward {
+  readonly direction: "local" | "remote"
+  readonly port: number
+  readonly to: string
+}
+
 export interface Client {
   readonly name: string
   ssh(way: Way): Words
+  /** A shell at a terminal, whose output is the program's. */
+  terminal(way: Way): Words
+  /** Without a program: it stays for what it forwards, which may be nothing. */
+  tunnel(way: Way, forwards: readonly Forward[]): Words
+  /** What a tunnel says when it is there; undefined: nothing, but then it can be used as soon as it listens. */
+  readonly ready?: string
+  /** A connection that others share, and a program on it: ControlMaster, or what the client has in its place. `at`: a path of its own. */
+  shared(way: Way, at: string): { readonly first: Words; readonly again: Words } | undefined
   /** For `rsync -e`: the words without the host, which rsync adds, and the host. Undefined: it has no such form. */
   rsync(way: Way): { readonly shell: string; readonly host: string } | undefined
   /** `batch`: a file of commands, which is also its input. */
   sftp(way: Way, batch: string): Words | undefined
-  /** How its exit status reads when a signal has ended the command, whoever the server is, and at a cut. */
+  /** How its exit status reads when a signal has ended the command, whoever the server is. */
   readonly signalled: "failure" | "success"
   scp(way: Way, from: string, to: string): Words | undefined
 }
 
 export function clients(place: Place): readonly Client[] {
-  return [openssh(place), dropbear(place), putty(place), paramiko(place)]
+  return [openssh(place), dropbear(place), putty(place), library(place, "paramiko"), library(place, "asyncssh")]
 }
+
+/** `-L` and `-R` are the same to all that have them. */
+const flags = (forwards: readonly Forward[]): string[] =>
+  forwards.flatMap(({ direction, port, to }) => [direction === "local" ? "-L" : "-R", `${port}:${to}`])
+
+/** dbclient takes no terminal that is none. */
+const atTerminal = (words: readonly string[]): Words => ["script", "-qefc", quoted(words), "/dev/null"]
 
 const quoted = (words: readonly string[]): string => words.map((word) => (/^[\w@%/.:,=+-]+$/.test(word) ? word : `'${word}'`)).join(" ")
 
@@ -51,6 +72,12 @@ function openssh({ login, target, openssh: first }: Place): Client {
     name: "OpenSSH",
     signalled: "failure",
     ssh: (way) => ["ssh", ...to(way).flat()],
+    terminal: (way) => atTerminal(["ssh", ...to(way).flat()]),
+    tunnel: (way, forwards) => ["ssh", "-N", "-o", "ExitOnForwardFailure=yes", ...flags(forwards), ...to(way).flat()],
+    shared: (way, at) => ({
+      first: ["ssh", "-M", "-S", at, "-o", "ControlPersist=no", ...to(way).flat()],
+      again: ["ssh", "-S", at, ...to(way).flat()],
+    }),
     rsync: (way) => ({ shell: quoted(["ssh", ...to(way)[0]]), host: to(way)[1] }),
     sftp: (way, batch) => ["sftp", ...to(way)[0], "-b", batch, to(way)[1]],
     scp: (way, from, path) => ["scp", ...to(way)[0], from, `${to(way)[1]}:${path}`],
@@ -63,16 +90,19 @@ const outer = ({ name }: Person): string => name.replaceAll(/[^a-z0-9]/g, "_")
 function dropbear({ person, port, login, target }: Place): Client {
   const key = join(scratch("dropbear"), "id")
   execFileSync(mustHave("dropbearconvert"), ["openssh", "dropbear", person.file, key], { stdio: "ignore" })
-  const first = ["-T", "-y", "-y", "-i", key]
-  const jump = quoted(["dbclient", ...first, "-p", String(port), "-l", outer(person), "-B", `${target}:22`, "127.0.0.1"])
+  const first = ["-y", "-y", "-i", key]
+  const jump = quoted(["dbclient", "-T", ...first, "-p", String(port), "-l", outer(person), "-B", `${target}:22`, "127.0.0.1"])
   const to = (way: Way): string[] =>
     way === "-J" ? [...first, "-J", jump, "-l", login] : [...first, "-p", String(port), "-l", `${login}@${target}`]
   const host = (way: Way): string => (way === "-J" ? target : "127.0.0.1")
   return {
     name: "dropbear",
     signalled: "success",
-    ssh: (way) => ["dbclient", ...to(way), host(way)],
-    rsync: (way) => ({ shell: quoted(["dbclient", ...to(way)]), host: host(way) }),
+    ssh: (way) => ["dbclient", "-T", ...to(way), host(way)],
+    terminal: (way) => atTerminal(["dbclient", "-t", ...to(way), host(way)]),
+    tunnel: (way, forwards) => ["dbclient", "-N", ...flags(forwards), ...to(way), host(way)],
+    shared: () => undefined,
+    rsync: (way) => ({ shell: quoted(["dbclient", "-T", ...to(way)]), host: host(way) }),
     sftp: () => undefined,
     scp: () => undefined,
   }
@@ -90,70 +120,46 @@ function putty({ person, port, login, target, hostKey }: Place): Client {
     name: "PuTTY",
     signalled: "failure",
     ssh: (way) => ["plink", ...to(way), host(way)],
+    terminal: (way) => atTerminal(["plink", "-t", ...to(way), host(way)]),
+    tunnel: (way, forwards) => ["plink", "-N", ...flags(forwards), ...to(way), host(way)],
+    shared: (way) => ({ first: ["plink", "-share", ...to(way), host(way)], again: ["plink", "-share", ...to(way), host(way)] }),
     rsync: (way) => ({ shell: quoted(["plink", ...to(way)]), host: host(way) }),
     sftp: (way, batch) => ["psftp", ...to(way), "-b", batch, host(way)],
     scp: (way, from, path) => ["pscp", "-q", ...to(way), from, `${host(way)}:${path}`],
   }
 }
 
-/** Debian's python, which has Debian's paramiko. */
+/** Debian's python, which has Debian's paramiko and asyncssh. */
 export const python = "/usr/bin/python3"
 
-const script = `
-import sys, threading, paramiko
-way, port, user, login, target, keyfile, what, *rest = sys.argv[1:]
-key = paramiko.Ed25519Key.from_private_key_file(keyfile)
-def connected(sock, name):
-    t = paramiko.Transport(sock)
-    t.connect(username=name, pkey=key)
-    return t
-if way == "-J":
-    outer = connected(("127.0.0.1", int(port)), user)
-    t = connected(outer.open_channel("direct-tcpip", (target, 22), ("127.0.0.1", 0)), login)
-else:
-    t = connected(("127.0.0.1", int(port)), login + "@" + target)
-if what == "sftp":
-    files = paramiko.SFTPClient.from_transport(t)
-    for line in sys.stdin:
-        verb, *names = line.split()
-        {"put": files.put, "get": files.get, "rename": files.rename}[verb](*names)
-    sys.exit(0)
-c = t.open_session()
-if rest: c.exec_command(" ".join(rest))
-else: c.invoke_shell()
-def feed():
-    while True:
-        data = sys.stdin.buffer.read(65536)
-        if not data: break
-        c.sendall(data)
-    c.shutdown_write()
-def complain():
-    while True:
-        data = c.recv_stderr(65536)
-        if not data: break
-        sys.stderr.buffer.write(data); sys.stderr.flush()
-threading.Thread(target=feed, daemon=True).start()
-errors = threading.Thread(target=complain)
-errors.start()
-while True:
-    data = c.recv(65536)
-    if not data: break
-    sys.stdout.buffer.write(data); sys.stdout.flush()
-errors.join()
-status = c.recv_exit_status()
-sys.exit(status if status >= 0 else 255)
-`
-
-function paramiko({ person, port, login, target }: Place): Client {
-  const file = join(scratch("paramiko"), "client.py")
-  writeFileSync(file, script)
-  const first = (way: Way): string[] => [file, way, String(port), outer(person), login, target, person.file]
+/** A program around a library; it says what a user of the library would see. */
+function library({ person, port, login, target }: Place, name: "paramiko" | "asyncssh"): Client {
+  const program = join(import.meta.dirname, `${name}_client.py`)
+  const words = (way: Way, what: string, ...more: string[]): Words => [
+    python,
+    "-W",
+    "ignore",
+    program,
+    way,
+    String(port),
+    outer(person),
+    login,
+    target,
+    person.file,
+    what,
+    ...more,
+  ]
   return {
-    name: "paramiko",
+    name,
+    ready: "ready",
     signalled: "failure",
-    ssh: (way) => [python, ...first(way), "run"],
+    ssh: (way) => words(way, "run"),
+    terminal: (way) => words(way, "terminal"),
+    tunnel: (way, forwards) =>
+      words(way, "tunnel", ...forwards.map((one) => `${one.direction === "local" ? "L" : "R"}:${one.port}:${one.to}`)),
+    shared: () => undefined,
     rsync: () => undefined,
-    sftp: (way) => [python, ...first(way), "sftp"],
-    scp: () => undefined,
+    sftp: (way) => words(way, "sftp"),
+    scp: (way, from, path) => (name === "asyncssh" ? words(way, "scp", from, path) : undefined),
   }
 }

@@ -24,6 +24,8 @@ const packages: Readonly<Record<string, string>> = {
   psftp: "putty-tools",
   pscp: "putty-tools",
   puttygen: "putty-tools",
+  "ansible-playbook": "ansible-core",
+  script: "bsdutils",
 }
 
 /** The full path of a program, also of those in sbin that an ordinary user's PATH leaves out; undefined when it is not installed. */
