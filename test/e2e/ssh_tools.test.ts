@@ -1,40 +1,32 @@
-// What tools that drive ssh by themselves do with it: Ansible's pipelining through a master that persists, and an editor's server on the
-// target, reached through SOCKS and through a socket.
+// What tools that drive ssh by themselves do with it: pipelining through a master that persists, as Ansible does it, rsync, git.
 import assert from "node:assert/strict"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { after, before, suite, test } from "node:test"
-import { callThrough, type Greeter, startGreeter } from "../support/greeter.ts"
 import { type People, people } from "../support/people.ts"
-import { freePort } from "../support/port.ts"
-import { launch, must, run } from "../support/run.ts"
+import { must, run } from "../support/run.ts"
 import { scratch } from "../support/scratch.ts"
 import { type Sluice, startSluice } from "../support/sluice.ts"
 import { sshTarget } from "../support/sluice_config.ts"
 import { type Sshd, startSshd } from "../support/sshd.ts"
 import { needs } from "../support/tools.ts"
-import { eventually } from "../support/wait.ts"
 
-suite("ssh: tools", { skip: needs("ssh", "sshd", "ssh-keygen", "rsync", "git", "curl"), concurrency: 1 }, () => {
+suite("ssh: tools", { skip: needs("ssh", "sshd", "ssh-keygen", "rsync", "git"), concurrency: 1 }, () => {
   const { alice, bob }: People = people()
   const folder = scratch("tools")
   let sshd: Sshd
   let sluice: Sluice
-  let server: Greeter
 
   before(async () => {
     sshd = await startSshd()
-    server = await startGreeter(join(folder, "editor.sock"))
-    const allow = { local_forward: ["localhost:*", "127.0.0.1:*", join(folder, "*.sock")] }
-    sluice = await startSluice({ users: [alice, bob], targets: [sshTarget("prod-host", sshd, { allow })] })
+    sluice = await startSluice({ users: [alice, bob], targets: [sshTarget("prod-host", sshd)] })
     await sluice.grant(alice, "prod-host", { by: bob, for: "1h" })
   })
   after(async () => {
     await sluice.stop()
-    await Promise.all([sshd.stop(), server.stop()])
+    await sshd.stop()
   })
 
-  const command = (): string => ["ssh", ...sluice.ssh(alice), "-J", "gateway"].join(" ")
   const commands = (): string[] =>
     sluice
       .recorded()
@@ -58,45 +50,52 @@ suite("ssh: tools", { skip: needs("ssh", "sshd", "ssh-keygen", "rsync", "git", "
     assert.equal(sluice.recorded().length, before + 1, "one session for all")
   })
 
-  test("an editor: a script over a shell's stdin starts its server, which is reached by SOCKS and by a socket", async () => {
-    const [socks, local] = [await freePort(), await freePort()]
-    const web = await freePort()
-    const args = [
-      ...sluice.ssh(alice),
-      "-J",
-      "gateway",
-      "-T",
-      "-D",
-      `${socks}`,
-      "-L",
-      `${local}:${server.at}`,
-      `${sshd.login}@prod-host`,
-      "bash",
-    ]
-    const editor = launch("ssh", args)
-    writeFileSync(join(folder, "index.html"), "the editor's server\n")
-    editor.type(`cd ${folder} && python3 -m http.server --bind 127.0.0.1 ${web} >/dev/null 2>&1 & echo started\n`)
-    await editor.says(/started/)
-    const page = await eventually("the server", () =>
-      must("curl", ["-sS", "--proxy", `socks5h://127.0.0.1:${socks}`, `http://localhost:${web}/index.html`]),
-    )
-    assert.equal(page, "the editor's server\n")
-    assert.equal(await callThrough(local, "hi\n"), "hello\nhi\ngoodbye\n")
-    editor.type("kill %1\nexit\n")
-    assert.equal((await editor.ended).status, 0)
-  })
+  for (const [way, direct] of [
+    ["-J", false],
+    ["login@target@gateway", true],
+  ] as const) {
+    const command = (): string =>
+      ["ssh", ...sluice.ssh(alice), ...(direct ? ["-l", `${sshd.login}@prod-host`] : ["-J", "gateway"])].join(" ")
+    const host = (): string => (direct ? "gateway" : `${sshd.login}@prod-host`)
+    const own = (name: string): string => join(folder, `${name}${direct ? 2 : 1}`)
 
-  test("rsync and git go over exec, and their commands are on record", async () => {
-    const [from, to] = [join(folder, "from"), join(folder, "to")]
-    await must("mkdir", [from])
-    writeFileSync(join(from, "file"), "content\n")
-    await must("rsync", ["-a", "-e", command(), `${from}/`, `${sshd.login}@prod-host:${to}/`])
-    assert.equal(readFileSync(join(to, "file"), "utf8"), "content\n")
-    const repository = join(folder, "bare.git")
-    await must("git", ["init", "-q", "--bare", repository])
-    const ran = await run("git", ["ls-remote", `${sshd.login}@prod-host:${repository}`], { env: { GIT_SSH_COMMAND: command() } })
-    assert.equal(ran.status, 0, ran.stderr)
-    assert.ok(commands().some((one) => one.startsWith("rsync --server")))
-    assert.ok(commands().some((one) => one === `git-upload-pack '${repository}'`))
-  })
+    test(`${way}: rsync takes a tree there, and what has changed back, and its commands are on record`, async () => {
+      const [from, to, back] = [own("from"), own("to"), own("back")]
+      await must("mkdir", ["-p", join(from, "sub")])
+      writeFileSync(join(from, "sub", "file"), "content\n")
+      await must("rsync", ["-a", "-e", command(), `${from}/`, `${host()}:${to}/`])
+      assert.equal(readFileSync(join(to, "sub", "file"), "utf8"), "content\n")
+      writeFileSync(join(to, "sub", "new"), "more\n")
+      await must("rsync", ["-az", "--delete", "-e", command(), `${host()}:${to}/`, `${back}/`])
+      assert.equal(readFileSync(join(back, "sub", "new"), "utf8"), "more\n")
+      const ours = commands().filter((one) => one.startsWith("rsync --server") && one.includes(to))
+      assert.equal(ours.length, 2)
+      assert.equal(ours.filter((one) => one.includes("--sender")).length, 1, "one there, one back")
+    })
+
+    test(`${way}: git clones, pushes, and reads what somebody else has pushed, and its commands are on record`, async () => {
+      const repository = own("bare.git")
+      await must("git", ["init", "-q", "--bare", "-b", "main", repository])
+      const env = {
+        GIT_SSH_COMMAND: command(),
+        GIT_CONFIG_GLOBAL: "/dev/null",
+        GIT_AUTHOR_NAME: "a",
+        GIT_AUTHOR_EMAIL: "a@example.com",
+        GIT_COMMITTER_NAME: "a",
+        GIT_COMMITTER_EMAIL: "a@example.com",
+      }
+      const git = (at: string, ...words: string[]): Promise<string> => must("git", ["-C", at, ...words], { env })
+      const [one, two] = [own("one"), own("two")]
+      for (const clone of [one, two]) await must("git", ["clone", "-q", `${host()}:${repository}`, clone], { env })
+      writeFileSync(join(one, "file"), "content\n".repeat(10_000))
+      await git(one, "add", "file")
+      await git(one, "commit", "-qm", "a commit")
+      await git(one, "push", "-q", "origin", "HEAD:main")
+      await git(two, "pull", "-q", "origin", "main")
+      assert.equal(await git(two, "rev-parse", "HEAD"), await git(one, "rev-parse", "HEAD"))
+      const ours = commands().filter((line) => line.includes(repository))
+      const ran = (command: string): number => ours.filter((line) => line.startsWith(`${command} `)).length
+      assert.deepEqual([ours.length, ran("git-upload-pack"), ran("git-receive-pack")], [4, 3, 1])
+    })
+  }
 })
