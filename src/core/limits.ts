@@ -41,6 +41,8 @@ export const limits = {
   control_list_bytes_max: 16 * MiB, // an answer that is a list
   control_connections_max: 64, // of one client to the service; long polls hold one each
   error_words_chars_max: 2_000, // of an error body that are repeated
+  upstream_cas_max: 256, // kept ready for TLS towards targets; one more than are in use costs a reading of its PEM
+  session_reports_pause_ms: 20, // between two calls: what starts and ends meanwhile goes out together, and is one change of the store
   session_reports_max: 100_000, // waiting for the approval service to come back
 
   target_name_chars_max: 63, // a DNS label; nothing longer is looked up

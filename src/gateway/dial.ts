@@ -2,7 +2,8 @@
 // it ever made is destroyed, and after that it makes no more.
 import { connect } from "node:net"
 import type { Duplex } from "node:stream"
-import { connect as tlsConnect } from "node:tls"
+import { connect as tlsConnect, createSecureContext, type SecureContext } from "node:tls"
+import { LRUCache } from "lru-cache"
 import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
 import type { Address } from "../core/target.ts"
@@ -67,9 +68,10 @@ export class Dialer {
         rejectUnauthorized: verify,
         // An address is not a server name (RFC 6066, section 3); the certificate is checked against it all the same.
         ...(isAddress(servername) ? { host: servername } : { servername }),
-        ...(ca === undefined ? {} : { ca }),
         ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }),
-        ...(certificate === undefined ? {} : { cert: certificate.cert, key: certificate.key.reveal() }),
+        secureContext: certificate
+          ? createSecureContext({ ...trusting(ca), cert: certificate.cert, key: certificate.key.reveal() })
+          : contextFor(ca),
       })
       this.#track(secured)
       const timer = setTimeout(() => secured.destroy(new Error(`no TLS within ${limits.dial_ms_max} ms`)), limits.dial_ms_max)
@@ -104,5 +106,18 @@ export class Dialer {
     socket.once("close", () => this.#open.delete(socket))
   }
 }
+
+/** By the CA's PEM; "" is the system's. Reading a PEM is a good part of a handshake. Those with a key of ours are made anew and kept nowhere. */
+const contexts = new LRUCache<string, SecureContext>({ max: limits.upstream_cas_max })
+
+function contextFor(ca: string | undefined): SecureContext {
+  const known = contexts.get(ca ?? "")
+  if (known) return known
+  const made = createSecureContext(trusting(ca))
+  contexts.set(ca ?? "", made)
+  return made
+}
+
+const trusting = (ca: string | undefined): { readonly ca?: string } => (ca === undefined ? {} : { ca })
 
 const isAddress = (name: string): boolean => /^[\d.]+$/.test(name) || name.includes(":")

@@ -28,6 +28,8 @@ export class Reporter {
   #dropped = 0
   #sending: Promise<void> | undefined
   #retry: Timer | undefined
+  /** Runs from one call's answer to the next call. Of this process, not of the clock: nothing that ends depends on it. */
+  #pause: NodeJS.Timeout | undefined
   #attempts = 0
   #live: () => readonly Started[] = () => []
   /** Whether the service must hear which sessions are live: at first, so that what an earlier run left open is interrupted. */
@@ -65,16 +67,23 @@ export class Reporter {
   async flush(): Promise<void> {
     this.#retry?.cancel()
     this.#retry = undefined
-    this.#send()
+    this.#goOn()
     await this.#sending
   }
 
   #send(): void {
-    if (this.#sending || this.#retry || (!this.#announcing && this.#queue.length === 0)) return
+    if (this.#sending || this.#retry || this.#pause || (!this.#announcing && this.#queue.length === 0)) return
     this.#sending = this.#sendAll().finally(() => {
       this.#sending = undefined
-      this.#send() // what came in the last moment
+      this.#pause = setTimeout(() => this.#goOn(), limits.session_reports_pause_ms).unref()
     })
+  }
+
+  /** Sends what came meanwhile. */
+  #goOn(): void {
+    clearTimeout(this.#pause)
+    this.#pause = undefined
+    this.#send()
   }
 
   async #sendAll(): Promise<void> {

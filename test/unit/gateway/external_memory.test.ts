@@ -23,5 +23,5 @@ const looks = async (before: string): Promise<number> => Number(await must(proce
 test("external memory: bytes that pass do not have V8 look through its heap again and again", async () => {
   const [usual, counted] = [await looks(""), await looks("countBuffersWithHeap()")]
   assert.ok(usual > 5, `${usual} without the setting: it is not needed any more`)
-  assert.ok(counted < 3, `${counted} with it`)
+  assert.ok(counted < usual / 2, `${counted} with it, ${usual} without`)
 })

@@ -92,6 +92,27 @@ test("reporter: says at its start that nothing before it goes on, and then each 
   assert.deepEqual(believed(), [two])
 })
 
+test("reporter: the first goes out at once, and what comes after it together", async () => {
+  const { reporter, heard, start, open, close } = setUp()
+  start()
+  await reporter.flush()
+  await eventually("the pause to be over", async () => {
+    heard.length = 0
+    open()
+    await new Promise(setImmediate)
+    return heard.length === 1
+  })
+  const ids = [open(), open()]
+  await new Promise(setImmediate)
+  ids.forEach(close)
+  await eventually("the rest", () => heard.length > 1)
+  assert.deepEqual(
+    heard.slice(1).map(({ reports }) => reports.map(({ event }) => event)),
+    [["started", "started", "ended", "ended"]],
+  )
+  await reporter.flush()
+})
+
 test("reporter: tells everything again when it is asked, and what ends or begins meanwhile is not lost", async () => {
   const { reporter, heard, start, open, close, during, believed } = setUp()
   start()
