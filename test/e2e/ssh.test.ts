@@ -1,11 +1,12 @@
 // SSH with the programs people have: OpenSSH's client, scp and tmux's kind of terminal on one side, a real sshd on the other.
 import assert from "node:assert/strict"
 import { createHash, randomBytes } from "node:crypto"
-import { existsSync, writeFileSync } from "node:fs"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { after, before, suite, test } from "node:test"
 import ssh2 from "ssh2"
 import type { Line } from "../../src/record/events.ts"
+import { lives } from "../support/lives.ts"
 import { keyPair, type People, people } from "../support/people.ts"
 import { launch, type Ran, run, type RunOptions } from "../support/run.ts"
 import { scratch } from "../support/scratch.ts"
@@ -269,13 +270,13 @@ suite("ssh", { skip: needs("ssh", "scp", "sshd", "ssh-keygen"), concurrency: 1 }
       const grant = await sluice.grant(carol, "prod-host", { by: bob, for: "1h" })
       const commands = ["echo up $$; exec sleep 600", `trap "" TERM HUP; echo up $$; sleep 600; sleep 600`]
       const running = commands.map((command) => launch("ssh", [...sluice.ssh(carol), ...jump("prod-host", command)]))
-      const pids = await Promise.all(running.map(async (program) => Number((await program.says(/up (\d+)/))[1])))
+      const pids = await Promise.all(running.map(async (program) => Number((await program.says(/up (\d+)\r?\n/))[1])))
       await sluice.revoke(grant, bob)
       for (const { stderr, status } of await Promise.all(running.map((program) => program.ended))) {
         assert.match(stderr, /your access to prod-host ended at .* revoked\)\. Ask again: ssh gateway request prod-host/)
         assert.equal(status, 255)
       }
-      for (const pid of pids) await eventually(`process ${pid} to be gone`, () => !existsSync(`/proc/${pid}`))
+      for (const pid of pids) await eventually(`process ${pid} to be gone`, () => !lives(pid))
     })
   })
 

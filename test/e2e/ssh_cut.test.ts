@@ -1,8 +1,8 @@
 // What a cut does to the target: everything of that session's ends there, and nothing of anybody else's.
 import assert from "node:assert/strict"
-import { existsSync } from "node:fs"
 import { after, before, suite, test } from "node:test"
 import { sweepCommand } from "../../protocols/ssh/sweep.ts"
+import { lives } from "../support/lives.ts"
 import { type People, people } from "../support/people.ts"
 import { launch, type Program, run } from "../support/run.ts"
 import { type Sluice, startSluice } from "../support/sluice.ts"
@@ -10,8 +10,6 @@ import { sshTarget } from "../support/sluice_config.ts"
 import { type Sshd, startSshd } from "../support/sshd.ts"
 import { needs } from "../support/tools.ts"
 import { eventually } from "../support/wait.ts"
-
-const lives = (pid: number): boolean => existsSync(`/proc/${pid}`)
 
 for (const ordinary of [false, true]) {
   const who = ordinary ? "an ordinary account" : "the account that runs the tests"
@@ -31,7 +29,7 @@ for (const ordinary of [false, true]) {
 
     const through = (person: typeof alice, ...words: string[]): Program =>
       launch("ssh", [...sluice.ssh(person), "-J", "gateway", ...words.slice(0, -1), `${sshd.login}@prod-host`, words.at(-1)!])
-    const pidOf = async (program: Program): Promise<number> => Number((await program.says(/up (\d+)/))[1])
+    const pidOf = async (program: Program): Promise<number> => Number((await program.says(/up (\d+)\r?\n/))[1])
 
     test("what it runs is gone; a colleague's session and a plain ssh of the same account go on", async () => {
       await sluice.grant(alice, "prod-host", { by: bob, for: "1h" })
