@@ -274,6 +274,15 @@ export const grantsAnswer = z.object({ sequence: z.int(), grants: z.array(grant)
 export const sessionReport = z.discriminatedUnion("event", [
   z.strictObject({ event: z.literal("started"), session: session.omit({ ended_at: true, ended_why: true }) }),
   z.strictObject({ event: z.literal("ended"), id: sessionId, ended_at: millis, ended_why: z.string() }),
+  // A rule says that such actions are to be looked at. `id`: the session of the first; `actions`: the first few, shortened.
+  z.strictObject({
+    event: z.literal("flagged"),
+    id: sessionId,
+    rule: name,
+    count: z.int().min(1),
+    actions: z.array(z.string().max(limits.hold_recent_chars_max + 1)).max(limits.flagged_told_max),
+    since: millis,
+  }),
 ])
 export const beginning = z.strictObject({ gateway: name })
 export const claim = z.strictObject({

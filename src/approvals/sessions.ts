@@ -132,12 +132,24 @@ async function apply(change: Change, report: SessionReport, { gateway, actor, no
     await note(change, { at: now, kind: "session.started", actor, session: session.id, grant: session.grant, detail: session })
     return
   }
-  const { id, ended_at, ended_why } = report
-  const session = await change.session(id)
+  const session = await change.session(report.id)
+  if (report.event === "flagged") return flagged(change, session, { ...report, gateway, actor, now })
+  const { ended_at, ended_why } = report
   // One whose start was never heard of has no row to end; one of another gateway is not this one's to end. One that was given up with
   // its gateway has its true end now.
   if (!session || session.gateway !== gateway || (session.ended_at !== null && session.ended_why !== gateway_lost)) return
   await end(change, session, { ended_at, ended_why, actor, now })
+}
+
+/** Of one that was never heard of it is on record at its gateway alone. */
+async function flagged(
+  change: Change,
+  session: SessionView | undefined,
+  { gateway, actor, now, rule, count, actions, since }: Extract<SessionReport, { event: "flagged" }> & Reported,
+): Promise<void> {
+  if (session?.gateway !== gateway) return
+  const { id, grant } = session
+  await note(change, { at: now, kind: "action.flagged", actor, rule, session: id, grant, detail: { count, actions, since } })
 }
 
 /** A session that is known already is reported as live: it is so again when it was given up with its gateway. */

@@ -126,6 +126,8 @@ export type EventKind =
   | "grant.dropped"
   | "session.started"
   | "session.ended"
+  /** Actions that a rule flags: what it says is to be looked at. */
+  | "action.flagged"
   /** Its gateway was given up, and is heard again: it goes on. */
   | "session.returned"
   | "session.killed"

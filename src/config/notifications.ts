@@ -10,7 +10,15 @@ import type { Reading } from "./reading.ts"
 import type { Path } from "./source.ts"
 
 /** What people want to hear of when the file does not say. */
-const usual = ["request.asked", "request.escalated", "request.approved", "request.denied", "grant.revoked", "break_glass.*"] as const
+const usual = [
+  "request.asked",
+  "request.escalated",
+  "request.approved",
+  "request.denied",
+  "grant.revoked",
+  "break_glass.*",
+  "action.flagged",
+] as const
 
 export function readChannels(reading: Reading): Channel[] {
   reading.section(z.array(z.unknown()).default([]), ["notify"])

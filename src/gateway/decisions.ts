@@ -32,6 +32,8 @@ export interface DecisionsOptions extends Omit<Holder, "recent"> {
   reason(code: CutCode): GatewayError
   /** A line that asks for access. */
   readonly ask: string
+  /** An action that a rule flags is on record. */
+  onFlagged(flagged: { readonly rule: string; readonly text: string }): void
 }
 
 /** With what an action goes on record. */
@@ -192,6 +194,7 @@ export class Decisions {
     if (!recorder.write({ kind: "action", verdict: "allow", action, ...marks }))
       return { verdict: "deny", error: reason("recorder_failed") }
     metrics.decided("allow")
+    if (marks.flagged && marks.rule !== undefined) this.#options.onFlagged({ rule: marks.rule, text: recentAction(action) })
     if (rules().rules.length > 0 && this.#recent.push(recentAction(action)) > limits.hold_recent_max) this.#recent.shift()
     return { verdict: "allow", action: number }
   }

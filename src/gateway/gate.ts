@@ -225,6 +225,7 @@ export class ClientGate implements Gate {
       approve: threshold.approve,
       ask: threshold.ask,
       extend: threshold.extend,
+      onFlagged: (flagging, flagged) => threshold.sessions.flag(flagging, flagged),
       onEnded: (ended, why) => threshold.sessions.remove(ended, why),
     })
     threshold.sessions.add(session, header, this.clock.now())

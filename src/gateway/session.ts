@@ -64,6 +64,7 @@ export interface SessionOptions {
   ask(target: string): string
   extend(grant: GrantId): string
   approve(request: RequestId): string
+  onFlagged(session: LiveSession, flagged: { readonly rule: string; readonly text: string }): void
   onEnded(session: LiveSession, why: ErrorCode | "closed"): void
 }
 
@@ -113,6 +114,7 @@ export class LiveSession implements Omit<Session, symbol> {
       ending: () => this.#checkEnd(),
       reason: (code) => this.#reason(code),
       ask: options.ask(target.name),
+      onFlagged: (flagged) => options.onFlagged(this, flagged),
     })
     this.#span = trace.getTracer("sluice").startSpan("sluice.session", {
       attributes: { "sluice.session": id, "sluice.grant": grant.id, "sluice.target": target.name, "enduser.id": opening.identity.subject },

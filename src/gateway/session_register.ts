@@ -7,6 +7,7 @@ import type { SessionId } from "../core/ids.ts"
 import { metrics } from "../observe/metrics.ts"
 import type { SessionHeader } from "../record/events.ts"
 import type { Reporter } from "./reporter.ts"
+import { type FlaggedAction, FlaggedActions } from "./flagged_actions.ts"
 import type { CutDetail, LiveSession } from "./session.ts"
 
 type Started = Extract<SessionReport, { event: "started" }>
@@ -16,12 +17,14 @@ export class SessionRegister {
   readonly #reporter: Pick<Reporter, "push" | "gateway">
   readonly #live = new Map<SessionId, LiveSession>()
   readonly #started = new Map<SessionId, Started>()
+  readonly #flagged: FlaggedActions
   /** Set once: no session is added after it. */
   closing = false
 
   constructor(clock: Clock, reporter: Pick<Reporter, "push" | "gateway">) {
     this.#clock = clock
     this.#reporter = reporter
+    this.#flagged = new FlaggedActions(clock, (report) => reporter.push(report))
   }
 
   get size(): number {
@@ -53,6 +56,12 @@ export class SessionRegister {
     this.#reporter.push({ event: "ended", id: session.id, ended_at: this.#clock.now(), ended_why: why })
   }
 
+  /** A rule flagged an action of one. */
+  flag(session: LiveSession, { rule, text }: Pick<FlaggedAction, "rule" | "text">): void {
+    const { id, identity, target } = session
+    this.#flagged.add({ session: id, subject: identity.subject, target: target.name, rule, text })
+  }
+
   /** A newer revision of a grant: revoked, dropped or extended. */
   update(grant: Grant, detail: CutDetail): void {
     for (const session of this.#live.values()) if (session.grant.id === grant.id) session.update(grant, detail)
@@ -76,6 +85,7 @@ export class SessionRegister {
     const live = [...this.#live.values()]
     for (const session of live) session.cut("shutdown")
     await this.emptied()
+    this.#flagged.flush()
   }
 
   async emptied(): Promise<void> {

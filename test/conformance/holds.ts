@@ -78,6 +78,14 @@ export function holdPromises(driver: Driver, setUp: () => Promise<Rig>): void {
     assert.match(await rig.visit.act("first"), /first/)
     const [flagged] = actions(rig, "allow").slice(-1)
     assert.deepEqual([flagged?.rule, flagged?.flagged], ["policy.actions[0]", true])
+    await rig.visit.act("second")
+    const told = rig.harness.reports.filter((report) => report.event === "flagged")
+    assert.deepEqual(
+      told.map(({ id, rule: name, count }) => [id, name, count]),
+      [[rig.harness.lastSession(), "policy.actions[0]", 1]],
+      "the first is told at once, the others together",
+    )
+    assert.match(told[0]?.actions[0] ?? "", /first/)
   })
 
   test("a held action waits unseen by the target, with all of it shown; approved it happens once, and the record has every step", async () => {

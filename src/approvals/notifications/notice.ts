@@ -37,6 +37,7 @@ const titles: Partial<Record<EventKind, (names: { who: string; target: string; b
   "grant.dropped": ({ who, target }) => `${who} gave back ${target}`,
   "session.started": ({ who, target }) => `${who} is on ${target}`,
   "session.ended": ({ who, target }) => `${who} is no longer on ${target}`,
+  "action.flagged": ({ who, target }) => `${who} did on ${target} what a rule flags`,
   "session.killed": ({ who, target, by }) => `${by} ended ${who}'s session on ${target}`,
 }
 
@@ -80,10 +81,11 @@ export function factsOf({ event, request, grant, session }: Notice): readonly Fa
     ["Who", request ? who(request) : (grant?.subject ?? session?.subject)],
     ["Target", request?.target ?? grant?.target ?? session?.target],
     ["As", asWords(request, grant, session)],
-    ...(request ? (request.hold ? heldFacts(request.hold) : termsOf(request)) : []),
+    ...(event.kind === "action.flagged" ? flaggedFacts(event.detail as Flagged) : []),
+    ...(request && event.kind !== "action.flagged" ? (request.hold ? heldFacts(request.hold) : termsOf(request)) : []),
     ["Until", grant && event.kind !== "request.asked" ? utc(grant.ended_at ?? grant.ends_at) : undefined],
     ["Reason", request && (request.reason === "" ? "(no reason given)" : request.reason)],
-    ["Rule", request?.rule ?? event.rule ?? undefined],
+    ["Rule", (event.kind === "action.flagged" ? event.rule : (request?.rule ?? event.rule)) ?? undefined],
     ["By", event.kind === "request.asked" ? undefined : event.by],
     ["Words", event.reason !== "" && event.reason !== request?.reason ? event.reason : undefined],
     ["Request", request && String(request.id)],
@@ -101,6 +103,19 @@ function heldFacts({ text, values, action_kind, tables, notes }: HoldRecord): [s
     ...values.slice(0, 10).map((value, at): [string, string] => [`$${at + 1}`, (value ?? "NULL").slice(0, limits.hold_recent_chars_max)]),
     ...(action_kind === null ? [] : ([["Does", [action_kind, ...tables].join(" ")]] satisfies [string, string][])),
     ...notes.map((note): [string, string] => ["Note", note]),
+  ]
+}
+
+interface Flagged {
+  readonly count: number
+  readonly actions: readonly string[]
+}
+
+function flaggedFacts({ count, actions }: Flagged): [string, string][] {
+  const more = count - actions.length
+  return [
+    ...actions.map((text): [string, string] => ["Action", text]),
+    ...(more > 0 ? [["And", `${more} more`] satisfies [string, string]] : []),
   ]
 }
 
@@ -134,9 +149,9 @@ function asWords(request: RequestRecord | undefined, grant: GrantView | undefine
   return as === undefined ? undefined : as === null ? "any that the rule allows" : as.join(", ")
 }
 
-/** Whether it tells of something to decide about: the news is for those who may. Otherwise it is for the one who asked. */
+/** Whether it tells of something to decide about or to look at: the news is for those who may decide. Otherwise it is for the one who asked. */
 export function isToDecide({ event: { kind } }: Pick<Notice, "event">): boolean {
-  return /^(request\.(asked|escalated)$|break_glass\.|review\.)/.test(kind)
+  return /^(request\.(asked|escalated)$|action\.flagged$|break_glass\.|review\.)/.test(kind)
 }
 
 /** Whether somebody can still decide about it. */

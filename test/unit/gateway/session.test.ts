@@ -79,6 +79,7 @@ function setUp(opening: Partial<Opening> = {}) {
       approve: (request) => `ssh gateway approve ${request}`,
       ask: () => "",
       extend: () => "",
+      onFlagged: () => {},
       onEnded: (ended, why) => register.remove(ended, why),
     })
     register.add(session, header, clock.now())

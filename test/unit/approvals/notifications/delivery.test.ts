@@ -8,6 +8,7 @@ import { Notifier } from "../../../../src/approvals/notifications/notifier.ts"
 import { openSqliteStore } from "../../../../src/approvals/store/sqlite_store.ts"
 import type { Store } from "../../../../src/approvals/store.ts"
 import type { WebhookChannel } from "../../../../src/config/config.ts"
+import { newSessionId } from "../../../../src/core/ids.ts"
 import { limits } from "../../../../src/core/limits.ts"
 import { Secret } from "../../../../src/core/secret.ts"
 import { createLog } from "../../../../src/observe/log.ts"
@@ -16,7 +17,7 @@ import { LineSink } from "../../../support/line_sink.ts"
 import { startReceiver, type Receiver } from "../../../support/receiver.ts"
 import { scratch } from "../../../support/scratch.ts"
 import { eventually } from "../../../support/wait.ts"
-import { hour, type Service, startService, testConfig } from "../service.ts"
+import { hour, type Reply, type Service, startService, testConfig } from "../service.ts"
 
 const secret = "a-signing-secret-of-the-tests"
 
@@ -100,6 +101,50 @@ test("notifications: each event is told once, signed, with its link and what the
   assert.match(asked.text, /^alice@example.com asks for prod-host\nWho: alice@example.com \(engineers\)\n/)
   assert.equal(asked.version, 1)
   assert.equal(new Set(bodies(hook).map(({ id }) => id)).size, others.length + 1)
+})
+
+test("notifications: what a rule flags is told with its actions, once a digest, and not by a gateway about another's session", async (t) => {
+  const hook = await receiver(t)
+  const service = await startService(t, { notify: [webhook(hook, { on: ["action.*"] })] })
+  const { body: asked } = await service.ask()
+  const { body: approved } = await service.call("bob", `POST /v1/requests/${asked.id}/approve`, {})
+  const id = newSessionId()
+  const session = {
+    id,
+    gateway: "gw",
+    protocol: "ssh",
+    subject: "alice@example.com",
+    target: "prod-host",
+    as: "root",
+    grant: approved.grant?.id,
+    client: "x:1",
+    started_at: service.clock.now(),
+  }
+  const flagged = {
+    event: "flagged",
+    id,
+    rule: "policy.actions[3]",
+    count: 7,
+    actions: ["reboot \u202e", "halt"],
+    since: service.clock.now(),
+  }
+  const report = (gateway: string, reports: object[]): Promise<Reply> =>
+    service.call("gateway", "POST /v1/gateway/sessions", { gateway, reports })
+  await report("other", [flagged])
+  await report("gw", [{ event: "started", session }, flagged])
+  await report("other", [flagged])
+  await eventually("the notification", () => hook.received.length > 0)
+  const [{ event, text } = assert.fail(), ...more] = bodies(hook)
+  assert.deepEqual([event, more.length], ["action.flagged", 0])
+  assert.match(text, /^alice@example\.com did on prod-host what a rule flags\nWho: alice@example\.com/)
+  assert.match(text, /\nAction: reboot .*\nAction: halt\nAnd: 5 more\n/)
+  assert.ok(!text.includes("\u202e"))
+  assert.match(text, /\nRule: policy\.actions\[3\]\n/)
+  const { body } = await service.call("dana", "GET /v1/audit?kind=action.flagged")
+  assert.deepEqual(
+    (body as unknown as { events: { session: string; rule: string }[] }).events.map((one) => [one.session, one.rule]),
+    [[id, "policy.actions[3]"]],
+  )
 })
 
 test("notifications: only what a channel listens to is told to it, and nothing of the time before it was there", async (t) => {
