@@ -54,6 +54,12 @@ export class Conversation {
     return !this.quiet
   }
 
+  /** Whether the last thing it was asked is whole, and its ReadyForQuery is yet to come. */
+  get answering(): boolean {
+    const kind = this.pending.question?.kind
+    return (kind === "sync" || kind === "query" || kind === "call") && !this.copying
+  }
+
   /** Settles when nothing runs on the target any more and nothing waits to. */
   finished(): Promise<void> {
     if (this.quiet && !this.held) return Promise.resolve()

@@ -26,7 +26,7 @@ import { farewell, fatal } from "./refusal.ts"
 import { Relay } from "./relay.ts"
 import { dropRole, makeRole, type SessionRole, sessionRole } from "./session_role.ts"
 import type { Startup } from "./startup.ts"
-import { abandon, cancelUpstream, connectUpstream, type LoginAs, type Upstream } from "./upstream.ts"
+import { abandon, cancelUpstream, connectUpstream, isMadeUp, type LoginAs, type Upstream } from "./upstream.ts"
 
 export const postgres: Protocol = {
   name: "postgres",
@@ -36,6 +36,9 @@ export const postgres: Protocol = {
     return (client, gate) => serve(client, gate, { host, keys })
   },
 }
+
+/** Targets of which the operator was told that they may be poolers. */
+const suspected = new WeakSet<PostgresTarget>()
 
 interface Asking {
   readonly startup: Startup
@@ -182,6 +185,7 @@ class Visit {
     const { greeting, ...upstream } = await connectUpstream(session, target, login)
     this.#upstream = upstream
     if (session.signal.aborted) return
+    this.#suspect(target, upstream)
     const key = keys.mint(startup.version, () => this.#interrupt())
     try {
       const ready = greeting.at(-1) as Buffer
@@ -201,6 +205,13 @@ class Visit {
     }
   }
 
+  /** Behind a pooler that nobody told us of, a cut does not reach what runs. */
+  #suspect(target: PostgresTarget, { key }: Upstream): void {
+    if (target.pooler || !key || !isMadeUp(key) || suspected.has(target)) return
+    suspected.add(target)
+    this.#gate.log.warn({ target: target.name }, "this target answers as a pooler does; if it is one, a cut needs pooler: true")
+  }
+
   /** What the gateway logs in as: the role that was asked for, or one of the session's own. */
   async #role(target: PostgresTarget, { user, database = target.database }: Startup): Promise<Pick<LoginAs, "user" | "role">> {
     const role = target.roles.get(user)
@@ -215,7 +226,8 @@ class Visit {
 
   /** At the end: neither what runs nor what the client has sent ahead may go on. */
   async #stop(dial: () => Promise<Duplex>): Promise<void> {
-    if (this.#upstream && this.#relay?.busy) abandon(this.#upstream)
+    // A pooler cancels only for who is still connected.
+    if (this.#upstream && this.#relay?.busy && !this.#target?.pooler) abandon(this.#upstream)
     await this.#cancel(dial)
     if (!this.#made || !this.#target) return
     await this.#making?.catch(() => {}) // one that is still being made could not be dropped

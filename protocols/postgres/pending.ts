@@ -56,6 +56,13 @@ export class Pending {
     return this.size > 0 ? this.#queue.at(-1) : undefined
   }
 
+  /** The last one that is a question: the end of a COPY that is sent ahead belongs to the one before. */
+  get question(): Asked | undefined {
+    let at = this.#queue.length - 1
+    while (at >= this.#head && this.#queue[at]?.kind === "copy_end") at--
+    return at >= this.#head ? this.#queue[at] : undefined
+  }
+
   push(one: Asked): void {
     this.#queue.push(one)
     if (!naming(one)) return

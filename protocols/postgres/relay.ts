@@ -113,8 +113,8 @@ export class Relay {
     if (unread) {
       // The client is not read until the server has answered enough to know what comes next.
       this.#waits = true
-      // While somebody decides it is read on, only to see that the client leaves: then what waits never runs.
-      if (this.#talk.held) return this.#keep(unread, parts)
+      // While somebody decides, or the one before it runs, it is read on, only to see that the client leaves: then what waits never runs.
+      if (this.#talk.held || this.#frontend.oneByOne) return this.#keep(unread, parts)
       this.#sides.client.pause()
       this.#sides.client.unshift(unread)
     }
@@ -139,7 +139,7 @@ export class Relay {
 
   /** What waited is looked at again. */
   #readOn(): void {
-    if (!this.#waits || (this.#kept && !this.#frontend.decided)) return
+    if (!this.#waits || (this.#talk.held && this.#kept && !this.#frontend.decided)) return
     const { client } = this.#sides
     this.#waits = false
     if (this.#kept) {

@@ -6,7 +6,7 @@ import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
 import type { PostgresRole, PostgresTarget } from "../../src/core/target.ts"
 import type { Session } from "../../src/gateway/contract.ts"
-import { cancelRequest, message, sslRequest, startupMessage, type BackendKey } from "./codec.ts"
+import { cancelRequest, message, protocol_3_0, sslRequest, startupMessage, type BackendKey } from "./codec.ts"
 import { Inlet } from "./inlet.ts"
 import { broke, inTime, logIn, nextMessage, refused } from "./upstream_login.ts"
 import type { Startup } from "./startup.ts"
@@ -50,12 +50,20 @@ async function logInOver(socket: Duplex, { session, target, login: { startup, us
   const stream = await secured(session, target, { stream: socket, role })
   const inlet = new Inlet(stream, limits.postgres_greeting_bytes_max)
   const database = startup.database ?? target.database
-  stream.write(startupMessage(startup.version, [["user", user], ["database", database], ...startup.settings]))
+  // The minor version is between the client and us; poolers there are that close the connection when they hear of 3.2.
+  const version = target.pooler ? protocol_3_0 : startup.version
+  stream.write(startupMessage(version, [["user", user], ["database", database], ...startup.settings]))
   await logIn({ stream, inlet, user, role })
   const { key, greeting } = await readGreeting(inlet)
   inlet.release()
   return { stream, socket, key, greeting }
 }
+
+/**
+ * Whether a cancel key is none of a server's own: it begins with the number of a process there, and no Linux counts beyond 2^22.
+ * Poolers make theirs up of all 32 bits.
+ */
+export const isMadeUp = ({ pid }: BackendKey): boolean => pid <= 0 || pid > 2 ** 22
 
 /**
  * Breaks the connection, so that the server runs nothing more of what it holds already: it looks whether its client is there
@@ -88,7 +96,7 @@ export async function cancelUpstream(session: Session, target: PostgresTarget, {
     }
     stream.on("error", done).on("close", done).on("end", done)
     stream.resume()
-    stream.end(cancelRequest(key))
+    stream.write(cancelRequest(key)) // and not its end: pgbouncer would think that nobody wants it any more
   })
   stream.destroy()
 }

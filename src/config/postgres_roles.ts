@@ -11,7 +11,7 @@ type LoginFile = Omit<PostgresFile["roles"][string], "member_of">
 export function readPostgresRoles(
   reading: Reading,
   path: Path,
-  { roles: file, creator, tls }: PostgresFile,
+  { roles: file, creator, tls, pooler }: PostgresFile,
 ): Pick<PostgresTarget, "roles" | "creator"> {
   const roles = new Map<string, PostgresRole>()
   for (const [role, { member_of, ...login }] of Object.entries(file)) {
@@ -21,6 +21,11 @@ export function readPostgresRoles(
       if (!isRole(name)) reading.problem([...at, "member_of", index], "not the name of a role")
     if (member_of.length > 0 && (login.password ?? login.cert) !== undefined)
       reading.problem([...at, "member_of"], "a role that is made for each session has no password and no certificate of its own")
+    if (member_of.length > 0 && pooler)
+      reading.problem(
+        [...at, "member_of"],
+        "a pooler knows nobody who was made for one session; give the role a password, or name the server itself",
+      )
     if (member_of.length > 0 && !creator)
       reading.problem([...at, "member_of"], "who makes the role? creator: { user: …, password: … } is missing")
     roles.set(role, { ...readLogin(reading, at, { ...login, tls }), member_of })

@@ -53,6 +53,12 @@ export const postgresTarget = z.strictObject({
   address,
   database: text,
   databases: z.array(text).default([]).describe("Others of the same server that a grant covers, reached as dbname=<target>/<database>"),
+  pooler: z
+    .boolean()
+    .default(false)
+    .describe(
+      "A pooler such as pgbouncer listens there, and not the server: a cut then asks it to cancel, and a client's statements go to it one by one",
+    ),
   tls: z.enum(["disable", "require", "verify-full"]).default("verify-full").describe("As libpq's sslmode"),
   ca: text.optional().describe("PEM of the CA for verify-full; the system's unless told"),
   roles: z.record(z.string(), postgresRole),

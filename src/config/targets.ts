@@ -151,6 +151,7 @@ function readPostgres(reading: Reading, path: Path, file: Written<"postgres">): 
     address: readAddress(reading, [...path, "address"], file.address),
     database: file.database,
     databases: file.databases,
+    pooler: file.pooler,
     tls: file.tls,
     ca: readCa(reading, [...path, "ca"], file.ca),
     ...readPostgresRoles(reading, path, file),

@@ -85,6 +85,8 @@ export interface PostgresTarget extends Reachable {
   readonly database: string
   /** Others of the same server, as `target/database`. */
   readonly databases: readonly string[]
+  /** What answers there is no server but a pooler, which lends connections of its own to the server. */
+  readonly pooler: boolean
   readonly tls: PostgresTls
   /** PEM of the CA for `verify-full`; undefined: the system's. */
   readonly ca: string | undefined

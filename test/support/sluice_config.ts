@@ -5,6 +5,7 @@ import { stringify } from "yaml"
 import type { HttpApp } from "./http_app.ts"
 import type { Person } from "./people.ts"
 import type { Postgres } from "./postgres.ts"
+import type { Pooler } from "./pgbouncer.ts"
 import type { Sshd } from "./sshd.ts"
 
 /** A part of the file, written as in the file. */
@@ -69,7 +70,7 @@ export function sshTarget(name: string, sshd: Sshd, more: Section = {}): Section
 }
 
 /** `verify-full` when the server speaks TLS, else without. */
-export function postgresTarget(name: string, server: Postgres, more: Section = {}): Section {
+export function postgresTarget(name: string, server: Postgres | Pooler, more: Section = {}): Section {
   const { at: address, database, role, passwordFile, caFile } = server
   const tls = caFile ? { tls: "verify-full", ca: `file:${caFile}` } : { tls: "disable" }
   return {

@@ -20,6 +20,7 @@ export interface DialogueOptions {
   /** Patterns of the target's config. */
   readonly redact?: readonly string[]
   readonly columns?: ColumnValues
+  readonly pooler?: boolean
 }
 
 export class Dialogue {
@@ -39,14 +40,17 @@ export class Dialogue {
   readOns = 0
 
   /** `scoped`: the grant names actions. `hold`: settles before a decision is made, if there is one to wait for. */
-  constructor(deny?: (sql: string) => GatewayError | undefined, { scoped = false, hold, redact = [], columns }: DialogueOptions = {}) {
+  constructor(
+    deny?: (sql: string) => GatewayError | undefined,
+    { scoped = false, hold, redact = [], columns, pooler = false }: DialogueOptions = {},
+  ) {
     const decided = (action: Statement): Decided => {
       const error = deny?.(action.sql)
       return error ? { verdict: "deny", error } : { verdict: "allow", action: this.actions.push(action) - 1 }
     }
     const session = {
       signal: new AbortController().signal,
-      target: { protocol: "postgres", redact: { patterns: redact.map(parsePattern), values: undefined } },
+      target: { protocol: "postgres", pooler, redact: { patterns: redact.map(parsePattern), values: undefined } },
       grant: { actions: scoped ? ["named"] : null },
       covers: ({ sql }: Statement) => !deny?.(sql),
       decide: (action: Statement): Decision => {

@@ -320,3 +320,26 @@ test("settings that make another text of the same bytes: what they could change 
     [false, true, false, true, false, true, false],
   )
 })
+
+test("outcomes: behind a pooler a query, and a series, waits until the one before it was answered", () => {
+  const talk = new Dialogue(undefined, { pooler: true })
+  const passed = talk.client(query("A"), ...round("B"), sync(), query("C"))
+  assert.deepEqual(passed, query("A"))
+  assert.deepEqual(talk.sql, ["A"], "what waits is not on record as run")
+  talk.server(complete("SELECT 1"))
+  assert.equal(talk.again().length, 0)
+  talk.server(ready())
+  assert.deepEqual(talk.again(), Buffer.concat([...round("B"), sync()]))
+  talk.server(parsed(), bound(), complete("SELECT 1"), ready())
+  assert.deepEqual(talk.again(), query("C"))
+  assert.ok(!talk.waits)
+})
+
+test("outcomes: behind a pooler the data of a COPY goes with it, and what comes after it waits, also when all of it is sent ahead", () => {
+  const talk = new Dialogue(undefined, { pooler: true })
+  const copy = [query("COPY t FROM STDIN"), message("d", Buffer.alloc(10)), message("c")]
+  assert.deepEqual(talk.client(...copy, query("next")), Buffer.concat(copy))
+  talk.server(message("G", Buffer.alloc(3)), complete("COPY 1"), ready())
+  assert.deepEqual(talk.again(), query("next"))
+  assert.deepEqual(talk.sql, ["COPY t FROM STDIN", "next"])
+})
