@@ -26,7 +26,7 @@ export const limits = {
   tick_ms_max: second, // the lease book looks at the clock at least this often, so a clock that jumps is seen
   timer_delay_ms_max: 2_147_483_647, // setTimeout's own: 24.8 days
   warnings_ms_before: [5 * minute, minute],
-  cancel_ms_max: second, // to cancel what runs upstream
+  cancel_ms_max: 3 * second, // to cancel what runs upstream: several ways there and back to a target that is far away or busy
   farewell_ms_max: 200, // to say why; a client that does not read cannot hold the door open
   drain_ms: 10 * second, // after SIGTERM, before live sessions are cut
 
