@@ -129,6 +129,8 @@ export class Transport {
   readonly #renewal: KeyRenewal
   #over = false
   #queued = 0
+  /** Of messages since the socket was full. */
+  #untaken = 0
 
   constructor(connection: Ssh2Connection, clock: Clock, life: KeyLife) {
     const { _protocol: protocol, _sock: socket } = connection
@@ -139,6 +141,7 @@ export class Transport {
     this.#clock = clock
     this.#keepalive_ms = life.keepalive_ms ?? limits.ssh_keepalive_ms
     socket.once("close", () => (this.#over = true))
+    socket.on("drain", () => (this.#untaken = 0))
     this.#renewal = new KeyRenewal(clock, life)
     const complete = protocol._onHandshakeComplete
     protocol._onHandshakeComplete = (negotiated) => {
@@ -237,8 +240,11 @@ export class Transport {
     }
   }
 
+  /** Not for data, which waits: what a peer that takes nothing is told is bounded here, whoever provokes it. */
   send(payload: Buffer): void {
     if (this.#over) return
+    if (this.socket.writableNeedDrain && (this.#untaken += payload.length + queued_overhead_bytes) > limits.ssh_untaken_bytes_max)
+      return void this.socket.destroy()
     const protocol = this.#protocol
     const { write } = protocol._packetRW
     const packet = write.alloc(payload.length)

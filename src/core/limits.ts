@@ -287,6 +287,7 @@ export const limits = {
   ssh_window_bytes: 2 * MiB, // what one channel may have under way towards us; OpenSSH's own
   ssh_waiting_bytes: 256 * KiB, // written to one stream of a channel and not yet sent: then its reader pauses
   ssh_unsent_bytes_max: 16 * MiB, // answers a peer provokes and does not read
+  ssh_untaken_bytes_max: MiB, // messages to a peer that takes none: a client can have us tell its target of thousands of window sizes
   ssh_requests_max: 1_000, // requests on one channel before a program is started: environment, terminal, sizes
   ssh_certificate_ms: 24 * 60 * minute, // a host certificate lives this long and is made anew at half of it
   ssh_certificates_max: 10_000, // kept, one for each name that is asked for

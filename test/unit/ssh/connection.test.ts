@@ -72,7 +72,7 @@ suite("ssh: channels", () => {
     const { near, client, broken, socket } = await openPair()
     const flood = Buffer.alloc(32 * 1024)
     for (let sent = 0; sent <= limits.ssh_window_bytes * 2; sent += flood.length) {
-      client.transport.send(Buffer.concat([Buffer.of(message.channel_data), pack(near.id, flood)]))
+      client.transport.sendData(near.id, flood, undefined)
     }
     await client.closed
     assert.equal(broken[0]?.code, "protocol_broken")

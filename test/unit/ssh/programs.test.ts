@@ -4,7 +4,9 @@ import type { Duplex } from "node:stream"
 import { afterEach, suite, test } from "node:test"
 import ssh2 from "ssh2"
 import { ssh } from "../../../protocols/ssh/index.ts"
+import { limits } from "../../../src/core/limits.ts"
 import { createHarness, type Harness } from "../../conformance/harness.ts"
+import { eventually } from "../../support/wait.ts"
 import { hostKey, targetWith } from "./rig.ts"
 
 const open: Harness[] = []
@@ -12,6 +14,7 @@ afterEach(() => open.splice(0).forEach((harness) => harness.close()))
 
 async function rig() {
   const ran: string[] = []
+  const target = Promise.withResolvers<Duplex>()
   const harness = await createHarness({
     protocol: ssh,
     targets: [targetWith({ name: "shop" })],
@@ -20,15 +23,22 @@ async function rig() {
         connection.on("error", () => {})
         connection.on("authentication", (context) => context.accept())
         connection.on("session", (accept) =>
-          accept().on("exec", (take, _reject, { command }) => {
-            ran.push(command)
-            const channel = take()
-            channel.exit(0)
-            channel.end()
-          }),
+          accept()
+            .on("pty", (take) => take())
+            .on("shell", (take) => {
+              ran.push("a shell")
+              take()
+            })
+            .on("exec", (take, _reject, { command }) => {
+              ran.push(command)
+              const channel = take()
+              channel.exit(0)
+              channel.end()
+            }),
         )
       })
       server.injectSocket(socket as never)
+      target.resolve(socket)
     },
   })
   open.push(harness)
@@ -49,7 +59,7 @@ async function rig() {
       }),
     )
   const refused = (): string[] => harness.recording(harness.lastSession()).flatMap((line) => (line.kind === "refused" ? [line.what] : []))
-  return { ran, exec, refused }
+  return { ran, exec, refused, client, harness, target: await target.promise }
 }
 
 suite("ssh: programs that nobody types", () => {
@@ -63,5 +73,24 @@ suite("ssh: programs that nobody types", () => {
     assert.deepEqual([ran, refused()], [[], ["a command with a NUL in it", "a command with a NUL in it"]])
     assert.equal((await exec("true")).status, 0)
     assert.deepEqual(ran, ["true"])
+  })
+
+  test("a target that reads no more and a client that tells it of one window size after the other: it is given up in time", async () => {
+    const { client, target, harness, ran } = await rig()
+    const shell = await new Promise<ssh2.ClientChannel>((resolve, reject) =>
+      client.shell((failure, channel) => (failure ? reject(failure) : resolve(channel))),
+    )
+    shell.on("error", () => {})
+    const closed = new Promise<void>((resolve) => client.once("close", () => resolve()))
+    await eventually("the shell", () => ran.length > 0)
+    target.pause()
+    let told = 0
+    const tell = (): void => {
+      for (let burst = 0; burst < 500; burst++) shell.setWindow(24, 80 + (told++ % 100), 0, 0)
+      if (told < (4 * limits.ssh_untaken_bytes_max) / 128) setImmediate(tell)
+    }
+    tell()
+    await closed
+    await eventually("the end", () => harness.recording(harness.lastSession()).at(-1)?.kind === "end")
   })
 })
