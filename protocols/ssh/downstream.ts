@@ -52,7 +52,7 @@ export class Downstream implements ConnectionOwner {
     this.#options = options
     const { gate, host, life } = options
     this.#session = new TargetSession(host, gate, life)
-    this.#toTarget = new TargetLogin({ gate, host, session: this.#session, onAsking: () => gate.settled() })
+    this.#toTarget = new TargetLogin({ gate, host, life, session: this.#session, onAsking: () => gate.settled() })
     this.#rate = new OpenRate(options.host.clock)
   }
 
@@ -172,6 +172,7 @@ export class Downstream implements ConnectionOwner {
       refuse: (why) => opening.refuse(...refusalOf(why)),
       tell: (words) => transport.debug(words),
       gone: closed,
+      silent_ms: () => transport.silent_ms,
     }
   }
 }

@@ -32,7 +32,7 @@ export async function serveJump({ channel, carrier, identity, target, gate, host
   const silent = host.clock.after(limits.handshake_ms_max.ssh, () => {
     if (!transport?.authenticated) channel.destroy()
   })
-  const login = new TargetLogin({ gate, host, session, onAsking: () => silent.cancel() })
+  const login = new TargetLogin({ gate, host, life, session, onAsking: () => silent.cancel() })
   let transport: Transport | undefined
   // As a socket would: gone when either side has ended.
   channel.once("end", () => channel.destroy())

@@ -10,11 +10,13 @@ import type { AskWords, Filed, Gate, Host, Offer } from "../../src/gateway/contr
 import type { Connection } from "./connection.ts"
 import type { LoginAnswer } from "./handshake.ts"
 import { noMethod } from "./key_login.ts"
+import type { KeyLife } from "./key_renewal.ts"
 import type { TargetRoute, TargetSession } from "./target_session.ts"
 
 export interface TargetLoginOptions {
   readonly gate: Gate
   readonly host: Host
+  readonly life: KeyLife
   readonly session: TargetSession
   /** The one who asks is known, and may take their time. */
   onAsking(): void
@@ -110,13 +112,14 @@ export class TargetLogin {
 
   /** A client may take silence for a connection that is gone: OpenSSH does after ServerAliveInterval, also while it logs in. */
   #keepAlive(): Timer {
-    const { clock } = this.#options.host
+    const { host, life } = this.#options
+    const interval_ms = Math.min(limits.ssh_ask_alive_ms, life.keepalive_ms ?? limits.ssh_keepalive_ms)
     let timer: Timer
     const again = (): void => {
       this.#connection?.transport.ignore()
-      timer = clock.after(limits.ssh_ask_alive_ms, again)
+      timer = host.clock.after(interval_ms, again)
     }
-    timer = clock.after(limits.ssh_ask_alive_ms, again)
+    timer = host.clock.after(interval_ms, again)
     return { cancel: () => timer.cancel() }
   }
 

@@ -27,7 +27,12 @@ export async function relayConnection(visit: Visit, gate: Gate): Promise<void> {
   } catch (failure) {
     return visit.refuse(GatewayError.from(failure, "stale"))
   }
-  void visit.gone.then(() => session.end())
+  const end = (): void => {
+    const for_ms = visit.silent_ms()
+    if (for_ms !== undefined && !session.signal.aborted) session.recorder.write({ kind: "silent", side: "client", for_ms })
+    session.end()
+  }
+  void visit.gone.then(end)
   try {
     const decision = session.decide({ kind: "tcp.connect" })
     const decided = decision.verdict === "hold" ? await decision.decided : decision
@@ -41,7 +46,7 @@ export async function relayConnection(visit: Visit, gate: Gate): Promise<void> {
     visit.refuse(GatewayError.from(failure, "target_unreachable").with({ session: session.id }))
   }
   over.resolve()
-  session.end()
+  end()
   await session.ended
 }
 

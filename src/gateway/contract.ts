@@ -56,6 +56,8 @@ export interface Visit {
   tell(words: string): void
   /** The connection that carries it is gone. */
   readonly gone: Promise<void>
+  /** For how long nothing had come from the client when that connection was given up; undefined when it was not for that. */
+  silent_ms(): number | undefined
 }
 
 /** One accepted client, first byte to last. Rejecting closes the client; the reason goes to the log. */

@@ -1,12 +1,18 @@
 // Signs of life, both ways: OpenSSH's ServerAliveInterval is answered whatever the connection waits for, and a client or a target that
 // has gone without a word is found out, and put on record.
 import assert from "node:assert/strict"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { after, before, suite, test } from "node:test"
 import { sshWith } from "../../protocols/ssh/index.ts"
 import { keyLife } from "../../protocols/ssh/key_renewal.ts"
+import { tcp } from "../../protocols/tcp/index.ts"
 import type { Line } from "../../src/record/events.ts"
+import { Caller, type Greeter, startGreeter } from "../support/greeter.ts"
 import { type People, people } from "../support/people.ts"
+import { answers, freePort } from "../support/port.ts"
 import { launch, type Program } from "../support/run.ts"
+import { scratch } from "../support/scratch.ts"
 import { type Sluice, startSluice } from "../support/sluice.ts"
 import { sshTarget } from "../support/sluice_config.ts"
 import { sshOptions } from "../support/ssh_options.ts"
@@ -23,10 +29,12 @@ suite("ssh: signs of life", { skip: needs("ssh", "sshd"), concurrency: 1 }, () =
   let sshd: Sshd
   let toTarget: TcpLine
   let toGateway: TcpLine
+  let greeter: Greeter
   let sluice: Sluice
 
   before(async () => {
     sshd = await startSshd()
+    greeter = await startGreeter()
     toTarget = await tcpLine(sshd.address)
     const access = [{ who: ["engineers"], targets: { env: "prod" }, max: "8h", approve: { by: ["oncall"] } }]
     const actions = [{ targets: "careful-host", ssh: { exec: "echo held" }, then: "hold" }]
@@ -35,19 +43,26 @@ suite("ssh: signs of life", { skip: needs("ssh", "sshd"), concurrency: 1 }, () =
       targets: [
         sshTarget("prod-host", sshd),
         sshTarget("careful-host", sshd),
+        sshTarget("asked-host", sshd),
+        { name: "redis", labels: { env: "prod" }, tcp: { address: greeter.at } },
         sshTarget("far-host", sshd, { address: toTarget.at, allow: { remote_forward: ["localhost:*"] } }),
       ],
       policy: { access, actions },
-      protocols: [sshWith({ ...keyLife, keepalive_ms: 200 })],
+      protocols: [sshWith({ ...keyLife, keepalive_ms: 200 }), tcp],
     })
     toGateway = await tcpLine({ host: "127.0.0.1", port: sluice.port("ssh") })
-    for (const target of ["prod-host", "careful-host", "far-host"]) await sluice.grant(alice, target, { by: bob, for: "1h" })
+    for (const target of ["prod-host", "careful-host", "far-host", "redis"]) await sluice.grant(alice, target, { by: bob, for: "1h" })
   })
   after(async () => {
     await sluice.stop()
     await Promise.all([toGateway.close(), toTarget.close()])
-    await sshd.stop()
+    await Promise.all([greeter.stop(), sshd.stop()])
   })
+
+  async function renewLine(): Promise<void> {
+    await toGateway.close()
+    toGateway = await tcpLine({ host: "127.0.0.1", port: sluice.port("ssh") })
+  }
 
   const through = (target: string, ...words: string[]): Program =>
     launch("ssh", [...sluice.ssh(alice), "-J", "gateway", ...impatient, ...words.slice(0, -1), `${sshd.login}@${target}`, words.at(-1)!])
@@ -66,6 +81,19 @@ suite("ssh: signs of life", { skip: needs("ssh", "sshd"), concurrency: 1 }, () =
       await sluice.api(bob).call("approve", { id: Number(request), body: {} })
       const { stdout, status, stderr } = await program.ended
       assert.deepEqual([stdout, status], ["held\n", 0], stderr)
+    })
+
+    test("while somebody is asked for access, before there is a session", async () => {
+      const says = join(scratch("askpass"), "says")
+      writeFileSync(says, `#!/bin/sh\ncase "$1" in *Reason*) echo INC-7 ;; *) echo ;; esac\n`, { mode: 0o755 })
+      const env = { SSH_ASKPASS: says, SSH_ASKPASS_REQUIRE: "force", DISPLAY: ":0" }
+      const words = [...sluice.ssh(alice), "-J", "gateway", ...impatient, `${sshd.login}@asked-host`, "echo in"]
+      const program = launch("ssh", words, { env, input: "" })
+      const [, request] = await program.says(/Request (\d+) for asked-host/)
+      await program.says(/(receive packet: type 2\b[^]*){12}/)
+      await sluice.api(bob).call("approve", { id: Number(request), body: {} })
+      const { stdout, status, stderr } = await program.ended
+      assert.deepEqual([stdout, status], ["in\n", 0], stderr)
     })
 
     test("while the target takes nothing and says nothing", async () => {
@@ -98,10 +126,32 @@ suite("ssh: signs of life", { skip: needs("ssh", "sshd"), concurrency: 1 }, () =
         assert.ok(lines.some((line) => line.kind === "outcome"))
         assert.equal((await sluice.sessions(alice, true)).length, 0)
         await program.stop()
-        await toGateway.close()
-        toGateway = await tcpLine({ host: "127.0.0.1", port: sluice.port("ssh") })
+        await renewLine()
       })
     }
+
+    test("one with a connection to a tcp target likewise", async () => {
+      const port = await freePort()
+      const options = sshOptions({ person: alice, port: toGateway.port, folder: sluice.folder })
+      const program = launch("ssh", [...options, "-N", "-L", `${port}:redis:${greeter.port}`, "gateway"])
+      await eventually("the forward", () => answers(port))
+      const caller = new Caller(port)
+      await caller.hears("hello\n")
+      toGateway.swallow()
+      await eventually("a session of its own that says so", () =>
+        sluice
+          .recorded()
+          .map((id) => sluice.recording(id))
+          .some(
+            (lines) =>
+              lines.some((line) => line.kind === "session" && line.protocol === "tcp") &&
+              lines.some((line) => line.kind === "silent" && line.side === "client") &&
+              lines.at(-1)?.kind === "end",
+          ),
+      )
+      await program.stop()
+      await renewLine()
+    })
 
     test("one that was only stopped, for too long, finds itself closed", async () => {
       const program = launch("ssh", [...sluice.ssh(alice), `${sshd.login}@prod-host@gateway`, "echo up; exec sleep 600"])
