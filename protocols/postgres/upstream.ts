@@ -34,7 +34,7 @@ export interface LoginAs {
   readonly clock: Clock
 }
 
-/** Throws `target_unreachable`, `target_untrusted`, `target_login_failed`, `target_broke`, or the cut's reason. */
+/** Throws `target_unreachable`, `target_busy`, `target_untrusted`, `target_login_failed`, `target_broke`, or the cut's reason. */
 export async function connectUpstream(session: Session, target: PostgresTarget, login: LoginAs): Promise<LoggedIn> {
   const socket = await session.dial()
   return inTime({ clock: login.clock, socket }, () => logInOver(socket, { session, target, login }))

@@ -29,7 +29,7 @@ const sasl = 10
 const sasl_continue = 11
 const sasl_final = 12
 
-/** Settles after AuthenticationOk. Throws `target_login_failed`, `target_untrusted`, `target_broke`. */
+/** Settles after AuthenticationOk. Throws `target_busy`, `target_login_failed`, `target_untrusted`, `target_broke`. */
 export async function logIn({ stream, inlet, user, role }: Login): Promise<void> {
   const password = role?.password
   let scram: ScramClient | undefined
@@ -137,9 +137,14 @@ export async function nextMessage(inlet: Inlet): Promise<Message> {
 /** The server's own refusal: its words are for the log, the table's for the client. */
 export function refused(body: Buffer): GatewayError {
   const fields = reportFields(body)
-  const cause = new Error(`${fields.get("C") ?? "?"}: ${fields.get("M") ?? "?"}`)
-  return new GatewayError(fields.get("C")?.startsWith("28") ? "target_login_failed" : "target_broke", {}, cause)
+  const sqlstate = fields.get("C") ?? "?"
+  const cause = new Error(`${sqlstate}: ${fields.get("M") ?? "?"}`)
+  if (not_now.has(sqlstate)) return new GatewayError("target_busy", {}, cause)
+  return new GatewayError(sqlstate.startsWith("28") ? "target_login_failed" : "target_broke", {}, cause)
 }
+
+/** too_many_connections, and cannot_connect_now: it starts, or recovers from a crash. Who comes again gets in. */
+const not_now: ReadonlySet<string> = new Set(["53300", "57P03"])
 
 export const broke = (why: string): GatewayError => new GatewayError("target_broke", {}, new Error(why))
 export const failed = (why: unknown): GatewayError =>

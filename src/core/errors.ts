@@ -98,6 +98,7 @@ const table = {
   handshake_timeout: { kind: "unavailable", say: constant("the login took too long") },
   // the target's side
   target_unreachable: { kind: "upstream", say: constant("the target does not answer") },
+  target_busy: { kind: "unavailable", say: constant("the target takes no more connections now; try again in a moment") },
   target_login_failed: { kind: "upstream", say: constant("the target did not accept the gateway's credentials") },
   target_untrusted: { kind: "upstream", say: constant("the target could not prove that it is the one it should be") },
   target_silent: { kind: "upstream", say: constant("the target answers nothing any more, so the connection to it was closed") },

@@ -294,4 +294,39 @@ suite("the start of a PostgreSQL connection", { skip: needs("psql", "openssl"), 
     assert.equal((await program.ended).stdout, "in\n")
     for (const { stream } of silent) stream.destroy()
   })
+
+  test("a server that takes no more connections is said to, with 57P03 and no cause, and those inside stay", async () => {
+    const program = launch(...(await psql({ sluice, person: alice, target: "orders" }, postgres.role, ["-At"])))
+    program.type("SELECT 'inside';\n")
+    await eventually("the session", () => program.stdout === "inside\n")
+    await postgres.admin(`ALTER ROLE ${postgres.role} CONNECTION LIMIT 1`)
+    try {
+      const { stderr } = await run(...(await psql({ sluice, person: alice, target: "orders" }, postgres.role, ["-c", "SELECT 1"])))
+      assert.match(stderr, /FATAL: {2}sluice: the target takes no more connections now; try again in a moment \[s_\w+\]\n/)
+      await eventually("the log to say why", () => sluice.log().includes("53300: too many connections for role"))
+    } finally {
+      await postgres.admin(`ALTER ROLE ${postgres.role} CONNECTION LIMIT -1`)
+    }
+    program.type("SELECT 'still';\n")
+    program.closeInput()
+    assert.equal((await program.ended).stdout, "inside\nstill\n")
+  })
+
+  test("a server that crashes ends its sessions, what became of them is on record, and the next one is let in when it is back", async () => {
+    const known = sluice.recorded()
+    const program = launch(...(await psql({ sluice, person: alice, target: "orders" }, postgres.role, ["-At"])))
+    program.type("SELECT pg_sleep(600);\n")
+    await eventually("the query", async () => (await postgres.active()).some(({ query }) => query.includes("pg_sleep(600)")))
+    await postgres.restart()
+    program.closeInput()
+    assert.match(
+      (await program.ended).stderr,
+      /server closed the connection|terminating connection|the target closed or broke the connection/,
+    )
+    const id = sluice.recorded().find((one) => !known.includes(one)) as string
+    const outcome = await eventually("the outcome", () => sluice.recording(id).find(({ kind }) => kind === "outcome"))
+    assert.ok(outcome.kind === "outcome" && (outcome.status === "lost" || outcome.sqlstate === "57P02"))
+    const again = await run(...(await psql({ sluice, person: alice, target: "orders" }, postgres.role, ["-tAc", "SELECT 'back'"])))
+    assert.equal(again.stdout, "back\n", again.stderr)
+  })
 })

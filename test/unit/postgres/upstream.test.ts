@@ -3,7 +3,7 @@ import { createHash } from "node:crypto"
 import type { Duplex } from "node:stream"
 import { test } from "node:test"
 import { setImmediate as nextTurn } from "node:timers/promises"
-import { authenticationOk, int32, message, protocol_3_0 } from "../../../protocols/postgres/codec.ts"
+import { authenticationOk, int32, message, protocol_3_0, report } from "../../../protocols/postgres/codec.ts"
 import type { Startup } from "../../../protocols/postgres/startup.ts"
 import { connectUpstream } from "../../../protocols/postgres/upstream.ts"
 import { GatewayError, type ErrorCode } from "../../../src/core/errors.ts"
@@ -107,6 +107,19 @@ test("upstream: a server that lets us in without the password it should ask for 
   const halfway = [asks(10, "SCRAM-SHA-256\0\0"), Buffer.concat([authenticationOk(), ready])]
   await refused(halfway, { password: "pencil" }, "target_untrusted")
   await refused([asks(12, "v=AAAA")], { password: "pencil" }, "target_login_failed")
+})
+
+test("upstream: a server that is full, or starts, is busy; what else it refuses with is broken or a login that failed", async () => {
+  const says = (sqlstate: string) => report({ severity: "FATAL", sqlstate, message: "no" })
+  for (const [sqlstate, code] of [
+    ["53300", "target_busy"],
+    ["57P03", "target_busy"],
+    ["28P01", "target_login_failed"],
+    ["3D000", "target_broke"],
+  ] as const) {
+    await refused([says(sqlstate)], {}, code)
+    await refused([Buffer.concat([authenticationOk(), says(sqlstate)])], {}, code)
+  }
 })
 
 test("upstream: before TLS exactly one byte is taken, and it must be S", async () => {
