@@ -21,22 +21,18 @@ export async function measure(settings: Settings): Promise<void> {
     await sluice.grant(alice, "idle", { by: bob, for: "1h" })
     await clients.open(200) // what is only made once
     await sleep(2_000)
-    const before = residentKib(sluice.program!.pid!)
-    const took_ms = await clients.open(idle_sessions)
-    await sleep(30_000) // for what the logins left to be collected
-    const grown = residentKib(sluice.program!.pid!) - before
-    printTable(
-      `SSH: ${idle_sessions} idle terminals`,
-      ["", "KiB a session", "MiB in all", "begun a second, 16 at once"],
-      [
-        [
-          "sluice, all of its processes",
-          (grown / idle_sessions).toFixed(1),
-          (grown / 1024).toFixed(0),
-          (idle_sessions / (took_ms / 1000)).toFixed(0),
-        ],
-      ],
-    )
+    let before = residentKib(sluice.program!.pid!)
+    const rows: string[][] = []
+    for (const which of ["the first 1000, with the room V8 takes to work in", "the next 1000"]) {
+      const took_ms = await clients.open(idle_sessions)
+      await sleep(30_000) // for what the logins left to be collected
+      const now = residentKib(sluice.program!.pid!)
+      const grown = now - before
+      before = now
+      rows.push([which, (grown / idle_sessions).toFixed(1), (grown / 1024).toFixed(0), (idle_sessions / (took_ms / 1000)).toFixed(0)])
+    }
+    const head = ["sluice, all of its processes", "KiB a session", "MiB in all", "begun a second, 16 at once"]
+    printTable(`SSH: ${idle_sessions} idle terminals, and as many more`, head, rows)
   } finally {
     await clients.stop()
     await sluice.stop()
