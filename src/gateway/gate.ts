@@ -179,6 +179,8 @@ export class ClientGate implements Gate {
     }
     const { target, grant } = granted
     const id = newSessionId()
+    // A connection may be days old by now, and its person in other groups.
+    const groups = threshold.directory.groups(identity.subject) ?? identity.groups
     const header: SessionHeader = {
       kind: "session",
       version: recording_version,
@@ -186,7 +188,7 @@ export class ClientGate implements Gate {
       gateway: threshold.gateway,
       protocol: this.#protocol,
       subject: identity.subject,
-      groups: identity.groups,
+      groups,
       via: identity.via,
       target: name,
       as: as ?? null,
@@ -220,7 +222,7 @@ export class ClientGate implements Gate {
       log,
       connect: threshold.connect,
       service: threshold.service,
-      rules: threshold.rules({ person: { name: identity.subject, groups: identity.groups }, target, as }),
+      rules: threshold.rules({ person: { name: identity.subject, groups }, target, as }),
       holds: threshold.holds,
       approve: threshold.approve,
       ask: threshold.ask,

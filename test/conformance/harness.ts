@@ -185,6 +185,7 @@ export async function createHarness({ protocol, carried, targets, serveTarget }:
     alice,
     issuer,
     host,
+    directory,
     feed,
     service,
     policy,

@@ -144,6 +144,23 @@ export function holdPromises(driver: Driver, setUp: () => Promise<Rig>): void {
     assert.deepEqual(rig.target.actions, [])
   })
 
+  test("a rule about a group is for who is in it when the session begins, whatever they were when they logged in", async () => {
+    const rig = await setUp()
+    const { harness, target } = rig
+    const { name: subject } = harness.alice
+    await harness.directory.load({ subject })
+    const person = { subject, groups: ["contractors"], disabled: false, revision: 1 }
+    harness.directory.apply({ kind: "person", sequence: 1, person })
+    harness.grant("shop")
+    const { visit } = await rig.enter()
+    assert(visit.in)
+    harness.policy.actions = [rule({ verdict: "deny", who: ["contractors"], say: "not you" })]
+    assert.match(`${await visit.act("first").catch(() => "")}\n${visit.words()}`, /sluice: not you/)
+    assert.deepEqual(target.actions, [])
+    const [header] = harness.recording(harness.lastSession())
+    assert.deepEqual(header?.kind === "session" && header.groups, ["contractors"])
+  })
+
   for (const [what, now, words] of [
     ["deny it", [rule({ verdict: "deny", say: "not any more", digest: "other" })], /not any more/],
     ["hold it for others", [rule({ digest: "other" })], /the rules have changed while this waited/],
