@@ -97,6 +97,9 @@ export const limits = {
   store_idle_ms_max: minute, // a connection that nobody uses
   store_confirm_ms: 100, // between two questions about a commit that was not answered
   store_confirm_attempts_max: 20,
+  store_checkpoint_ms: 200, // between two times that the embedded store's log is written back
+  store_log_bytes_min: 4 * MiB, // a log this small is left alone; SQLite's own
+  store_log_pages_max: 16_384, // 64 MiB: a log that grows faster than it is written back
   store_statements_max: 500, // prepared and kept, of one connection to the store
 
   // The approval service's own door.

@@ -7,6 +7,7 @@ import { GatewayError } from "../../core/errors.ts"
 import type { Clock } from "../../core/clock.ts"
 import { limits } from "../../core/limits.ts"
 import type { EventRecord, Store } from "../store.ts"
+import { Checkpoints } from "./checkpoints.ts"
 import { changer } from "./changes.ts"
 import { sqlite } from "./dialect.ts"
 import { lists } from "./lists.ts"
@@ -28,18 +29,21 @@ export async function openSqliteStore(path: string, clock: Clock): Promise<Store
   const reading = sqliteConnection(new DatabaseSync(path, { timeout: limits.store_wait_ms_max, readOnly: true }))
   const listeners = new Set<(events: readonly EventRecord[]) => void>()
   const turns = new Turns()
+  const checkpoints = new Checkpoints({ path, file })
 
   const inside = { ...doorOf(writing), write: writing.run }
 
   const change: Store["change"] = (work) =>
     turns.take(async () => {
       const appended: EventRecord[] = []
+      checkpoints.beginning()
       const answer = await whole(file, async () => {
         const writes = changer(inside, { appended, last: await lastSequence(writing.db) })
         const answer = await work(writes)
         await writes.writeEvents()
         return answer
       })
+      checkpoints.committed()
       if (appended.length > 0) for (const listener of listeners) listener(appended)
       return answer
     })
@@ -61,6 +65,7 @@ export async function openSqliteStore(path: string, clock: Clock): Promise<Store
     },
     async close() {
       await turns.idle()
+      await checkpoints.close()
       await reading.db.destroy()
       await writing.db.destroy()
     },
