@@ -321,7 +321,7 @@ suite(
 
     test("all of them", { timeout: whole ? 900_000 : 280_000 }, async () => {
       // They expire while the others are tried.
-      await sluice.grant(alice, "expired", { by: bob, for: whole ? "2m" : "30s" })
+      await sluice.grant(alice, "expired", { by: bob, for: whole ? "2m" : "45s" })
       const grant = await sluice.grant(alice, "revoked", { by: bob, for: "1h" })
       await openAll("expired")
       await openAll("revoked")
