@@ -115,7 +115,7 @@ async function identityOf(side: Downstream, gate: Gate, { startup, host }: Askin
     greet(side, startup)
     return certified
   }
-  if (startup.login === "oauth") return bearerOf(side, gate, { startup, host })
+  if ((startup.login ?? host.postgres_login) === "oauth") return bearerOf(side, gate, { startup, host })
   const token = await readToken(side, gate, startup)
   return token && gate.identify({ kind: "token", token, target: startup.target })
 }

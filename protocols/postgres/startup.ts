@@ -21,8 +21,8 @@ export interface Startup {
   readonly settings: ReadonlyMap<string, string>
   /** Of those, the ones that the target must take. */
   readonly wants: readonly ("options" | "replication")[]
-  /** How the client says who it is; by a token as the password unless it asks for a login of its own. */
-  readonly login: "token" | "oauth"
+  /** How the client wants to say who it is: by a token as the password, or a login of its own; undefined: it leaves that to the gateway. */
+  readonly login: "token" | "oauth" | undefined
   /** What it asks for, should there be no grant: why, and for how long. */
   readonly asks: { readonly reason: string | undefined; readonly lasts: string | undefined }
 }
@@ -108,8 +108,9 @@ function parseStartup(version: number, given: ReadonlyMap<string, string>): Star
 }
 
 function loginOf(ours: ReadonlyMap<string, string>): Startup["login"] {
-  const login = ours.get("login") ?? "token"
-  if (login !== "token" && login !== "oauth") throw new GatewayError("unsupported", { what: "a sluice.login that is not token or oauth" })
+  const login = ours.get("login")
+  if (login !== undefined && login !== "token" && login !== "oauth")
+    throw new GatewayError("unsupported", { what: "a sluice.login that is not token or oauth" })
   return login
 }
 

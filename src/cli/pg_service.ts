@@ -13,10 +13,14 @@ export function pgService(config: Config, targets: readonly string[]): string {
   // libpq looks for a CA in ~/.postgresql/root.crt; it knows the system's by name since PostgreSQL 16.
   const trust = localCa(config) ? [] : ["sslrootcert=system"]
   const once = localCa(config) ? [`# once: mkdir -p ~/.postgresql && ${gateway.ask_with} ca >> ~/.postgresql/root.crt`] : []
+  // A certificate is looked at first; a password only where the gateway asks for one.
+  const login = gateway.postgres?.login === "oauth" ? ["options=-c sluice.login=token"] : []
   const services = known.map(({ name, roles }) => {
     const [role] = roles.keys()
     const user = role === undefined ? [] : [`user=${role}`]
-    return [`[${name}]`, `host=${gateway.name}`, `port=${port}`, `dbname=${name}`, ...user, "sslmode=verify-full", ...trust].join("\n")
+    return [`[${name}]`, `host=${gateway.name}`, `port=${port}`, `dbname=${name}`, ...user, ...login, "sslmode=verify-full", ...trust].join(
+      "\n",
+    )
   })
   const [first] = known
   const use = first ? [`# then: PGPASSWORD=$(${gateway.ask_with} token ${first.name}) psql service=${first.name}`] : []

@@ -29,7 +29,8 @@ export interface GatewayConfig {
   readonly ask_with: string
   /** A listener that is left out of the file does not listen. */
   readonly ssh: { readonly listen: Address } | undefined
-  readonly postgres: { readonly listen: Address } | undefined
+  /** `login`: how clients that do not say it show who they are. */
+  readonly postgres: { readonly listen: Address; readonly login: "token" | "oauth" } | undefined
   readonly http: { readonly listen: Address; readonly domain: string } | undefined
   /** Left out: a local CA is made on first start. */
   readonly tls: { readonly cert: string; readonly key: Secret } | undefined

@@ -29,7 +29,7 @@ export function readGateway(reading: Reading): GatewayConfig | undefined {
     name,
     ask_with: file.ask_with ?? `ssh ${port}${name}`,
     ssh: ssh && { listen: ssh },
-    postgres: postgres && { listen: postgres },
+    postgres: postgres && { listen: postgres, login: file.postgres?.login ?? "token" },
     http: http && { listen: http, domain },
     tls: file.tls && readKeyPair(reading, ["gateway", "tls"], file.tls),
     health: health && { listen: health },

@@ -20,7 +20,15 @@ const gateway = z.strictObject({
     .optional()
     .describe('How a person reaches the gateway by ssh, for the lines people are shown; such as "ssh gw.example.com"'),
   ssh: z.strictObject({ listen: address.default("0.0.0.0:2222") }).optional(),
-  postgres: z.strictObject({ listen: address.default("0.0.0.0:5432") }).optional(),
+  postgres: z
+    .strictObject({
+      listen: address.default("0.0.0.0:5432"),
+      login: z
+        .enum(["token", "oauth"])
+        .default("token")
+        .describe("What a client is asked for that does not say: a token as its password, or the login by OAuth that psql 18 has"),
+    })
+    .optional(),
   http: z
     .strictObject({
       listen: address.default("0.0.0.0:8443"),

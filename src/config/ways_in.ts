@@ -34,7 +34,8 @@ function lineFor(config: Config, target: Target, account: string | undefined): s
     case "postgres": {
       const user = account === undefined ? "" : ` user=${account}`
       const where = `host=${gateway.name} port=${gateway.postgres?.listen.port} dbname=${target.name}${user}`
-      return `${fetchCa(config)}PGPASSWORD=${token} psql "${where} sslmode=verify-full sslrootcert=${localCa(config) ? ca_file : "system"}"`
+      const login = gateway.postgres?.login === "oauth" ? " options='-c sluice.login=token'" : ""
+      return `${fetchCa(config)}PGPASSWORD=${token} psql "${where}${login} sslmode=verify-full sslrootcert=${localCa(config) ? ca_file : "system"}"`
     }
     case "tcp":
       return tunnelWith(gateway.ask_with, target)

@@ -70,6 +70,8 @@ export interface Host {
   readonly domain: string
   /** How much of an exec's stdin, stdout and stderr is kept byte for byte (`recordings.stream_bytes_max`). */
   readonly stream_bytes_max: number
+  /** How PostgreSQL clients log in that do not say it (`gateway.postgres.login`). */
+  readonly postgres_login: "token" | "oauth"
   /** Private keys by name, made on first use and kept in the state folder. */
   readonly keys: Keys
   /** A line that a person can paste to ask for `target`. */

@@ -265,6 +265,9 @@ export class Gateway {
       get stream_bytes_max() {
         return current().recordings.stream_bytes_max
       },
+      get postgres_login() {
+        return current().gateway.postgres?.login ?? "token"
+      },
       keys,
       ask: (target) => askLine(current(), target),
       get token_line() {

@@ -145,6 +145,7 @@ export async function createHarness({ protocol, carried, targets, serveTarget }:
     name: "gateway",
     domain: "gateway",
     stream_bytes_max: 1024 * 1024,
+    postgres_login: "token",
     keys: state.keys,
     ask,
     token_line: "ssh -p 2222 gateway token",

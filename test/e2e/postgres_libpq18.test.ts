@@ -19,7 +19,7 @@ import { eventually } from "../support/wait.ts"
 const olga = { sub: "sub-olga", claims: { email: "olga@corp.example", email_verified: true, groups: ["engineers"] } }
 const program = join(import.meta.dirname, "../support/libpq_client.py")
 
-suite("libpq 18", { skip: needs("python3", "psql", "curl", "openssl"), concurrency: 1 }, () => {
+suite("libpq 18", { skip: needs("python3", "psql", "curl", "openssl", "ssh"), concurrency: 1 }, () => {
   const who: People = people()
   let postgres: Postgres
   let provider: OidcProvider
@@ -38,7 +38,11 @@ suite("libpq 18", { skip: needs("python3", "psql", "curl", "openssl"), concurren
         folder,
         users: Object.values(who),
         targets: [postgresTarget("orders", postgres)],
-        gateway: { name: "localhost", http: { listen: `127.0.0.1:${free}`, domain: "apps.localhost" } },
+        gateway: {
+          name: "localhost",
+          postgres: { listen: "127.0.0.1:0", login: "oauth" },
+          http: { listen: `127.0.0.1:${free}`, domain: "apps.localhost" },
+        },
         approvals: { public_url: url },
         identity: { oidc: { issuer: provider.issuer, client_id: oidcClient.client_id, client_secret: "file:client_secret" } },
       })
@@ -55,7 +59,7 @@ suite("libpq 18", { skip: needs("python3", "psql", "curl", "openssl"), concurren
     `host=localhost hostaddr=127.0.0.1 port=${sluice.port("postgres")} dbname=orders user=${postgres.role} sslmode=verify-full sslrootcert=${sluice.caFile} ${more}`
   const start = (what: string, more: string, env: Readonly<Record<string, string>> = {}): Program =>
     launch("/usr/bin/python3", [program, what, where(more)], { env: { ...withLibpq18(), PGOAUTHCAFILE: sluice.caFile, ...env } })
-  const oauth = (more = "") => `oauth_issuer=${url} oauth_client_id=psql options='-c sluice.login=oauth' ${more}`
+  const oauth = (more = "") => `oauth_issuer=${url} oauth_client_id=psql ${more}`
 
   test("shows a code, and is in by its own OAuth login once its person has typed that, with nothing else known", async () => {
     const libpq = start("oauth", oauth())
@@ -82,15 +86,25 @@ suite("libpq 18", { skip: needs("python3", "psql", "curl", "openssl"), concurren
   })
 
   test("a psql that names no issuer says what is missing", async () => {
-    const asked = where("options='-c sluice.login=oauth'")
-    const newer = await run("psql", [asked], { env: withLibpq18() })
+    const newer = await run("psql", [where("")], { env: withLibpq18() })
     assert.match(newer.stderr, /server requires OAuth authentication, but oauth_issuer and oauth_client_id are not both set/)
+  })
+
+  test("what the gateway prints for pg_service.conf logs in with a token here too, where OAuth is what is asked for", async () => {
+    await sluice.grant(who.alice, "orders", { by: who.bob, for: "1h" })
+    const printed = await run("ssh", [...sluice.ssh(who.alice), "gateway", "pg-service"])
+    assert.match(printed.stdout, /^\[orders\]$/m, printed.stderr)
+    const services = join(scratch("services"), "pg_service.conf")
+    writeFileSync(services, printed.stdout.replace(/^port=.*$/m, `port=${sluice.port("postgres")}`))
+    const env = { PGSERVICEFILE: services, PGSSLROOTCERT: sluice.caFile, PGPASSWORD: await sluice.token(who.alice, "orders") }
+    const ran = await run("psql", ["service=orders hostaddr=127.0.0.1", "-XtAc", "SELECT 1"], { env })
+    assert.equal(ran.stdout, "1\n", ran.stderr)
   })
 
   test("speaks protocol 3.2, and cancels by a long key over TLS", async () => {
     await sluice.grant(who.alice, "orders", { by: who.bob, for: "1h" })
     const token = await sluice.token(who.alice, "orders")
-    const libpq = start("cancel", "max_protocol_version=latest", { PGPASSWORD: token })
+    const libpq = start("cancel", "max_protocol_version=latest options='-c sluice.login=token'", { PGPASSWORD: token })
     await eventually(
       "the query to run",
       async () => !libpq.running || (await postgres.active()).some(({ query }) => query.includes("pg_sleep(60)")),

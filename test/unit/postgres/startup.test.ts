@@ -62,7 +62,7 @@ test("startup: what a client tells the gateway in its options is taken out of th
   assert.equal(options("-c work_mem=1MB  -B 3").settings.get("options"), "-c work_mem=1MB  -B 3")
   // What only looks like ours is the target's to take or to refuse: it is never left out.
   for (const value of ["-c x=sluice.login=oauth", "-B sluice.login=oauth", "-c 'sluice.login=oauth'", "-c sluice\\", "-c"])
-    assert.deepEqual([options(value).login, options(value).settings.get("options")], ["token", value], value)
+    assert.deepEqual([options(value).login, options(value).settings.get("options")], [undefined, value], value)
   for (const value of ["-c sluice.login=none", "-c sluice.logins=oauth", "-c sluice.login=oauth --sluice.login=token", "-c sluice.=1"])
     refused(() => options(value), "unsupported", /sluice\.login|option sluice/)
 })
