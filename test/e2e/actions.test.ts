@@ -11,6 +11,7 @@ import { type HttpApp, startHttpApp } from "../support/http_app.ts"
 import { type People, people, person } from "../support/people.ts"
 import { type Postgres, startPostgres } from "../support/postgres.ts"
 import { launch, type Program, run, type Ran } from "../support/run.ts"
+import { scratch } from "../support/scratch.ts"
 import { type Sluice, startSluice } from "../support/sluice.ts"
 import { httpTarget, postgresTarget, sshTarget } from "../support/sluice_config.ts"
 import { type Sshd, startSshd } from "../support/sshd.ts"
@@ -30,7 +31,7 @@ const policy = {
   ],
 }
 
-suite("actions that wait for somebody", { skip: needs("ssh", "sshd", "psql", "curl", "openssl"), concurrency: 1 }, () => {
+suite("actions that wait for somebody", { skip: needs("ssh", "sshd", "psql", "pgbench", "curl", "openssl"), concurrency: 1 }, () => {
   const { alice, bob }: People = people()
   const erin = person("erin", "oncall")
   let sshd: Sshd
@@ -171,6 +172,47 @@ suite("actions that wait for somebody", { skip: needs("ssh", "sshd", "psql", "cu
     assert.equal((await postgres.admin("SELECT count(*)::int AS n FROM items WHERE id IN (30, 31)"))[0]?.["n"], 1)
     await postgres.admin("DELETE FROM items WHERE id = 31")
     await client.end()
+  })
+
+  test("pgbench: in every protocol it has, with and without a pipeline, what is held in the middle runs once, in its place", async () => {
+    await postgres.admin(`CREATE TABLE steps (n serial, what text); GRANT ALL ON steps, steps_n_seq TO ${postgres.role}`)
+    const folder = scratch("held-pgbench")
+    const lines = [
+      "INSERT INTO steps (what) VALUES ('before');",
+      "DELETE FROM steps WHERE n < 0;",
+      "INSERT INTO steps (what) VALUES ('after');",
+    ]
+    writeFileSync(join(folder, "plain.sql"), lines.join("\n"))
+    writeFileSync(join(folder, "pipeline.sql"), ["\\startpipeline", ...lines, "\\endpipeline"].join("\n"))
+    let deletes = ran("DELETE FROM steps WHERE n < 0")
+    for (const [mode, script] of [
+      ["simple", "plain"],
+      ["extended", "plain"],
+      ["prepared", "plain"],
+      ["extended", "pipeline"],
+      ["prepared", "pipeline"],
+    ] as const) {
+      await postgres.admin("TRUNCATE steps")
+      const where = ["-h", "127.0.0.1", "-p", String(sluice.port("postgres")), "-U", postgres.role]
+      const args = [...where, "-n", "-f", join(folder, `${script}.sql`), "-c", "1", "-t", "3", "-M", mode, "orders"]
+      const client = launch("pgbench", args, { env: { PGPASSWORD: await sluice.token(alice, "orders") } })
+      for (let done = 0; done < 3; done++) {
+        const { id } = await next()
+        await sluice.api(bob).call("approve", { id, body: {} })
+        await eventually("it to be decided", async () => (await waiting()).every((one) => one.id !== id))
+      }
+      const { stdout, stderr, status } = await client.ended
+      assert.equal(status, 0, stderr)
+      assert.match(stdout, /number of transactions actually processed: 3\/3/)
+      const rows = await postgres.admin("SELECT what FROM steps ORDER BY n")
+      assert.deepEqual(
+        rows.map(({ what }) => what),
+        ["before", "after", "before", "after", "before", "after"],
+        `${mode} ${script}`,
+      )
+      assert.equal(ran("DELETE FROM steps WHERE n < 0") - deletes, 3, `${mode} ${script}`)
+      deletes = ran("DELETE FROM steps WHERE n < 0")
+    }
   })
 
   test("ssh: a command waits, told on stderr alone, and runs with its own status and input", async () => {
