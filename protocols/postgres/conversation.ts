@@ -2,6 +2,7 @@
 // the transaction stands. `frontend.ts` asks, `backend.ts` answers.
 import type { Clock } from "../../src/core/clock.ts"
 import { limits } from "../../src/core/limits.ts"
+import type { PostgresPooler } from "../../src/core/target.ts"
 import type { Session } from "../../src/gateway/contract.ts"
 import type { Outcome } from "../../src/record/events.ts"
 import { Asked, Pending } from "./pending.ts"
@@ -12,6 +13,7 @@ import { Unseen } from "./unseen.ts"
 export class Conversation {
   readonly session: Session
   readonly clock: Clock
+  readonly #pooler: PostgresPooler
   readonly pending = new Pending()
   /** The server takes in a COPY: it ignores Sync and Flush until CopyDone or CopyFail. */
   copying = false
@@ -30,13 +32,22 @@ export class Conversation {
   #statements: Statements | undefined
   #unseen: Unseen | undefined
 
-  constructor(session: Session, clock: Clock) {
+  constructor(session: Session, clock: Clock, pooler: PostgresPooler) {
     this.session = session
     this.clock = clock
+    this.#pooler = pooler
+  }
+
+  /**
+   * Behind a pooler, which has its own connection to the server, breaking ours does not keep the server from what it holds already:
+   * so it never gets more than a cancel can end, one query or one series up to its Sync.
+   */
+  get oneByOne(): boolean {
+    return this.#pooler !== "none"
   }
 
   get statements(): Statements {
-    return (this.#statements ??= new Statements())
+    return (this.#statements ??= new Statements(this.#pooler === "transaction"))
   }
 
   get unseen(): Unseen {
@@ -45,7 +56,7 @@ export class Conversation {
 
   /** No transaction is open any more, by the server's word: its portals are gone. */
   transactionOver(): void {
-    this.#statements?.closePortals()
+    this.#statements?.transactionOver()
     this.#unseen?.transactionOver()
   }
 
@@ -57,7 +68,7 @@ export class Conversation {
   /** Whether the last thing it was asked is whole, and its ReadyForQuery is yet to come. */
   get answering(): boolean {
     const kind = this.pending.question?.kind
-    return (kind === "sync" || kind === "query" || kind === "call") && !this.copying
+    return (kind === "sync" || kind === "query" || kind === "call") && !this.copying && !this.skipping
   }
 
   /** Settles when nothing runs on the target any more and nothing waits to. */

@@ -43,8 +43,8 @@ const copyFail = byteOf("f")
 /** What the server understands while it takes in a COPY; and the client may always leave. */
 const during_copy: ReadonlySet<number> = new Set([copyData, copyDone, copyFail, H, S, X])
 
-/** What belongs to a query that runs already, or ends the connection. */
-const during_answer: ReadonlySet<number> = new Set([copyData, copyDone, copyFail, X])
+/** What belongs to a query that runs already. */
+const during_answer: ReadonlySet<number> = new Set([copyData, copyDone, copyFail])
 
 const wants = new Int32Array(256).fill(unknown_type)
 for (const type of [S, H, X, copyData, copyDone, copyFail]) wants[type] = 0
@@ -71,11 +71,6 @@ export class Frontend implements MessageReader {
   readonly #talk: Conversation
   readonly #outside: Outside
   readonly #patterns: readonly Pattern[]
-  /**
-   * Behind a pooler, which has its own connection to the server: breaking ours does not keep the server from what it holds already,
-   * so it never gets more than a cancel can end, one query or one series up to its Sync.
-   */
-  readonly oneByOne: boolean
   #waiting: Waiting | undefined
   #terminated = false
   /** About the message that waited, which is the next one to be read. */
@@ -90,7 +85,6 @@ export class Frontend implements MessageReader {
     this.#outside = outside
     const { target } = conversation.session
     this.#patterns = target.protocol === "postgres" ? target.redact.patterns : []
-    this.oneByOne = target.protocol === "postgres" && target.pooler
   }
 
   /** Whether what waits is decided about, and only to be read again. */
@@ -115,7 +109,7 @@ export class Frontend implements MessageReader {
     if (this.#refusedSeries && seen.type !== S && seen.type !== X) return nothing
     // The server would end the COPY over it without having looked at it; newer ones end the connection.
     if (talk.copying && !during_copy.has(seen.type)) throw broken("a message that has no place in a COPY")
-    if (this.oneByOne && talk.answering && !during_answer.has(seen.type)) return "wait"
+    if (talk.oneByOne && !this.#mayGo(seen.type)) return "wait"
     if (talk.pending.size >= limits.postgres_pending_max) {
       if (!talk.skipping) return "wait"
       talk.skipped() // nothing will be answered before a Sync, so there is nothing to wait for
@@ -156,6 +150,12 @@ export class Frontend implements MessageReader {
       default:
         return "pass"
     }
+  }
+
+  /** Behind a pooler. With the goodbye it would forget the connection to the server that it cancels on. */
+  #mayGo(type: number): boolean {
+    const talk = this.#talk
+    return type === X ? !talk.busy : !talk.answering || during_answer.has(type)
   }
 
   /** Before any of it passes: puts on record what was prepared and not executed. */

@@ -6,6 +6,7 @@
 //   asking.ts      without a grant
 //   redaction.ts   what is kept of a statement, without passwords; column_values.ts  and without values of protected columns
 //   session_role.ts  a role for one session            estimate.ts  how much a held statement would do
+//   pooling.ts       a pooler between the target's address and the server
 //   cancel_keys.ts   Ctrl-C                              refusal.ts   every error in PostgreSQL's own words
 //
 // Tokens travel inside TLS, or between two programs on the gateway's own machine (see downstream.ts).
@@ -13,7 +14,7 @@ import type { Duplex } from "node:stream"
 import type { Action } from "../../src/core/action.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import type { Identity } from "../../src/core/identity.ts"
-import type { PostgresTarget } from "../../src/core/target.ts"
+import type { PostgresPooler, PostgresTarget } from "../../src/core/target.ts"
 import type { Estimate, Gate, Host, Opening, Protocol, Session } from "../../src/gateway/contract.ts"
 import { askToEnter } from "./asking.ts"
 import { CancelKeys } from "./cancel_keys.ts"
@@ -22,11 +23,12 @@ import { ColumnValues } from "./column_values.ts"
 import { downstreamOf, greet, mustBePrivate, readStartup, readToken, type Downstream } from "./downstream.ts"
 import { estimateRows } from "./estimate.ts"
 import { readBearer, sendElsewhere } from "./oauth_bearer.ts"
+import { cancelUntilQuiet, poolerOf } from "./pooling.ts"
 import { farewell, fatal } from "./refusal.ts"
 import { Relay } from "./relay.ts"
 import { dropRole, makeRole, type SessionRole, sessionRole } from "./session_role.ts"
 import type { Startup } from "./startup.ts"
-import { abandon, cancelUpstream, connectUpstream, isMadeUp, type LoginAs, type Upstream } from "./upstream.ts"
+import { abandon, cancelUpstream, connectUpstream, type LoginAs, type Upstream } from "./upstream.ts"
 
 export const postgres: Protocol = {
   name: "postgres",
@@ -37,7 +39,7 @@ export const postgres: Protocol = {
   },
 }
 
-/** Targets of which the operator was told that they may be poolers. */
+/** Targets of which the operator was told that they look like poolers. */
 const suspected = new WeakSet<PostgresTarget>()
 
 interface Asking {
@@ -152,6 +154,9 @@ class Visit {
   #made: { readonly role: SessionRole; readonly database: string } | undefined
   #making: Promise<void> | undefined
   #relay: Relay | undefined
+  #pooler: PostgresPooler = "none"
+  /** On their way. */
+  readonly #cancels = new Set<Promise<void>>()
 
   constructor(side: Downstream, gate: Gate, host: Host) {
     this.#side = side
@@ -185,7 +190,8 @@ class Visit {
     const { greeting, ...upstream } = await connectUpstream(session, target, login)
     this.#upstream = upstream
     if (session.signal.aborted) return
-    this.#suspect(target, upstream)
+    this.#pooler = poolerOf(target, upstream.key)
+    if (target.pooler === undefined && this.#pooler !== "none") this.#suspect(target)
     const key = keys.mint(startup.version, () => this.#interrupt())
     try {
       const ready = greeting.at(-1) as Buffer
@@ -197,7 +203,7 @@ class Visit {
       const { clock } = this.#gate
       const estimate = (action: Action): Promise<Estimate> =>
         estimateRows(action, { session, clock, connect: () => connectUpstream(session, target, login) })
-      this.#relay = new Relay({ client, upstream: upstream.stream, session, clock, columns, estimate })
+      this.#relay = new Relay({ client, upstream: upstream.stream, session, clock, pooler: this.#pooler, columns, estimate })
       this.#relay.hear(greeting)
       await this.#relay.run()
     } finally {
@@ -205,11 +211,12 @@ class Visit {
     }
   }
 
-  /** Behind a pooler that nobody told us of, a cut does not reach what runs. */
-  #suspect(target: PostgresTarget, { key }: Upstream): void {
-    if (target.pooler || !key || !isMadeUp(key) || suspected.has(target)) return
+  /** The next key may look like a server's, so whoever runs the target had better say it. */
+  #suspect(target: PostgresTarget): void {
+    if (suspected.has(target)) return
     suspected.add(target)
-    this.#gate.log.warn({ target: target.name }, "this target answers as a pooler does; if it is one, a cut needs pooler: true")
+    const say = "this target answers as a pooler does, and is taken for one; its config should say pooler: session, transaction or none"
+    this.#gate.log.warn({ target: target.name }, say)
   }
 
   /** What the gateway logs in as: the role that was asked for, or one of the session's own. */
@@ -226,9 +233,14 @@ class Visit {
 
   /** At the end: neither what runs nor what the client has sent ahead may go on. */
   async #stop(dial: () => Promise<Duplex>): Promise<void> {
-    // A pooler cancels only for who is still connected.
-    if (this.#upstream && this.#relay?.busy && !this.#target?.pooler) abandon(this.#upstream)
-    await this.#cancel(dial)
+    if (this.#pooler === "none") {
+      if (this.#upstream && this.#relay?.busy) abandon(this.#upstream)
+      await this.#cancel(dial)
+    } else {
+      await this.#quieten(dial)
+      // pgbouncer 1.18 dies when one that it is passing on is closed before it has.
+      await Promise.allSettled(this.#cancels)
+    }
     if (!this.#made || !this.#target) return
     await this.#making?.catch(() => {}) // one that is still being made could not be dropped
     const { role, database } = this.#made
@@ -241,6 +253,17 @@ class Visit {
     )
   }
 
+  /** A pooler cancels only for who is still connected. */
+  async #quieten(dial: () => Promise<Duplex>): Promise<void> {
+    const relay = this.#relay
+    if (!relay?.busy) return
+    await cancelUntilQuiet({ clock: this.#gate.clock, quiet: relay.drain(), cancel: () => this.#cancel(dial) })
+    // What the server waits for more of ends when the pooler closes its connection.
+    if (relay.busy && !relay.copying) {
+      this.#gate.log.warn({ session: this.session.id }, "the pooler did not say in time that what ran for this session has ended")
+    }
+  }
+
   /** Ctrl-C: what waits is taken back, what runs is cancelled. */
   async #interrupt(): Promise<void> {
     if (this.#relay?.withdraw()) return
@@ -250,6 +273,8 @@ class Visit {
   async #cancel(dial: () => Promise<Duplex>): Promise<void> {
     const key: BackendKey | undefined = this.#upstream?.key
     if (!key || !this.#target || !this.#relay?.busy) return
-    await cancelUpstream(this.session, this.#target, { key, dial, clock: this.#gate.clock })
+    const sent = cancelUpstream(this.session, this.#target, { key, dial, clock: this.#gate.clock })
+    this.#cancels.add(sent)
+    await sent.finally(() => this.#cancels.delete(sent))
   }
 }

@@ -112,7 +112,8 @@ export class Pending {
    */
   find<K extends "statement" | "portal">(kind: K, name: string, known: Statements): Found<NonNullable<Asked[K]>> {
     const confirmed = (kind === "statement" ? known.statement(name) : known.portal(name)) as NonNullable<Asked[K]> | undefined
-    if (this.#naming === 0) return { value: confirmed, certain: confirmed !== undefined }
+    const sure = kind === "statement" ? known.isSure(name) : confirmed !== undefined
+    if (this.#naming === 0) return { value: confirmed, certain: sure }
     const makes = kind === "statement" ? "parse" : "bind"
     const closes = kind === "statement" ? "close_statement" : "close_portal"
     const meanings = confirmed === undefined ? [] : [confirmed]
@@ -135,7 +136,7 @@ export class Pending {
       }
     }
     if (meanings.length > 1) return "unsettled"
-    return { value: meanings[0], certain: meanings.length === 1 && !renamed }
+    return { value: meanings[0], certain: meanings.length === 1 && !renamed && (sure || confirmed === undefined) }
   }
 }
 

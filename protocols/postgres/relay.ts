@@ -5,6 +5,7 @@ import type { Action } from "../../src/core/action.ts"
 import type { Clock } from "../../src/core/clock.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
+import type { PostgresPooler } from "../../src/core/target.ts"
 import type { Estimate, Session } from "../../src/gateway/contract.ts"
 import { pump } from "../../src/gateway/pump.ts"
 import { Backend } from "./backend.ts"
@@ -19,6 +20,7 @@ export interface Sides {
   readonly upstream: Duplex
   readonly session: Session
   readonly clock: Clock
+  readonly pooler: PostgresPooler
   /** Of a target with protected columns. */
   readonly columns: ColumnValues | undefined
   /** How much a statement would do. Never rejects. */
@@ -37,11 +39,12 @@ export class Relay {
   #waits = false
   /** What the client sent while a statement waits for a decision, with that statement. */
   #kept: Buffer[] | undefined
+  #keptBytes = 0
 
   constructor(sides: Sides) {
     this.#sides = sides
-    this.#talk = new Conversation(sides.session, sides.clock)
-    const { columns, estimate } = sides
+    const { session, clock, pooler, columns, estimate } = sides
+    this.#talk = new Conversation(session, clock, pooler)
     this.#frontend = new Frontend(this.#talk, { readOn: () => this.#readOn(), say: (words) => this.say(words), columns, estimate })
     this.#backend = new Backend(this.#talk)
     this.#up = new Scanner(this.#frontend)
@@ -56,6 +59,11 @@ export class Relay {
   /** Whether something runs on the target. */
   get busy(): boolean {
     return this.#talk.busy
+  }
+
+  /** Whether the target waits for more of a COPY. */
+  get copying(): boolean {
+    return this.#talk.copying
   }
 
   /** Whether words of ours can be read by the client now: the last message it got is whole. */
@@ -73,6 +81,26 @@ export class Relay {
     const { client } = this.#sides
     await this.#talk.finished()
     if (client.writable) await new Promise((resolve) => client.write(nothing, resolve))
+  }
+
+  /**
+   * At the session's end: what the target still says is read, to see when nothing runs there any more, and goes nowhere. Settles then,
+   * or when its connection is gone.
+   */
+  drain(): Promise<void> {
+    const { upstream } = this.#sides
+    return new Promise((resolve) => {
+      if (!this.busy || upstream.destroyed) return resolve()
+      const onData = (chunk: Buffer): void => {
+        try {
+          this.#down.pass(chunk)
+        } catch (failure) {
+          upstream.destroy(failure instanceof Error ? failure : undefined)
+        }
+        if (!this.busy) resolve()
+      }
+      upstream.on("data", onData).once("close", resolve).once("end", resolve).resume()
+    })
   }
 
   /** A notice, now or after the message that is on its way. */
@@ -114,7 +142,7 @@ export class Relay {
       // The client is not read until the server has answered enough to know what comes next.
       this.#waits = true
       // While somebody decides, or the one before it runs, it is read on, only to see that the client leaves: then what waits never runs.
-      if (this.#talk.held || this.#frontend.oneByOne) return this.#keep(unread, parts)
+      if (this.#talk.held || this.#talk.oneByOne) return this.#keep(unread, parts)
       this.#sides.client.pause()
       this.#sides.client.unshift(unread)
     }
@@ -122,9 +150,10 @@ export class Relay {
   }
 
   #keep(chunk: Buffer, parts: Buffer | Buffer[] | null): Buffer | Buffer[] | null {
-    this.#kept = [...(this.#kept ?? []), chunk]
-    const bytes = this.#kept.reduce((sum, one) => sum + one.length, 0)
-    if (bytes > limits.postgres_held_bytes_max) this.#sides.client.pause()
+    this.#kept ??= []
+    this.#kept.push(chunk)
+    this.#keptBytes += chunk.length
+    if (this.#keptBytes > limits.postgres_held_bytes_max) this.#sides.client.pause()
     return parts
   }
 
@@ -140,12 +169,14 @@ export class Relay {
   /** What waited is looked at again. */
   #readOn(): void {
     if (!this.#waits || (this.#talk.held && this.#kept && !this.#frontend.decided)) return
+    if (this.#talk.oneByOne && this.#talk.answering) return
     const { client } = this.#sides
     this.#waits = false
     if (this.#kept) {
       client.pause()
       client.unshift(Buffer.concat(this.#kept))
       this.#kept = undefined
+      this.#keptBytes = 0
     }
     setImmediate(() => client.resume())
   }

@@ -46,6 +46,13 @@ export class Statements {
   readonly #statements = new Map<string, Statement>()
   readonly #portals = new Map<string, Portal>()
   #bytes = 0
+  /** Made in the transaction that runs, where another connection to the server may be had for the next one. */
+  readonly #sure: Set<string> | undefined
+
+  /** `lent`: by a pooler, for a transaction. Others have used the connection of the next one, and the same names. */
+  constructor(lent: boolean) {
+    this.#sure = lent ? new Set() : undefined
+  }
 
   /** Memory that texts and values take. */
   get bytes(): number {
@@ -56,6 +63,11 @@ export class Statements {
     return this.#statements.get(name)
   }
 
+  /** Whether the name surely stands for what `statement` answers. */
+  isSure(name: string): boolean {
+    return this.#statements.has(name) && this.#sure?.has(name) !== false
+  }
+
   portal(name: string): Portal | undefined {
     return this.#portals.get(name)
   }
@@ -64,6 +76,7 @@ export class Statements {
   parsed(name: string, statement: Statement): void {
     this.closeStatement(name)
     this.#statements.set(name, statement)
+    this.#sure?.add(name)
     this.#grow(statement.sql.length)
   }
 
@@ -83,7 +96,11 @@ export class Statements {
     if (known && this.#portals.delete(name)) this.#bytes -= known.bytes
   }
 
-  /** At the end of a transaction. */
+  transactionOver(): void {
+    this.closePortals()
+    this.#sure?.clear()
+  }
+
   closePortals(): void {
     if (this.#portals.size === 0) return
     for (const portal of this.#portals.values()) this.#bytes -= portal.bytes
@@ -94,6 +111,7 @@ export class Statements {
   forget(): void {
     this.#statements.clear()
     this.#portals.clear()
+    this.#sure?.clear()
     this.#bytes = 0
   }
 

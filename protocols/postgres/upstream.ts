@@ -51,19 +51,13 @@ async function logInOver(socket: Duplex, { session, target, login: { startup, us
   const inlet = new Inlet(stream, limits.postgres_greeting_bytes_max)
   const database = startup.database ?? target.database
   // The minor version is between the client and us; poolers there are that close the connection when they hear of 3.2.
-  const version = target.pooler ? protocol_3_0 : startup.version
+  const version = (target.pooler ?? "none") === "none" ? startup.version : protocol_3_0
   stream.write(startupMessage(version, [["user", user], ["database", database], ...startup.settings]))
   await logIn({ stream, inlet, user, role })
   const { key, greeting } = await readGreeting(inlet)
   inlet.release()
   return { stream, socket, key, greeting }
 }
-
-/**
- * Whether a cancel key is none of a server's own: it begins with the number of a process there, and no Linux counts beyond 2^22.
- * Poolers make theirs up of all 32 bits.
- */
-export const isMadeUp = ({ pid }: BackendKey): boolean => pid <= 0 || pid > 2 ** 22
 
 /**
  * Breaks the connection, so that the server runs nothing more of what it holds already: it looks whether its client is there

@@ -21,7 +21,7 @@ export function readPostgresRoles(
       if (!isRole(name)) reading.problem([...at, "member_of", index], "not the name of a role")
     if (member_of.length > 0 && (login.password ?? login.cert) !== undefined)
       reading.problem([...at, "member_of"], "a role that is made for each session has no password and no certificate of its own")
-    if (member_of.length > 0 && pooler)
+    if (member_of.length > 0 && pooler !== undefined && pooler !== "none")
       reading.problem(
         [...at, "member_of"],
         "a pooler knows nobody who was made for one session; give the role a password, or name the server itself",

@@ -1,7 +1,7 @@
 // A PostgreSQL target as it is written: its databases, its roles, and how the gateway logs in as each.
 import { z } from "zod"
 import { limits } from "../core/limits.ts"
-import { postgres_logins } from "../core/target.ts"
+import { postgres_logins, postgres_poolers } from "../core/target.ts"
 
 const text = z.string().min(1)
 const reference = text.describe("env:NAME, file:path or exec:command; a secret cannot be written here itself")
@@ -54,10 +54,10 @@ export const postgresTarget = z.strictObject({
   database: text,
   databases: z.array(text).default([]).describe("Others of the same server that a grant covers, reached as dbname=<target>/<database>"),
   pooler: z
-    .boolean()
-    .default(false)
+    .enum(postgres_poolers)
+    .optional()
     .describe(
-      "A pooler such as pgbouncer listens there, and not the server: a cut then asks it to cancel, and a client's statements go to it one by one",
+      "What listens there: the server (none), or a pooler in this pool mode (transaction for statement too); found out unless told",
     ),
   tls: z.enum(["disable", "require", "verify-full"]).default("verify-full").describe("As libpq's sslmode"),
   ca: text.optional().describe("PEM of the CA for verify-full; the system's unless told"),

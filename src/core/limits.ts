@@ -276,6 +276,8 @@ export const limits = {
   postgres_greeting_bytes_max: 256 * KiB, // what a target may say between the login and its first ReadyForQuery
   postgres_cancels_per_second_max: 10, // Ctrl-C on one session
   postgres_cancel_ms_max: 5 * second, // a CancelRequest's own connection to the target
+  postgres_cancel_again_ms: 50, // at a session's end behind a pooler, which may lose a CancelRequest
+  postgres_quiet_ms_max: second, // ... until the pooler says that nothing runs any more, or is not asked again
   recorded_values_bytes_max: MiB, // of the Bind message that carries the values of one execution
   scram_iterations_max: 1_000_000,
   scram_nonce_bytes_max: 1_024,
@@ -340,6 +342,7 @@ export const limits = {
 assert(limits.heartbeat_ms * 2 < limits.freshness_ms, "one lost heartbeat must not stop a gateway")
 assert(limits.tick_ms_max <= limits.timer_delay_ms_max)
 assert(limits.farewell_ms_max < limits.cancel_ms_max)
+assert(limits.postgres_quiet_ms_max < limits.cancel_ms_max, "the pooler must still be connected")
 assert(limits.ssh_heard_ms_max < limits.farewell_ms_max, "a disconnect must still fit in")
 assert(limits.ssh_stop_ms < limits.cancel_ms_max, "killing must still fit in")
 assert(limits.estimate_plan_ms_max < limits.estimate_ms_max && limits.estimate_ms_max < limits.estimate_wait_ms)

@@ -70,6 +70,10 @@ export type PostgresTls = "disable" | "require" | "verify-full"
 export const postgres_logins = ["scram-sha-256", "md5", "password"] as const
 export type PostgresLogin = (typeof postgres_logins)[number]
 
+/** What answers at an address: a server, or a pooler that lends its connections for a session, or for a transaction or less. */
+export const postgres_poolers = ["none", "session", "transaction"] as const
+export type PostgresPooler = (typeof postgres_poolers)[number]
+
 export interface PostgresRole {
   readonly password: Secret | undefined
   readonly login: PostgresLogin
@@ -85,8 +89,8 @@ export interface PostgresTarget extends Reachable {
   readonly database: string
   /** Others of the same server, as `target/database`. */
   readonly databases: readonly string[]
-  /** What answers there is no server but a pooler, which lends connections of its own to the server. */
-  readonly pooler: boolean
+  /** Whether a pooler answers there, and how long it lends a connection; undefined: found out at each login. */
+  readonly pooler: PostgresPooler | undefined
   readonly tls: PostgresTls
   /** PEM of the CA for `verify-full`; undefined: the system's. */
   readonly ca: string | undefined

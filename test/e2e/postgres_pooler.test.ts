@@ -42,8 +42,8 @@ suite("pgbouncer as the target", { skip: needs("psql", "openssl", "pgbouncer", "
     const transaction = await startPooler(postgres, { mode: "transaction" })
     poolers.push(session, transaction)
     const targets = [
-      postgresTarget("session", session, { pooler: true }),
-      postgresTarget("transaction", transaction, { pooler: true }),
+      postgresTarget("session", session, { pooler: "session" }),
+      postgresTarget("transaction", transaction, { pooler: "transaction" }),
       postgresTarget("untold", session),
     ]
     sluice = await spawnSluice({ users: [alice, bob, dana], targets })
@@ -63,13 +63,14 @@ suite("pgbouncer as the target", { skip: needs("psql", "openssl", "pgbouncer", "
   const nobody = () => eventually("nobody to be at work on the server", async () => (await postgres.active()).length === 0)
   const over = () => eventually("the session to be over", async () => (await sluice.sessions(alice, true)).length === 0)
 
-  test("a pooler that the config does not name as one is found out, and the operator reads it", async () => {
+  test("a pooler that the config does not name as one is found out: a cut reaches what runs, and the operator reads it", async () => {
     const lent = await grant("untold")
-    assert.equal((await (await start("untold", "SELECT 1")).ended).stdout, "1\n")
+    const running = await start("untold", "SELECT pg_sleep(60) /* untold */")
+    await eventually("the query to run", () => runs("/* untold */"))
     await sluice.revoke(lent, bob)
-    await eventually("the log to say so", () =>
-      sluice.log().includes("this target answers as a pooler does; if it is one, a cut needs pooler: true"),
-    )
+    assert.match((await running.ended).stderr, /^FATAL: {2}sluice: your access to untold ended/)
+    await nobody()
+    assert.match(sluice.log(), /"target":"untold".*this target answers as a pooler does, and is taken for one/)
   })
 
   for (const target of ["session", "transaction"]) {

@@ -84,7 +84,7 @@ export const driver: Driver = {
     ca: undefined,
     roles: new Map([["deploy", { password: undefined, login: "scram-sha-256", certificate: undefined, member_of: [] }]]),
     creator: undefined,
-    pooler: false,
+    pooler: undefined,
     redact: { patterns: [], values: undefined },
     startup: { options: false, replication: false },
   }),

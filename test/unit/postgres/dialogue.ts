@@ -7,6 +7,7 @@ import { Frontend } from "../../../protocols/postgres/frontend.ts"
 import { Scanner } from "../../../protocols/postgres/scanner.ts"
 import type { Action } from "../../../src/core/action.ts"
 import type { GatewayError } from "../../../src/core/errors.ts"
+import type { PostgresPooler } from "../../../src/core/target.ts"
 import { parsePattern } from "../../../src/core/pattern.ts"
 import type { Decided, Decision, Session } from "../../../src/gateway/contract.ts"
 import type { Event, Outcome } from "../../../src/record/events.ts"
@@ -20,7 +21,7 @@ export interface DialogueOptions {
   /** Patterns of the target's config. */
   readonly redact?: readonly string[]
   readonly columns?: ColumnValues
-  readonly pooler?: boolean
+  readonly pooler?: PostgresPooler
 }
 
 export class Dialogue {
@@ -42,7 +43,7 @@ export class Dialogue {
   /** `scoped`: the grant names actions. `hold`: settles before a decision is made, if there is one to wait for. */
   constructor(
     deny?: (sql: string) => GatewayError | undefined,
-    { scoped = false, hold, redact = [], columns, pooler = false }: DialogueOptions = {},
+    { scoped = false, hold, redact = [], columns, pooler = "none" }: DialogueOptions = {},
   ) {
     const decided = (action: Statement): Decided => {
       const error = deny?.(action.sql)
@@ -50,7 +51,7 @@ export class Dialogue {
     }
     const session = {
       signal: new AbortController().signal,
-      target: { protocol: "postgres", pooler, redact: { patterns: redact.map(parsePattern), values: undefined } },
+      target: { protocol: "postgres", redact: { patterns: redact.map(parsePattern), values: undefined } },
       grant: { actions: scoped ? ["named"] : null },
       covers: ({ sql }: Statement) => !deny?.(sql),
       decide: (action: Statement): Decision => {
@@ -62,7 +63,7 @@ export class Dialogue {
       recorder: { write: (event: Extract<Event, { kind: "prepared" }>) => this.prepared.push(event) > 0 },
       outcome: (outcome: Outcome) => void this.outcomes.push(outcome),
     }
-    this.conversation = new Conversation(session as unknown as Session, new FakeClock())
+    this.conversation = new Conversation(session as unknown as Session, new FakeClock(), pooler)
     this.#frontend = new Frontend(this.conversation, {
       readOn: () => void this.readOns++,
       say: () => {},

@@ -322,7 +322,7 @@ test("settings that make another text of the same bytes: what they could change 
 })
 
 test("outcomes: behind a pooler a query, and a series, waits until the one before it was answered", () => {
-  const talk = new Dialogue(undefined, { pooler: true })
+  const talk = new Dialogue(undefined, { pooler: "session" })
   const passed = talk.client(query("A"), ...round("B"), sync(), query("C"))
   assert.deepEqual(passed, query("A"))
   assert.deepEqual(talk.sql, ["A"], "what waits is not on record as run")
@@ -336,7 +336,7 @@ test("outcomes: behind a pooler a query, and a series, waits until the one befor
 })
 
 test("outcomes: behind a pooler the data of a COPY goes with it, and what comes after it waits, also when all of it is sent ahead", () => {
-  const talk = new Dialogue(undefined, { pooler: true })
+  const talk = new Dialogue(undefined, { pooler: "session" })
   const copy = [query("COPY t FROM STDIN"), message("d", Buffer.alloc(10)), message("c")]
   assert.deepEqual(talk.client(...copy, query("next")), Buffer.concat(copy))
   talk.server(message("G", Buffer.alloc(3)), complete("COPY 1"), ready())

@@ -60,7 +60,7 @@ async function logIn(
       ["readonly", { password: password === undefined ? undefined : new Secret(password), login, certificate: undefined, member_of: [] }],
     ]),
     creator: undefined,
-    pooler: false,
+    pooler: undefined,
     redact: { patterns: [], values: undefined },
     startup: { options: false, replication: false },
   } satisfies PostgresTarget
