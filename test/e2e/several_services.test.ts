@@ -58,6 +58,31 @@ suite("two services and two gateways on one PostgreSQL", { skip: needs("psql"), 
   const ask = async (at: Sluice): Promise<number> =>
     (await at.api(alice).call("ask", { body: { target: "orders", duration_ms: 3_600_000, reason: "a test" } })).id
 
+  test("an approval sent to both services at once makes one grant, on record once", async () => {
+    const [one, two] = services as [Sluice, Sluice]
+    for (let round = 0; round < 5; round++) {
+      const id = await ask(one)
+      const approve = (at: Sluice) => at.api(bob).call("approve", { id, body: { reason: "go" } })
+      const answers = await Promise.all([approve(one), approve(two)])
+      assert.deepEqual(
+        answers.map(({ status, decisions }) => [status, decisions.length]),
+        [
+          ["approved", 1],
+          ["approved", 1],
+        ],
+      )
+      assert.equal(answers[0]?.grant?.id, answers[1]?.grant?.id)
+      const events = await query(store, `select kind from events where request = ${id} order by sequence`)
+      assert.deepEqual(
+        events.map(({ kind }) => kind),
+        ["request.asked", "request.decision", "request.approved", "grant.made"],
+      )
+      const grant = answers[0]?.grant
+      assert(grant)
+      await two.api(alice).call("drop", { id: grant.id, body: {} })
+    }
+  })
+
   test("one asks here and the other approves there; a revocation here cuts what runs there, and both list it", async () => {
     const [one, two] = services as [Sluice, Sluice]
     const id = await ask(one)
