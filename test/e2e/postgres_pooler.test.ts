@@ -45,8 +45,12 @@ suite("pgbouncer as the target", { skip: needs("psql", "openssl", "pgbouncer", "
       postgresTarget("session", session, { pooler: "session" }),
       postgresTarget("transaction", transaction, { pooler: "transaction" }),
       postgresTarget("untold", session),
+      postgresTarget("ruled", transaction, { pooler: "transaction" }),
     ]
-    sluice = await spawnSluice({ users: [alice, bob, dana], targets })
+    const names = ["session", "transaction", "untold", "ruled"]
+    const access = [{ who: ["engineers"], targets: names, max: "8h", approve: { by: ["oncall"] } }]
+    const actions = [{ targets: "ruled", postgres: { kinds: ["delete"] }, then: "deny", say: "nothing is deleted here" }]
+    sluice = await spawnSluice({ users: [alice, bob, dana], targets, policy: { access, actions, admins: ["admins"] } })
   })
   after(async () => {
     await sluice?.stop()
@@ -63,6 +67,21 @@ suite("pgbouncer as the target", { skip: needs("psql", "openssl", "pgbouncer", "
   const nobody = () => eventually("nobody to be at work on the server", async () => (await postgres.active()).length === 0)
   const over = () => eventually("the session to be over", async () => (await sluice.sessions(alice, true)).length === 0)
 
+  /** A client that sends what it likes, logged in. */
+  const rawTo = async (target: string): Promise<{ client: Socket; heard(): string }> => {
+    const client = connect({ host: "127.0.0.1", port: sluice.port("postgres"), noDelay: true })
+    let heard = ""
+    client.on("error", () => {}).on("data", (chunk) => (heard += chunk.toString("latin1")))
+    const startup = [
+      ["user", postgres.role],
+      ["database", target],
+    ] as const
+    client.write(Buffer.concat([startupMessage(protocol_3_0, startup), message("p", await sluice.token(alice, target))]))
+    await eventually("the login", () => heard.endsWith("Z\0\0\0\u0005I"))
+    const greeting = heard.length
+    return { client, heard: () => heard.slice(greeting) }
+  }
+
   test("a pooler that the config does not name as one is found out: a cut reaches what runs, and the operator reads it", async () => {
     const lent = await grant("untold")
     const running = await start("untold", "SELECT pg_sleep(60) /* untold */")
@@ -76,21 +95,7 @@ suite("pgbouncer as the target", { skip: needs("psql", "openssl", "pgbouncer", "
   for (const target of ["session", "transaction"]) {
     suite(`in ${target} mode`, { concurrency: 1 }, () => {
       const login = () => ({ sluice, person: alice, target })
-
-      /** A client that sends what it likes, logged in. */
-      const raw = async (): Promise<{ client: Socket; heard(): string }> => {
-        const client = connect({ host: "127.0.0.1", port: sluice.port("postgres"), noDelay: true })
-        let heard = ""
-        client.on("error", () => {}).on("data", (chunk) => (heard += chunk.toString("latin1")))
-        const startup = [
-          ["user", postgres.role],
-          ["database", target],
-        ] as const
-        client.write(Buffer.concat([startupMessage(protocol_3_0, startup), message("p", await sluice.token(alice, target))]))
-        await eventually("the login", () => heard.endsWith("Z\0\0\0\u0005I"))
-        const greeting = heard.length
-        return { client, heard: () => heard.slice(greeting) }
-      }
+      const raw = () => rawTo(target)
 
       test("clients of protocol 3.0 and 3.2 get in, and their statements run", async () => {
         await grant(target)
@@ -220,4 +225,41 @@ suite("pgbouncer as the target", { skip: needs("psql", "openssl", "pgbouncer", "
       }
     })
   }
+
+  test("a denied statement does not reach the server: outside a transaction, and in one, which then cannot be committed", async () => {
+    await grant("ruled")
+    const client = await pgClient({ sluice, person: alice, target: "ruled" }, postgres.role)
+    const denied = { code: "42501", message: /nothing is deleted here/ }
+    for (const values of [[], [2]]) {
+      const sql = `DELETE FROM items WHERE id = ${values.length > 0 ? "$1" : "2"}`
+      await assert.rejects(client.query(sql, values), denied)
+      assert.equal((await client.query("SELECT 1 AS one")).rows.length, 1)
+      await client.query("BEGIN")
+      await client.query("INSERT INTO items VALUES (4712, 'with it')")
+      await assert.rejects(client.query(sql, values), denied)
+      await assert.rejects(client.query("SELECT 1"), { code: "25P02" })
+      await client.query("COMMIT")
+    }
+    await client.end()
+    assert(!postgres.log().includes("DELETE FROM items WHERE id = "))
+    assert.deepEqual(await postgres.admin("SELECT id FROM items WHERE id = 4712"), [])
+  })
+
+  test("in transaction mode nobody gets past a rule by a name that stands for another's statement on the next connection", async () => {
+    const [theirs, mine] = [await rawTo("ruled"), await rawTo("ruled")]
+    const say = async ({ client, heard }: typeof mine, ...words: readonly Buffer[]): Promise<string> => {
+      const before = heard().length
+      client.write(Buffer.concat(words))
+      await eventually("the answer", () => heard().slice(before, -1).endsWith("Z\0\0\0\u0005"))
+      return heard().slice(before)
+    }
+    // Two connections to the server at once, with the same name on both; the one that was given back last is lent first.
+    for (const one of [theirs, mine]) await say(one, query("BEGIN"))
+    await say(theirs, parse("s", "DELETE FROM items"), sync())
+    await say(mine, parse("s", "SELECT 1"), sync())
+    for (const one of [mine, theirs]) await say(one, query("COMMIT"))
+    assert.match(await say(mine, bind("", "s"), execute(), sync()), /nothing is deleted here/)
+    for (const { client } of [theirs, mine]) client.destroy()
+    assert.equal((await postgres.admin("SELECT 1 FROM items WHERE id <= 3")).length, 3)
+  })
 })
