@@ -14,7 +14,7 @@ import type { FormPage, PageAnswer, PageCall } from "./page_calls.ts"
 import type { PublicPlace } from "./public_place.ts"
 import type { Store } from "./store.ts"
 import { Tries } from "./tries.ts"
-import type { Visitor, WebSessions } from "./web_session.ts"
+import { type Visitor, visitOf, type WebSessions } from "./web_session.ts"
 
 export interface DevicesOptions {
   readonly store: Store
@@ -159,8 +159,8 @@ export class Devices {
     }
   }
 
-  #visit({ caller, csrf }: Visitor) {
-    return { subject: caller.person.name, csrf, now: this.#options.clock.now() }
+  #visit(visitor: Visitor) {
+    return visitOf(visitor, this.#options.clock)
   }
 }
 

@@ -18,7 +18,7 @@ import type { FormPage, PageAnswer, PageCall } from "./page_calls.ts"
 import type { PublicPlace } from "./public_place.ts"
 import { seconds } from "./sign_in.ts"
 import type { Store } from "./store.ts"
-import type { Visitor, WebSessions } from "./web_session.ts"
+import { type Visitor, visitOf, type WebSessions } from "./web_session.ts"
 
 export interface OAuthOptions {
   readonly store: Store
@@ -81,9 +81,8 @@ export class OAuth {
     if (wrong !== undefined) return { to: this.#back(asked, { error: "invalid_request", error_description: wrong }) }
     const visitor = await this.#fresh(message, query)
     if (typeof visitor === "string") return { to: visitor }
-    const { caller, csrf } = visitor
     const page = consentPage({
-      visit: { subject: caller.person.name, csrf, now: this.#options.clock.now() },
+      visit: visitOf(visitor, this.#options.clock),
       client: asked.client,
       asked: { ...asked.kept },
     })

@@ -6,6 +6,7 @@ import { z } from "zod"
 import { sessionPlace } from "../api/listed.ts"
 import { grantId, requestId, sessionId } from "../api/schema.ts"
 import { askPage, choosePage } from "../console/ask_page.ts"
+import { gatewaysPage } from "../console/gateways_page.ts"
 import { grantsPage } from "../console/grants_page.ts"
 import { problemPage, sentence } from "../console/problem_page.ts"
 import { requestPage } from "../console/request_page.ts"
@@ -23,7 +24,7 @@ import type { Caller } from "./journal.ts"
 import { readExtension, readQuestion, readReason } from "./page_forms.ts"
 import type { PersonRoutes } from "./person_routes.ts"
 import type { TargetHosts } from "./target_host.ts"
-import type { Visitor, WebSessions } from "./web_session.ts"
+import { type Visitor, visitOf, type WebSessions } from "./web_session.ts"
 
 export interface PagesOptions {
   readonly person: PersonRoutes
@@ -97,6 +98,15 @@ class Pages {
       const told = z.object({ told: sessionId }).safeParse(request.query).data?.told
       return this.#sessions(this.#guest(request, reply), { told, before: placeIn(sessionPlace, request) })
     })
+    scope.get("/gateways", async (request, reply) => {
+      const { visit, ...call } = this.#guest(request, reply)
+      const { after } = request.query as { after?: unknown }
+      return gatewaysPage({
+        visit,
+        ...(await person.gateways({ ...call, ...nothing })),
+        after: typeof after === "string" ? after : undefined,
+      })
+    })
     scope.get("/ask", async (request, reply) => {
       const { visit, ...call } = this.#guest(request, reply)
       const { targets } = await person.targets({ ...call, ...nothing })
@@ -144,8 +154,8 @@ class Pages {
     void reply.code(statusOf(error)).send(problemPage({ visit: visitor && this.#visit(visitor), code: error.code, words: error.message }))
   }
 
-  #visit({ caller, csrf }: Visitor): Visit {
-    return { subject: caller.person.name, csrf, now: this.#options.clock.now() }
+  #visit(visitor: Visitor): Visit {
+    return visitOf(visitor, this.#options.clock)
   }
 
   #guest(request: FastifyRequest, reply: FastifyReply): Guest {

@@ -3,6 +3,7 @@
 import { createHmac, timingSafeEqual } from "node:crypto"
 import type { IncomingMessage } from "node:http"
 import type { CurrentConfig } from "../config/current_config.ts"
+import type { Visit } from "../console/shell.ts"
 import type { Clock } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
@@ -20,6 +21,11 @@ export interface Visitor {
   readonly login: LoginRecord
   /** Goes with every form of theirs. */
   readonly csrf: string
+}
+
+/** As the pages know them. */
+export function visitOf({ caller: { person }, csrf }: Visitor, clock: Clock): Visit {
+  return { subject: person.name, csrf, now: clock.now(), oversees: person.admin || person.auditor }
 }
 
 export interface WebSessionsOptions {

@@ -11,6 +11,8 @@ export interface Visit {
   /** Goes with every form of theirs. */
   readonly csrf: string
   readonly now: Millis
+  /** An administrator or auditor: sees what runs, not only what concerns them. */
+  readonly oversees: boolean
 }
 
 export interface Page {
@@ -24,7 +26,17 @@ export interface Page {
 
 export type Place = keyof typeof places
 
-const places = { "/": "Home", "/requests": "Requests", "/grants": "Access", "/sessions": "Sessions", "/ask": "Ask" } as const
+const places = {
+  "/": "Home",
+  "/requests": "Requests",
+  "/grants": "Access",
+  "/sessions": "Sessions",
+  "/gateways": "Gateways",
+  "/ask": "Ask",
+} as const
+
+/** The places that only those who oversee may go to. */
+const overseen: ReadonlySet<string> = new Set<Place>(["/gateways"])
 
 /** What a browser is told about every page. */
 export const headers: Readonly<Record<string, string>> = {
@@ -65,10 +77,9 @@ export function page({ title, visit, place, main }: Page): string {
   </html>`.toString()}\n`
 }
 
-function navigation({ subject, csrf }: Visit, place: Place | undefined): Html {
-  const links = Object.entries(places).map(
-    ([path, word]) => html`<a href="${path}" ${path === place ? html` aria-current="page"` : ""}>${word}</a> `,
-  )
+function navigation({ subject, csrf, oversees }: Visit, place: Place | undefined): Html {
+  const open = Object.entries(places).filter(([path]) => oversees || !overseen.has(path))
+  const links = open.map(([path, word]) => html`<a href="${path}" ${path === place ? html` aria-current="page"` : ""}>${word}</a> `)
   return html`<nav aria-label="Main">${links}</nav>
     <form class="me" method="post" action="/sign-out">
       <span>${said(subject)}</span>${csrfField(csrf)}<button class="plain">Sign out</button>

@@ -7,9 +7,19 @@ import type { AddressInfo } from "node:net"
 import { DatabaseSync } from "node:sqlite"
 import { after, before, suite, test } from "node:test"
 import type { Browser, Page } from "playwright-core"
+import { newInstanceId } from "../../src/core/ids.ts"
+import { limits } from "../../src/core/limits.ts"
+import { version } from "../../src/observe/version.ts"
 import { accessibilityFaults, focused, overflow, phone, smallTargets, startBrowser } from "../support/chromium.ts"
 import { signIn, startPages, type Visitor, visitsIn } from "../support/pages.ts"
 import { needs } from "../support/tools.ts"
+import type { Service } from "../unit/approvals/service.ts"
+
+/** A gateway says that it is there. */
+async function say(service: Service, gateway: string, runs = version): Promise<void> {
+  const word = { instance: newInstanceId(), version: runs, started_at: service.clock.now(), listening: { ssh: "0.0.0.0:2222" } }
+  assert.equal((await service.call("gateway", "POST /v1/gateway/presence", { gateway, ...word })).status, 200)
+}
 
 suite("pages, in Chromium", { skip: needs("chromium"), concurrency: 1 }, () => {
   let browser: Browser
@@ -285,6 +295,32 @@ suite("pages, in Chromium", { skip: needs("chromium"), concurrency: 1 }, () => {
     )
   })
 
+  test("the gateways: their state in words for administrators and auditors; others have no link to it and are refused", async (t) => {
+    const service = await startPages(t)
+    await say(service, "old-gw", "0.0.1")
+    await say(service, "gw\u202e<b>")
+    service.clock.advance(limits.gateway_silent_ms + 1)
+    await say(service, "new-gw")
+    for (const who of ["dana", "gina"]) {
+      const { page, faults } = await visit(t, service, who, { javaScriptEnabled: false })
+      await page.getByRole("navigation").getByRole("link", { name: "Gateways" }).click()
+      const words = await page.locator("main").innerText()
+      assert.match(words, /3 processes: 1 live, 2 silent\./)
+      assert.match(
+        words,
+        /new-gw[^]*✓\s+Live[^]*Sessions\s+0[^]*old-gw[^]*…\s+Silent[^]*0\.0\.1 \(not the service's\)[^]*ssh 0\.0\.0\.0:2222/,
+      )
+      assert(words.includes("<b>") && !words.includes("\u202e"), "a name says what it is and moves nothing")
+      assert.deepEqual(faults.found, [])
+    }
+    for (const who of ["alice", "bob"]) {
+      const { page } = await visit(t, service, who, { javaScriptEnabled: false })
+      assert.equal(await page.getByRole("link", { name: "Gateways" }).count(), 0, who)
+      assert.equal((await page.goto(`${service.url}/gateways`))?.status(), 403, who)
+      assert.doesNotMatch(await page.locator("body").innerText(), /old-gw|0\.0\.1/)
+    }
+  })
+
   test("every page is accessible by axe, in both colour schemes, breaks no policy and fits a small screen", async (t) => {
     const service = await startPages(t)
     await service.ask({ as: ["root"], actions: ["systemctl restart app", "x".repeat(300)], uses: 2 })
@@ -292,11 +328,15 @@ suite("pages, in Chromium", { skip: needs("chromium"), concurrency: 1 }, () => {
     await service.call("bob", "POST /v1/requests/2/approve", {})
     await service.ask({ target: "two-keys", reason: "" })
     await service.call("bob", "POST /v1/requests/3/deny", { reason: "no" })
+    await say(service, "gw")
+    await say(service, `${"w".repeat(120)}/31`, "0.0.1")
     for (const colorScheme of ["light", "dark"] as const) {
       const bob = await visit(t, service, "bob", { colorScheme })
+      const gina = await visit(t, service, "gina", { colorScheme, viewport: { width: 320, height: 600 } })
       const alice = await visit(t, service, "alice", { colorScheme, viewport: { width: 320, height: 600 } })
       const seen: [Visitor, readonly string[]][] = [
-        [bob, ["/", "/requests", "/requests/1", "/grants", "/sessions"]],
+        [bob, ["/", "/requests", "/requests/1", "/grants", "/sessions", "/gateways"]],
+        [gina, ["/", "/gateways", "/gateways?after=gw"]],
         [
           alice,
           [

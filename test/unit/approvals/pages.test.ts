@@ -4,7 +4,7 @@ import test from "node:test"
 import { limits } from "../../../src/core/limits.ts"
 import { startService } from "./service.ts"
 
-const reads = ["/", "/requests", "/requests/1", "/grants", "/sessions", "/ask", "/ask?target=prod-host"]
+const reads = ["/", "/requests", "/requests/1", "/grants", "/sessions", "/gateways", "/ask", "/ask?target=prod-host"]
 const forms = [
   "/ask",
   ...["approve", "deny", "withdraw"].map((verb) => `/requests/1/${verb}`),

@@ -6,7 +6,7 @@ import { grantsPage } from "../../../src/console/grants_page.ts"
 import { requestsPage } from "../../../src/console/requests_page.ts"
 import { sessionsPage } from "../../../src/console/sessions_page.ts"
 
-const visit = { subject: "gina@example.com", csrf: "x", now: 1_000 }
+const visit = { subject: "gina@example.com", csrf: "x", now: 1_000, oversees: false }
 const session = (may_end: boolean): ListedSession => ({
   id: "s_0123456789abcdef" as ListedSession["id"],
   gateway: "gw",
