@@ -1,22 +1,26 @@
 // What became of a request, in words for the one who asked: while it waits, when it is decided, and what its grant is for.
+import { setTimeout as sleep } from "node:timers/promises"
+import type { ApiClient } from "../api/client.ts"
 import type { GrantView, RequestView } from "../api/schema.ts"
 import type { Millis } from "../core/clock.ts"
 import { formatDuration } from "../core/duration.ts"
+import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
 import { visible } from "../core/visible.ts"
 import type { Context } from "./context.ts"
 import { limited, reasonOf, stillNeeded, targetAs, until } from "./words.ts"
 
-/** Stays until somebody has decided. Ctrl-C takes the request back, so that no approver reads what nobody waits for. */
+/**
+ * Stays until somebody has decided, also over a restart of the service. Ctrl-C takes the request back, so that no approver reads what
+ * nobody waits for. Throws `stale` when the service has not answered for `wait_away_ms_max`.
+ */
 export async function decided(context: Context, asked: RequestView): Promise<RequestView> {
   const { io } = context
   const api = await context.api()
   io.error(`${waiting(context, asked)}\nWaiting for a decision; Ctrl-C takes the request back.\n`)
   let request = asked
   try {
-    while (request.status === "pending") {
-      request = await api.call("request", { id: asked.id, query: { wait_ms: limits.long_poll_ms_max } }, { signal: io.signal })
-    }
+    while (request.status === "pending") request = await nextNews(context, api, asked.id)
     return request
   } catch (failure) {
     if (io.signal.aborted) {
@@ -24,6 +28,22 @@ export async function decided(context: Context, asked: RequestView): Promise<Req
       io.error(`Request ${asked.id} was taken back.\n`)
     }
     throw failure
+  }
+}
+
+/** The request when it is decided, or after the time of one long poll. */
+async function nextNews({ io, now }: Context, api: ApiClient, id: RequestView["id"]): Promise<RequestView> {
+  const since = now()
+  for (let told = false; ;) {
+    try {
+      return await api.call("request", { id, query: { wait_ms: limits.long_poll_ms_max } }, { signal: io.signal })
+    } catch (failure) {
+      const away = failure instanceof GatewayError && failure.code === "stale"
+      if (!away || now() - since > limits.wait_away_ms_max) throw failure
+      if (!told) io.error("The approval service does not answer now; the request stands, and this waits on.\n")
+      told = true
+      await sleep(limits.wait_retry_ms, undefined, { signal: io.signal })
+    }
   }
 }
 

@@ -6,7 +6,7 @@ import { Secret } from "../core/secret.ts"
 import { type AddVerb, type Context, type Io, show } from "./context.ts"
 import { askGateway, findGateway, type Gateway } from "./gateway_ssh.ts"
 import { useLogin } from "./kept_login.ts"
-import { forgetProof, proveWhoIAm } from "./proof.ts"
+import { forgetProof, type Proof, proveWhoIAm } from "./proof.ts"
 import { findService, type Service } from "./service.ts"
 import { type Minter, printToken, tokenCommand, type TokenOptions } from "./token.ts"
 import { connectWorkload, type Workload, workloadOf } from "./workload.ts"
@@ -35,8 +35,10 @@ export function localContext(io: Io, options: () => Places): Local {
   const service = (): Promise<Service | undefined> => (foundService ??= findService(options().service))
   const clients: ApiClient[] = []
   const connect = async (): Promise<ApiClient> => {
-    const { url, token, ca } = await proveWhoIAm({ gateway: await gateway(), now: Date.now(), signal: io.signal })
-    const client = createApiClient({ url, ca, credential: () => new Secret(token) })
+    const prove = async (): Promise<Proof> => proveWhoIAm({ gateway: await gateway(), now: Date.now(), signal: io.signal })
+    const { url, ca } = await prove()
+    // Asked each time: a verb that waits for hours outlives many proofs.
+    const client = createApiClient({ url, ca, credential: async () => new Secret((await prove()).token) })
     clients.push(client)
     return client
   }

@@ -6,11 +6,11 @@ import type { Config } from "../config/config.ts"
 import type { CurrentConfig } from "../config/current_config.ts"
 import type { Identity } from "../core/identity.ts"
 import type { Keys } from "../core/keys.ts"
-import { Secret } from "../core/secret.ts"
 import type { ProtocolName } from "../core/target.ts"
 import type { Verbs } from "../gateway/contract.ts"
 import { readCa } from "./ca.ts"
 import { jsonOption, show, type AddVerb, type Context, type JsonOption } from "./context.ts"
+import { freshToken } from "./fresh_token.ts"
 import { overview } from "./overview.ts"
 import { pgService } from "./pg_service.ts"
 import { addRotate } from "./rotate.ts"
@@ -37,6 +37,9 @@ export function createVerbs(options: VerbsOptions): Verbs {
     const config = current()
     const ways = waysIn(config)
     const mint = (wanted: Pick<TokenWanted, "use" | "target">): Promise<TokenAnswer> => mintFor(gatewayApi, identity, wanted)
+    const credential = freshToken(() => mint({ use: "api" }), Date.now)
+    /** Who may not have a token hears so before anything is called. */
+    const connect = async (): Promise<ApiClient> => credential().then(() => gatewayApi.as(credential))
     let api: Promise<ApiClient> | undefined
     const context: Context = {
       io,
@@ -45,7 +48,7 @@ export function createVerbs(options: VerbsOptions): Verbs {
       useLine: (target, account) => ways.useLine(target, account),
       pageOf: (request) => `${apiUrl}/requests/${request}`,
       status: 0,
-      api: () => (api ??= mint({ use: "api" }).then(({ token }) => gatewayApi.as(() => new Secret(token)))),
+      api: () => (api ??= connect()),
     }
     const verbs: AddVerb[] = [
       ...sharedVerbs,

@@ -7,6 +7,7 @@ import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
 import { Secret } from "../core/secret.ts"
 import { Failure } from "./failure.ts"
+import { type FetchedToken, freshToken } from "./fresh_token.ts"
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -83,15 +84,11 @@ export async function connectWorkload(
   { now, signal }: { now(): number; signal: AbortSignal },
 ): Promise<ApiClient> {
   const anybody = createApiClient({ url: service, credential: () => new Secret("anybody") })
-  let login: { readonly token: Secret; readonly expires_at: number } | undefined
-  const credential = async (): Promise<Secret> => {
-    if (!login || now() > login.expires_at - renewed_before_ms) {
-      const body = { token: (await token()).reveal() }
-      const { token: issued, expires_at } = await anybody.call("workload", { body }, { signal }).catch(refused)
-      login = { token: new Secret(issued), expires_at }
-    }
-    return login.token
+  const logIn = async (): Promise<FetchedToken> => {
+    const body = { token: (await token()).reveal() }
+    return anybody.call("workload", { body }, { signal }).catch(refused)
   }
+  const credential = freshToken(logIn, now)
   await credential()
   const api = createApiClient({ url: service, credential })
   return { ...api, close: async () => void (await Promise.all([api.close(), anybody.close()])) }
@@ -102,5 +99,3 @@ function refused(failure: unknown): never {
   const advice = "The platform's token is not one of a workload here: its issuer, audience or claims are others, or it has ended."
   throw new Failure(failure.message, advice)
 }
-
-const renewed_before_ms = 120_000

@@ -61,6 +61,8 @@ export const limits = {
   grant_ms_max: 366 * 24 * 60 * minute,
   grant_ms_min: second,
   long_poll_ms_max: 30 * second,
+  wait_retry_ms: second, // between two looks of a command that waits for a decision, while the service does not answer
+  wait_away_ms_max: 15 * minute, // so long it waits for a service that restarts or moves; a pipeline ought not hang for ever
   long_polls_max: 10_000, // waiting at once, on one approval service
   long_polls_per_subject_max: 100, // one person cannot take the whole of it
   start_ahead_ms_max: 90 * 24 * 60 * minute, // how far ahead a later start may be asked for

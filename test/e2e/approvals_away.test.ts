@@ -1,11 +1,13 @@
 // Stale means no: a gateway that has not heard from the approval service for the freshness bound opens nothing new. What is open goes
 // on, and when the service is back, so is everything.
 import assert from "node:assert/strict"
+import { join } from "node:path"
 import { after, before, suite, test } from "node:test"
 import { psql } from "../support/clients.ts"
 import { type People, people } from "../support/people.ts"
 import { type Postgres, startPostgres } from "../support/postgres.ts"
 import { launch, run } from "../support/run.ts"
+import { scratch } from "../support/scratch.ts"
 import type { Sluice } from "../support/sluice.ts"
 import { type Split, spawnSplit } from "../support/split.ts"
 import { postgresTarget, sshTarget } from "../support/sluice_config.ts"
@@ -74,6 +76,22 @@ suite("the approval service away", { skip: needs("ssh", "sshd", "psql", "openssl
     await gateway.api(bob).call("approve", { id, body: {} })
     const { stdout, stderr } = await waiting.ended
     assert.equal(stdout, "in\n", stderr)
+  })
+
+  test("`sluice request --wait` waits on while it is away, and ends with the decision when it is back", async () => {
+    const home = scratch("waiting")
+    const env = { HOME: home, XDG_CACHE_HOME: home, XDG_CONFIG_HOME: home, SLUICE_GATEWAY: `${split.gateway.ssh(alice).join(" ")} gateway` }
+    const words = ["request", "prod-host", "--for", "2h", "--as", sshd.login, "--reason", "INC-8", "--wait"]
+    const waiting = launch(process.execPath, [join(import.meta.dirname, "../../src/main.ts"), ...words], { env })
+    const id = Number((await waiting.says(/Request (\d+) for prod-host[^]*Waiting for a decision/))[1])
+    await approvals.stop()
+    await waiting.says("The approval service does not answer now; the request stands, and this waits on.")
+    approvals = await split.restartApprovals()
+    await approvals.api(bob).call("approve", { id, body: {} })
+    const { status, stdout, stderr } = await waiting.ended
+    assert.equal(status, 0, stderr)
+    assert.match(stdout, new RegExp(`^Request ${id} was approved by bob@example.com`))
+    assert.equal(stderr.match(/does not answer now/g)?.length, 1)
   })
 })
 
