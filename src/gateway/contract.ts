@@ -181,8 +181,8 @@ export interface Gate {
   /** The grant check. Throws `no_grant` (also for an unknown target, and for one of another protocol), `stale`, `shutdown`. */
   open(opening: Opening): Promise<Session>
   /**
-   * For what shares one session for long: whether its target is what `open` would reach, and, where its grant covers only some
-   * actions, whether `open` would lend that one again, because no better one has come.
+   * For what shares one session for long: whether its target is what `open` would reach, its person still in the groups it began
+   * with, and, where its grant covers only some actions, whether `open` would lend that one again, because no better one has come.
    */
   prefers(session: Session): boolean
   /** Server-side TLS over `client`, with the gateway's certificate. Bytes already read must be `unshift`ed first. */
@@ -263,6 +263,8 @@ export interface Session {
   readonly [opened]: true
   readonly id: SessionId
   readonly identity: Identity
+  /** Those its person was in when it began. */
+  readonly groups: readonly string[]
   readonly target: Target
   readonly grant: Grant
   /** Aborted at the end of the session; at a cut its `reason` is the GatewayError. After that nothing is forwarded. */

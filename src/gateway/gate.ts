@@ -214,6 +214,7 @@ export class ClientGate implements Gate {
     session = new LiveSession({
       id,
       opening,
+      groups,
       target,
       grant,
       recorder,
@@ -236,8 +237,10 @@ export class ClientGate implements Gate {
     return asSession(session)
   }
 
-  prefers({ identity, target, grant }: Session): boolean {
+  prefers({ identity, groups, target, grant }: Session): boolean {
     if (this.#threshold.targets.get(target.name) !== target) return false // it is gone, or at another address
+    // Its rules for single actions are those of the groups it began with.
+    if (!sameGroups(groups, this.#threshold.directory.groups(identity.subject) ?? groups)) return false
     if (!isLimited(grant)) return true
     const grants = this.#threshold.cache.known(identity.subject, target.name)
     if (!grants) return true // forgotten, not changed
@@ -315,3 +318,6 @@ export class ClientGate implements Gate {
     return port === usual_port[this.#protocol] || port === address.port
   }
 }
+
+const sameGroups = (some: readonly string[], others: readonly string[]): boolean =>
+  some === others || (some.length === others.length && some.every((name, at) => name === others[at]))

@@ -51,6 +51,7 @@ interface Closing {
 export interface SessionOptions {
   readonly id: SessionId
   readonly opening: Opening
+  readonly groups: readonly string[]
   readonly target: Target
   readonly grant: Grant
   readonly recorder: DiskRecorder
@@ -71,6 +72,7 @@ export interface SessionOptions {
 export class LiveSession implements Omit<Session, symbol> {
   readonly id: SessionId
   readonly identity: Identity
+  readonly groups: readonly string[]
   readonly target: Target
   readonly ended: Promise<void>
 
@@ -94,6 +96,7 @@ export class LiveSession implements Omit<Session, symbol> {
     this.#options = options
     this.id = options.id
     this.identity = options.opening.identity
+    this.groups = options.groups
     this.target = options.target
     this.#grant = options.grant
     this.#recorder = options.recorder

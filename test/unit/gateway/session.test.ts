@@ -66,6 +66,7 @@ function setUp(opening: Partial<Opening> = {}) {
     const session = new LiveSession({
       id,
       opening: { identity, target: "orders", as: undefined, client: { destroy() {} }, farewell() {}, ...opening, ...changes },
+      groups: [],
       target,
       grant,
       recorder: openRecorder({ dir, header, clock, mode: "cut", onFailure: () => session.cut("recorder_failed"), log }),

@@ -1,11 +1,26 @@
 import assert from "node:assert/strict"
 import { suite, test } from "node:test"
 import { decodeJwt } from "jose"
+import type { ActionRule } from "../../../src/core/action_rules.ts"
 import { limits } from "../../../src/core/limits.ts"
 import { createRig, type Rig } from "./rig.ts"
 
 const started = (rig: Rig): readonly { readonly target: string; readonly subject: string }[] =>
   rig.harness.reports.flatMap((report) => (report.event === "started" ? [report.session] : []))
+
+const forContractors: ActionRule = {
+  name: "policy.actions[0]",
+  index: 0,
+  digest: "digest",
+  who: ["contractors"],
+  targets: undefined,
+  as: undefined,
+  about: undefined,
+  verdict: "deny",
+  say: "not you",
+  approve: undefined,
+  within_ms: 60_000,
+}
 
 suite("http: sessions", () => {
   test("requests that come at once, over many connections and with several tokens, open one", async () => {
@@ -38,6 +53,25 @@ suite("http: sessions", () => {
       started(rig).map(({ target }) => target),
       ["shop", "books"],
     )
+  })
+
+  test("one whose person is in other groups by now gives way, so that a rule for these groups counts for the next request", async () => {
+    const rig = await createRig()
+    const { harness } = rig
+    const client = rig.send(rig.get("/"))
+    assert.equal((await client.answer()).status, 200)
+    harness.policy.actions = [forContractors]
+    client.write(rig.get("/"))
+    assert.equal((await client.answer()).status, 200)
+    const person = { subject: harness.alice.name, groups: ["contractors"], disabled: false, revision: 1 }
+    harness.directory.apply({ kind: "person", sequence: 1, person })
+    client.write(rig.get("/"))
+    const { status, body } = await client.answer()
+    assert.equal(status, 403)
+    assert.match(body, /not you/)
+    assert.equal(started(rig).length, 2)
+    const [header] = harness.recording(harness.lastSession())
+    assert.deepEqual(header?.kind === "session" && header.groups, ["contractors"])
   })
 
   test("one whose grant covers only some gives way to a better grant, on the same connection too; what it has begun goes on", async () => {
