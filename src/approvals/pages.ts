@@ -175,7 +175,11 @@ class Pages {
     return { guest, form }
   }
 
-  async #request(request: FastifyRequest, reply: FastifyReply, problem?: { guest: Guest; words: string }): Promise<string> {
+  async #request(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    problem?: { guest: Guest; words: string; prove: string | undefined },
+  ): Promise<string> {
     const { visit, ...call } = problem?.guest ?? this.#guest(request, reply)
     const { id } = idOf(numbered, request) as { id: RequestId }
     const view = await this.#options.person.request({ ...call, params: { id }, query: {}, body: undefined })
@@ -187,7 +191,14 @@ class Pages {
     // Not a redirect: a browser takes one after a form for a part of the form, which goes nowhere but here.
     if (onward !== undefined) void reply.header("refresh", `0; url=${onward}`)
     const use = view.grant ? this.#options.useLine(view.target, view.grant.as?.[0]) : undefined
-    return requestPage({ visit, request: view, reloading, use, onward, ...(problem ? { problem: problem.words } : {}) })
+    return requestPage({
+      visit,
+      request: view,
+      reloading,
+      use,
+      onward,
+      ...(problem ? { problem: problem.words, prove: problem.prove } : {}),
+    })
   }
 
   #onRequest(scope: FastifyInstance, verb: string, work: (call: Guest, id: RequestId, form: URLSearchParams) => Promise<unknown>): void {
@@ -198,7 +209,7 @@ class Pages {
         await work(guest, id, form)
       } catch (failure) {
         const words = refusal(failure, reply)
-        return this.#request(request, reply, { guest, words })
+        return this.#request(request, reply, { guest, words, prove: proveAt(failure, `/requests/${id}`) })
       }
       return reply.redirect(`/requests/${id}`, 303)
     })
@@ -252,6 +263,7 @@ class Pages {
         target,
         back,
         written,
+        prove: proveAt(failure, `/ask?target=${encodeURIComponent(name)}`),
         ...(failure instanceof GatewayError && failure.code === "too_long" ? { problems: { for: problem } } : { problem }),
       })
     }
@@ -288,6 +300,12 @@ function idOf(schema: z.ZodType, { params }: FastifyRequest): unknown {
   const parsed = schema.safeParse(params)
   if (!parsed.success) throw new GatewayError("not_found")
   return parsed.data
+}
+
+/** Where to prove what a rule wants of a login, and be back at `path`; undefined: something else was wrong. */
+function proveAt(failure: unknown, path: string): string | undefined {
+  const prove = failure instanceof GatewayError ? failure.facts.prove : undefined
+  return prove && `/sign-in?${new URLSearchParams({ ...prove, return: path }).toString()}`
 }
 
 /** What the person is told on the page that they sent the form from. Other failures have a page of their own. */

@@ -179,8 +179,12 @@ export function checkLogin(wanted: FreshLogin | undefined, proof: Proof | null, 
   const fresh = max_age_ms === undefined ? "" : ` of the last ${formatDuration(max_age_ms)}`
   const strong = acr === undefined ? "" : ` (${acr.join(" or ")})`
   const enough = proof !== null && now - proof.at <= (max_age_ms ?? Infinity) && (acr?.includes(proof.acr ?? "") ?? true)
-  if (!enough)
-    throw new GatewayError("login_needed", { what: `this needs a company login${fresh}${strong}: run \`sluice login\`, then this again` })
+  if (enough) return
+  // A browser that is signed in already hands on the login that it has: what is wanted must be asked for.
+  const flags = `${max_age_ms === undefined ? "" : " --fresh"}${acr === undefined ? "" : ` --acr ${acr[0]}`}`
+  const what = `this needs a company login${fresh}${strong}: run \`sluice login${flags}\`, then this again`
+  const prove = { ...(max_age_ms !== undefined && { max_age: String(Math.floor(max_age_ms / 1000)) }), ...(acr?.[0] && { acr: acr[0] }) }
+  throw new GatewayError("login_needed", { what, prove })
 }
 
 /** What rights about a request, its grant and its sessions depend on. */

@@ -10,7 +10,7 @@ import { Failure } from "./failure.ts"
 import { askGateway } from "./gateway_ssh.ts"
 import { forgetLogin, keepLogin, readLogin, useLogin } from "./kept_login.ts"
 import type { Local } from "./local.ts"
-import { codeFlow, deviceFlow, type Tokens } from "./oauth_client.ts"
+import { codeFlow, type Device, deviceFlow, devicePage, type Tokens, type Wanted } from "./oauth_client.ts"
 import type { Service } from "./service.ts"
 import { until } from "./words.ts"
 
@@ -20,6 +20,7 @@ export type AfterLogin = (context: Context, api: ApiClient) => Promise<void>
 interface Options extends JsonOption {
   readonly device?: true
   readonly fresh?: true
+  readonly acr?: string
 }
 
 export const addLogin =
@@ -30,12 +31,13 @@ export const addLogin =
       .description("log in: with the company's login, or get a link that signs a browser in")
       .option("--device", "there is no browser here: show a code to type in one elsewhere")
       .option("--fresh", "prove anew who you are, for what asks for a fresh login")
+      .option("--acr <class>", "prove who you are by this class of login, for what asks for it")
       .option(...jsonOption)
       .action(async (options: Options) => {
         const { io } = context
         const service = await local.service()
         if (!service) return io.write(await askGateway(await local.gateway(), ["login", ...(options.json ? ["--json"] : [])], io.signal))
-        const tokens = options.device || !hasBrowser() ? await atDevice(service, context) : await inBrowser(service, context, options)
+        const tokens = await (options.device || !hasBrowser() ? atDevice : inBrowser)(service, context, wantedBy(options))
         const { access_token, login_expires_at } = await keepLogin(service, tokens)
         const api = createApiClient({ url: service.url, ca: service.ca, credential: () => new Secret(access_token) })
         try {
@@ -72,17 +74,21 @@ export const addLogin =
 const welcome = ({ subject, groups }: Whoami, end: string): string =>
   `You are logged in as ${visible(subject)}${groups.length === 0 ? "" : ` (${visible(groups.join(", "))})`} until ${end}.`
 
-function inBrowser(service: Service, { io }: Context, { fresh }: Options): Promise<Tokens> {
+const wantedBy = ({ fresh, acr }: Options): Wanted => ({ max_age_s: fresh ? 0 : undefined, acr })
+
+function inBrowser(service: Service, { io }: Context, wanted: Wanted): Promise<Tokens> {
   const open = (url: string): void => {
     io.error(`Log in with your browser. If it does not open, go to\n  ${url}\n`)
     startBrowser(url)
   }
-  return codeFlow({ service, max_age_s: fresh ? 0 : undefined, signal: io.signal, open })
+  return codeFlow({ service, wanted, signal: io.signal, open })
 }
 
-function atDevice(service: Service, { io }: Context): Promise<Tokens> {
-  const tell = ({ verification_uri, user_code }: { verification_uri: string; user_code: string }): void =>
-    io.error(`In a browser anywhere, go to\n  ${verification_uri}\nand enter the code\n  ${user_code}\nWaiting for it; Ctrl-C gives up.\n`)
+function atDevice(service: Service, { io }: Context, wanted: Wanted): Promise<Tokens> {
+  const tell = (device: Device): void =>
+    io.error(
+      `In a browser anywhere, go to\n  ${devicePage(device, wanted)}\nand enter the code\n  ${device.user_code}\nWaiting for it; Ctrl-C gives up.\n`,
+    )
   return deviceFlow(service, tell, io.signal)
 }
 

@@ -35,17 +35,24 @@ export async function tokensOf(service: Service, form: Readonly<Record<string, s
   return parsed(tokens, await post(service, "/oauth/token", form, signal))
 }
 
-/** How fresh the proof must be: `max_age_s` 0 asks for it anew. */
+/** What the login must be proven by; left out: whatever the browser's own login was. */
+export interface Wanted {
+  /** 0 asks for a proof anew. */
+  readonly max_age_s?: number | undefined
+  /** OpenID Connect's `acr`. */
+  readonly acr?: string | undefined
+}
+
 export interface CodeFlow {
   readonly service: Service
-  readonly max_age_s: number | undefined
+  readonly wanted: Wanted
   readonly signal: AbortSignal
   /** Shows the person where to say yes. */
   open(url: string): void
 }
 
 /** Waits for the person's browser to come back to a port of this machine. Throws a Failure when they say no. */
-export async function codeFlow({ service, max_age_s, signal, open }: CodeFlow): Promise<Tokens> {
+export async function codeFlow({ service, wanted, signal, open }: CodeFlow): Promise<Tokens> {
   const verifier = randomBytes(32).toString("base64url")
   const state = randomBytes(16).toString("base64url")
   const back = Promise.withResolvers<URLSearchParams>()
@@ -69,7 +76,7 @@ export async function codeFlow({ service, max_age_s, signal, open }: CodeFlow): 
     const redirect_uri = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
     const challenge = createHash("sha256").update(verifier).digest("base64url")
     const asked = { response_type: "code", client_id, redirect_uri, state, code_challenge: challenge, code_challenge_method: "S256" }
-    const query = new URLSearchParams({ ...asked, ...(max_age_s === undefined ? {} : { max_age: String(max_age_s) }) })
+    const query = new URLSearchParams({ ...asked, ...wantedQuery(wanted, "acr_values") })
     open(`${service.url}/oauth/authorize?${query.toString()}`)
     const answer = await back.promise
     // RFC 9207: an answer of another server is no answer.
@@ -90,6 +97,18 @@ export async function codeFlow({ service, max_age_s, signal, open }: CodeFlow): 
     server.close()
     server.closeAllConnections()
   }
+}
+
+function wantedQuery({ max_age_s, acr }: Wanted, acrName: string): Record<string, string> {
+  return { ...(max_age_s !== undefined && { max_age: String(max_age_s) }), ...(acr !== undefined && { [acrName]: acr }) }
+}
+
+/** Where a code is entered: by way of signing in, where a proof is wanted. */
+export function devicePage({ verification_uri }: Device, wanted: Wanted): string {
+  const query = new URLSearchParams(wantedQuery(wanted, "acr"))
+  if (query.size === 0) return verification_uri
+  query.set("return", new URL(verification_uri).pathname)
+  return `${new URL("/sign-in", verification_uri).href}?${query.toString()}`
 }
 
 /** Throws a Failure when the person says no, or takes too long. */

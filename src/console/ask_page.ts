@@ -4,7 +4,7 @@ import type { AskableTarget } from "../api/schema.ts"
 import { formatDuration } from "../core/duration.ts"
 import { limits } from "../core/limits.ts"
 import { html, type Html } from "./html.ts"
-import { csrfField, note, page, type Visit } from "./shell.ts"
+import { csrfField, note, page, proveLink, type Visit } from "./shell.ts"
 import { names, said } from "./words.ts"
 
 export interface ChoosePage {
@@ -70,13 +70,15 @@ export interface AskPage {
   readonly problems?: Problems
   /** One that belongs to no field. */
   readonly problem?: string | undefined
+  /** Where to prove anew who they are, when that is what was wrong. */
+  readonly prove?: string | undefined
 }
 
 const presets_ms = [15, 30, 60, 4 * 60, 8 * 60, 24 * 60].map((minutes) => minutes * 60_000)
 const nothing: Written = { for: "", as: [], reason: "", actions: "", uses: "", break_glass: false }
 const labels: Record<Field, string> = { for: "How long", as: "As", reason: "Reason", actions: "Only these actions", uses: "How often" }
 
-export function askPage({ visit, target, back, written = nothing, problems = {}, problem }: AskPage): string {
+export function askPage({ visit, target, back, written = nothing, problems = {}, problem, prove }: AskPage): string {
   const { name, protocol, accounts, max_ms, reason_required } = target
   const wrong = Object.entries(problems)
   return page({
@@ -88,7 +90,7 @@ export function askPage({ visit, target, back, written = nothing, problems = {},
         note(
           "bad",
           html`<h2 class="wrong">This was not sent</h2>
-            ${problem !== undefined && html`<p>${problem}</p>`}
+            ${problem !== undefined && html`<p>${problem}</p>`} ${proveLink(prove)}
             <ul>
               ${wrong.map(([field, words]) => html`<li><a href="#${field}">${labels[field as Field]}: ${words}</a></li>`)}
             </ul>`,

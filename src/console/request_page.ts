@@ -4,7 +4,7 @@ import type { RequestView } from "../api/schema.ts"
 import { limits } from "../core/limits.ts"
 import { type Content, html, type Html } from "./html.ts"
 import { decisiveFacts, statusBadge, stillNeeded } from "./request_facts.ts"
-import { csrfField, note, page, type Visit } from "./shell.ts"
+import { csrfField, note, page, proveLink, type Visit } from "./shell.ts"
 import { badge, code, fact, moment, names, said } from "./words.ts"
 
 export interface RequestPage {
@@ -12,6 +12,8 @@ export interface RequestPage {
   readonly request: RequestView
   /** What could not be done, in words for the person. */
   readonly problem?: string
+  /** Where to prove anew who they are, when that is what was wrong. */
+  readonly prove?: string | undefined
   /** The page loads itself again; the person may switch that off. */
   readonly reloading: boolean
   /** A line that uses what was given. */
@@ -21,7 +23,7 @@ export interface RequestPage {
 }
 
 export function requestPage(given: RequestPage): string {
-  const { visit, request, problem } = given
+  const { visit, request, problem, prove } = given
   const { id, subject, target } = request
   const mine = subject === visit.subject
   const asks = request.action === null ? "asks for" : "waits with an action on"
@@ -30,7 +32,14 @@ export function requestPage(given: RequestPage): string {
     title,
     visit,
     place: "/requests",
-    main: html`${problem !== undefined && note("bad", html`<p>${problem}</p>`)}
+    main: html`${
+        problem !== undefined &&
+        note(
+          "bad",
+          html`<p>${problem}</p>
+            ${proveLink(prove)}`,
+        )
+      }
       <h1>${mine ? html`Your request for ${said(target)}` : html`${said(subject)} ${asks} ${said(target)}`}</h1>
       <p>${statusBadge(request)} <span class="soft">Request ${id}</span></p>
       <section class="card" aria-label="What is asked for">${decisiveFacts(request, visit.now)}</section>

@@ -89,5 +89,9 @@ function navigation({ subject, csrf, oversees }: Visit, place: Place | undefined
 export const csrfField = (csrf: string): Html => html`<input type="hidden" name="csrf" value="${csrf}" />`
 
 /** Something that just happened, or did not. */
+/** Leads to a proof of who somebody is, where a rule wants a fresher or stronger one, and back. */
+export const proveLink = (path: string | undefined): Content =>
+  path !== undefined && html`<p><a class="button primary" href="${path}">Log in again, then try once more</a></p>`
+
 export const note = (kind: "good" | "bad", words: Content): Html =>
   html`<div class="note ${kind}" role="${kind === "bad" ? "alert" : "status"}">${words}</div>`

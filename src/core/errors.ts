@@ -26,6 +26,8 @@ export interface Facts {
   readonly ask?: string
   /** What is not supported or not valid, in our words. */
   readonly what?: string
+  /** What a sign-in must be asked for, as the query of its page; it is in no words. */
+  readonly prove?: { readonly max_age?: string; readonly acr?: string }
 }
 
 interface Row {

@@ -233,7 +233,7 @@ test("rules: a fresh login that is wanted and not there is asked for in words", 
   const service = await startService(t, ruled({ approve: by(["oncall"]), login: { max_age_ms: 10 * minute } }))
   const refused = await service.ask()
   assert.deepEqual(codeOf(refused), [403, "login_needed"])
-  assert.match(refused.body.message, /a company login of the last 10m: run `sluice login`/)
+  assert.match(refused.body.message, /a company login of the last 10m: run `sluice login --fresh`/)
   await service.restart(ruled({ approve: { ...by(["oncall"]), login: { acr: ["mfa"] } } }))
   await service.ask()
   assert.deepEqual(codeOf(await approve(service, "bob")), [403, "login_needed"])
