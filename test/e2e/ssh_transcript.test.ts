@@ -221,6 +221,8 @@ suite(
     for (const shell of ["bash", "zsh", "fish"] as const) {
       test(`${shell}: a paste of several lines is one command`, async () => {
         const { lines } = await session(shell, async (at) => {
+          // The prompt is there a moment before the line editor has said that it reads.
+          await eventually("bracketed paste to be on", () => at.shown().includes("\u001b[?2004h"))
           at.press("\u001b[200~echo one\recho two\u001b[201~")
           await at.reads(/two/)
           at.press("\r")
