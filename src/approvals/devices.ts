@@ -6,6 +6,7 @@ import { deviceDonePage, devicePage, deviceQuestionPage } from "../console/devic
 import type { Clock } from "../core/clock.ts"
 import { isLoginId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
+import { networkOf } from "../core/network.ts"
 import type { CodeKind, Codes } from "./codes.ts"
 import { digestOf, type HeldLogin, type Logins, proofOf } from "./logins.ts"
 import { clientOf } from "./oauth_clients.ts"
@@ -66,9 +67,9 @@ export class Devices {
     const { store, codes, place, clock } = this.#options
     const client_id = form.get("client_id") ?? ""
     if (!clientOf(client_id)) throw new OAuthError("invalid_client")
-    const host = from.slice(0, from.lastIndexOf(":"))
-    this.#begun.check(host)
-    this.#begun.count(host)
+    const network = networkOf(from.slice(0, from.lastIndexOf(":")).replaceAll(/[[\]]/g, ""))
+    this.#begun.check(network)
+    this.#begun.count(network)
     const typed = Array.from({ length: 8 }, () => alphabet[randomInt(alphabet.length)]).join("")
     const now = clock.now()
     const interval_ms = limits.device_poll_ms

@@ -157,7 +157,7 @@ export const limits = {
   authorization_code_ms: minute, // from a page to the program that waits for it
   device_code_ms: 10 * minute,
   device_poll_ms: 5 * second, // RFC 8628, section 3.5; and so much more each time a program asks too fast
-  device_codes_per_address_max: 30, // begun in `tries_ms`
+  device_codes_per_address_max: 30, // begun in `tries_ms`, from an IPv4 address or an IPv6 network
   user_code_tries_max: 20, // of one person in `tries_ms`; a code is one of 2.5e10
   tries_ms: 10 * minute,
   tries_remembered_max: 10_000,

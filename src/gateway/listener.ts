@@ -8,7 +8,7 @@ import type { Log } from "../observe/log.ts"
 import { metrics } from "../observe/metrics.ts"
 import type { Protocol, Serve } from "./contract.ts"
 import { ClientGate, type Threshold } from "./gate.ts"
-import { networkOf } from "./network.ts"
+import { networkOf } from "../core/network.ts"
 
 export interface ListenerOptions {
   readonly protocol: Protocol

@@ -2,8 +2,10 @@
 // without its person.
 import assert from "node:assert/strict"
 import test from "node:test"
+import { passed_on } from "../../../src/api/passed_on.ts"
 import { limits } from "../../../src/core/limits.ts"
 import { apiAs, authorizeUrl, type Company, logInProgram, oauth, olga, pavel, pkce, redirect_uri, startCompany } from "./company.ts"
+import { gatewayKey } from "./service.ts"
 
 const toProgram = { until: /^http:\/\/127\.0\.0\.1:52001\// }
 
@@ -308,6 +310,16 @@ test("oauth: codes cannot be guessed through the page, nor piled up", async (t) 
   for (let tries = 0; tries <= limits.device_codes_per_address_max; tries++)
     begun.push((await oauth(service, "/oauth/device_authorization", {})).status)
   assert.deepEqual([begun.at(-2), begun.at(-1)], [200, 429])
+  // Of an IPv6 network one host has all the addresses.
+  const beginFrom = async (host: string): Promise<number> => {
+    const headers = { [passed_on.key]: gatewayKey, [passed_on.client]: `[${host}]:4000` }
+    const body = new URLSearchParams({ client_id: "sluice-cli" })
+    return (await fetch(`${service.url}/oauth/device_authorization`, { method: "POST", body, headers })).status
+  }
+  const shared = []
+  for (let tries = 0; tries <= limits.device_codes_per_address_max; tries++) shared.push(await beginFrom(`2001:db8:1:2::${tries}`))
+  assert.deepEqual([shared.at(-2), shared.at(-1)], [200, 429])
+  assert.equal(await beginFrom("2001:db8:1:3::1"), 200)
 })
 
 test("oauth: a rule that wants a fresh proof gets one, and with it a class", async (t) => {

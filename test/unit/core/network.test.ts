@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { networkOf } from "../../../src/gateway/network.ts"
+import { networkOf } from "../../../src/core/network.ts"
 
 test("an IPv4 address counts by itself, an IPv6 address with all of its network", () => {
   for (const [host, network] of [
