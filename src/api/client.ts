@@ -1,11 +1,13 @@
 // Calls to the approval service, typed by the routes. Owns filling in a route, the bounds of time and size, and turning error
-// bodies back into errors; it keeps nothing and retries nothing: what a failed call means is the caller's to say.
+// bodies back into errors; it keeps nothing, and asks again only where another service answered than the credential was made for: what a
+// failed call means is the caller's to say.
 import { Pool } from "undici"
 import type { Dispatcher } from "undici"
 import { errorCodes, GatewayError, type ErrorCode } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
 import type { Secret } from "../core/secret.ts"
 import { routes, type Shapes } from "./routes.ts"
+import { contentOfCall, queryOf, service_header } from "./signed_call.ts"
 
 export interface ApiClient {
   /**
@@ -18,8 +20,22 @@ export interface ApiClient {
   close(): Promise<void>
 }
 
-/** Asked for each call; the path is the route's, without a query. */
-export type Credential = (call: { readonly method: string; readonly path: string }) => Secret | Promise<Secret>
+/** What is shown with a call: asked for each one. */
+export interface Credential {
+  (call: ShownWith): Secret | Promise<Secret>
+  /** Told who answered what was `shown`. True: it was made for another service, and what is made anew may be taken. */
+  answered?(shown: Secret, by: { readonly service: unknown; readonly refused: boolean }): boolean
+}
+
+export interface ShownWith {
+  readonly method: string
+  /** The route's, without a query. */
+  readonly path: string
+  /** What else belongs to the call, as `signed_call.ts` writes it. */
+  readonly content: string
+  /** It is shown once and not made anew, so it is not for one service alone. */
+  readonly once?: true
+}
 
 /** What a route takes besides the credential: `id`, `query`, `body`. */
 export type Input<R extends keyof Shapes> = Omit<Shapes[R], "answer">
@@ -62,7 +78,9 @@ function clientOf(service: Service, credential: Credential): ApiClient {
       const { pool, prefix } = service
       const { method } = routes[route]
       const path = pathOf(route, given)
-      const shown = await credential({ method, path: path.split("?")[0] ?? path })
+      const body = given.body ? JSON.stringify(given.body) : ""
+      const call = { method, path: path.split("?")[0] ?? path, content: contentOfCall(queryOf(path), body) }
+      let shown = await credential(call) // what goes wrong here is not the service's
       const cancel = new AbortController()
       const onAbort = (): void => cancel.abort(signal?.reason)
       if (signal?.aborted) onAbort()
@@ -71,20 +89,26 @@ function clientOf(service: Service, credential: Credential): ApiClient {
       const time_ms = limits.control_call_ms_max + Number(given.query?.["wait_ms"] ?? 0)
       const timer = setTimeout(() => cancel.abort(new Error(`no answer in ${time_ms} ms`)), time_ms)
       try {
-        const response = await pool.request({
-          method,
-          path: prefix + path,
-          headers: {
-            authorization: `Bearer ${shown.reveal()}`,
-            accept: "application/json",
-            ...(given.body ? { "content-type": "application/json" } : {}),
-          },
-          body: given.body ? JSON.stringify(given.body) : null,
-          signal: cancel.signal,
-          headersTimeout: 0,
-          bodyTimeout: 0,
-        })
-        return (await answerOf(response, route)) as Shapes[R]["answer"]
+        for (let tries = 1; ; tries++) {
+          const response = await pool.request({
+            method,
+            path: prefix + path,
+            headers: {
+              authorization: `Bearer ${shown.reveal()}`,
+              accept: "application/json",
+              ...(given.body ? { "content-type": "application/json" } : {}),
+            },
+            body: given.body ? body : null,
+            signal: cancel.signal,
+            headersTimeout: 0,
+            bodyTimeout: 0,
+          })
+          const by = { service: response.headers[service_header], refused: response.statusCode === 401 }
+          const again = credential.answered?.(shown, by) === true && tries < limits.gateway_tries_max
+          if (!again) return (await answerOf(response, route)) as Shapes[R]["answer"]
+          await response.body.dump()
+          shown = await credential(call)
+        }
       } catch (failure) {
         if (signal?.aborted) throw signal.reason
         throw GatewayError.from(failure, "stale")

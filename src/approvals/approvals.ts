@@ -48,6 +48,7 @@ import { createServer } from "./server.ts"
 import { Sessions } from "./sessions.ts"
 import { openStore } from "./store/open_store.ts"
 import type { EventKind, Store } from "./store.ts"
+import { SharedOnce } from "./shared_once.ts"
 import { Sweeper } from "./sweeper.ts"
 import { TargetCertificates } from "./target_certificates.ts"
 import { WorkloadLogins } from "./workload_logins.ts"
@@ -113,6 +114,8 @@ export async function startApprovals({ config: first, keys, gatewayKey, clock, l
   const credentials = new GatewayCredentials({
     gateways: () => current().approvals.gateways,
     shared: gatewayKey,
+    service,
+    together: new SharedOnce({ store, clock }),
     own: { name: config.gateway.name, key: ownKey },
     clock,
     log,
@@ -125,6 +128,7 @@ export async function startApprovals({ config: first, keys, gatewayKey, clock, l
   const ways = derived(current, waysIn)
   const server = createServer({
     callers,
+    service,
     gateways: { credentials, refusals: new GatewayRefusals({ store, clock, log }) },
     parts,
     person: personRoutes({

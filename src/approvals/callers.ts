@@ -5,6 +5,7 @@ import type { CurrentConfig } from "../config/current_config.ts"
 import type { Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import { passed_on } from "../api/passed_on.ts"
+import { contentOfCall, contentPassedOn, queryOf } from "../api/signed_call.ts"
 import { limits } from "../core/limits.ts"
 import type { AssertedCall } from "../identity/gateway_assertion.ts"
 import type { TokenVerifier } from "../identity/tokens.ts"
@@ -31,6 +32,8 @@ export class Callers {
   readonly #gateways: GatewayCredentials
   /** The clients that gateways have passed on, by their calls. */
   readonly #passedOn = new WeakMap<IncomingMessage, string>()
+  /** Gateways whose calls' bodies were not looked at yet. */
+  readonly #unread = new WeakMap<IncomingMessage, GatewayCaller>()
 
   constructor({ current, people, logins, verifier, gateways }: CallersOptions) {
     this.#current = current
@@ -53,17 +56,28 @@ export class Callers {
   async readPassedOn(message: IncomingMessage): Promise<void> {
     const { [passed_on.key]: key, [passed_on.client]: client } = message.headers
     if (typeof key !== "string" || typeof client !== "string" || key.length > limits.token_bytes_max) return
-    if (await this.#gateways.verify(key, callOf(message))) this.#passedOn.set(message, client.slice(0, limits.address_chars_max))
+    const shown = { ...callOf(message), content: contentPassedOn(client), passedOn: true } as const
+    if (await this.#gateways.verify(key, shown)) this.#passedOn.set(message, client.slice(0, limits.address_chars_max))
   }
 
   /** Of the client: of the one whom a gateway passes on, if it showed that it is a gateway, else the peer's. */
   readonly addressOf = (message: IncomingMessage): string => this.#passedOn.get(message) ?? addressOf(message)
 
-  /** Throws `unauthenticated`. */
+  /** Before the body, which must be looked at with `checkBody` before anything is done. Throws `unauthenticated`. */
   async gateway(message: IncomingMessage): Promise<GatewayCaller> {
     const caller = await this.#gateways.verify(bearer(message), callOf(message))
     if (!caller) throw new GatewayError("unauthenticated")
+    this.#unread.set(message, caller)
     return caller
+  }
+
+  /** Whether a gateway vouches for this body, "" for none, of its call; asked again, or of anybody else, nothing is looked at. Throws `unauthenticated`. */
+  checkBody(message: IncomingMessage, body: string): void {
+    const caller = this.#unread.get(message)
+    this.#unread.delete(message)
+    if (!caller || caller.covers(contentOfCall(queryOf(message.url ?? ""), body))) return
+    this.#gateways.refused(caller.name ?? "", new Error("its query or body are not what was signed"))
+    throw new GatewayError("unauthenticated")
   }
 }
 

@@ -1,5 +1,5 @@
-// What may be shown once alone, remembered until it is over by itself. Of this service: another one of the same store has not seen it,
-// which is why such things are also short-lived and bound to what they are for.
+// What may be shown once alone, remembered until it is over by itself. Of this service, since it was started: another one of the
+// same store has not seen it. So it is for what no other takes; `shared_once.ts` is for the rest.
 import type { Clock, Millis } from "../core/clock.ts"
 import { limits } from "../core/limits.ts"
 

@@ -4,8 +4,10 @@ import { type Span, SpanStatusCode, trace } from "@opentelemetry/api"
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify"
 import { passed_on } from "../api/passed_on.ts"
 import { type Route, type RouteName, routes } from "../api/routes.ts"
+import { service_header } from "../api/signed_call.ts"
 import type { Clock } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
+import type { ServiceId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
 import type { Log } from "../observe/log.ts"
 import { answerFailure } from "./answers.ts"
@@ -28,6 +30,8 @@ import type { WorkloadLogins } from "./workload_logins.ts"
 
 export interface ServerOptions {
   readonly callers: Callers
+  /** As gateways are told which one answers. */
+  readonly service: ServiceId
   readonly gateways: { readonly credentials: GatewayCredentials; readonly refusals: GatewayRefusals }
   readonly person: PersonRoutes
   readonly gateway: GatewayRoutes
@@ -72,6 +76,17 @@ export function createServer(options: ServerOptions): FastifyInstance {
     if (!answerNotFound(request, reply)) answerFailure(new GatewayError("not_found"), reply, log)
   })
   server.addHook("onRequest", (request) => options.callers.readPassedOn(request.raw))
+  const parseJson = server.getDefaultJsonParser("error", "error")
+  server.removeContentTypeParser("application/json")
+  server.addContentTypeParser<string>("application/json", { parseAs: "string" }, (request, body, done) => {
+    try {
+      options.callers.checkBody(request.raw, body)
+    } catch (failure) {
+      done(failure as GatewayError)
+      return
+    }
+    void parseJson(request, body, done)
+  })
   // An answer is for the one who asked, now.
   server.addHook(
     "onSend",
@@ -120,12 +135,12 @@ interface Call {
 type Handler = (call: object) => Promise<unknown>
 type Answer = (call: Call, http: { readonly reply: FastifyReply; signal(): AbortSignal }) => Promise<unknown>
 
-interface Added extends Pick<ServerOptions, "callers" | "gateways"> {
+interface Added extends Pick<ServerOptions, "callers" | "gateways" | "service"> {
   readonly name: RouteName
   readonly answer: Answer
 }
 
-function addRoute(server: FastifyInstance, { name, answer, callers, gateways }: Added): void {
+function addRoute(server: FastifyInstance, { name, answer, callers, gateways, service }: Added): void {
   const { method, path, who }: Route = routes[name]
   const { params, query, body }: Wire = wire[name]
   const authenticated = new WeakMap<FastifyRequest, Caller>()
@@ -139,10 +154,14 @@ function addRoute(server: FastifyInstance, { name, answer, callers, gateways }: 
         authenticated.set(request, await callers.person(request.raw))
         void reply.header(passed_on.known, "1")
       }
-      if (who === "gateway") called.set(request, await callers.gateway(request.raw))
+      if (who === "gateway") {
+        reply.raw.setHeader(service_header, service) // the feed's answer is no reply of fastify's
+        called.set(request, await callers.gateway(request.raw))
+      }
       if (body && !/^application\/json\s*(;|$)/i.test(request.headers["content-type"] ?? ""))
         throw new GatewayError("unsupported", { what: "a body that is not application/json" })
     },
+    preHandler: async (request) => callers.checkBody(request.raw, ""), // where there was none to read
     handler: (request, reply) =>
       spanned(`${method} ${path}`, async (span) => {
         const call: Call = {

@@ -36,5 +36,6 @@ export const newLoginId = (): LoginId => `l_${random()}` as LoginId
 
 export const isGrantId = (text: string): text is GrantId => /^g_[0-9a-z]{16}$/.test(text)
 export const isLoginId = (value: unknown): value is LoginId => typeof value === "string" && /^l_[0-9a-z]{16}$/.test(value)
+export const isServiceId = (text: string): text is ServiceId => /^a_[0-9a-z]{16}$/.test(text)
 /** Session ids name files: nothing but this shape may reach a path. */
 export const isSessionId = (text: string): text is SessionId => /^s_[0-9a-z]{16}$/.test(text)

@@ -115,7 +115,10 @@ export const limits = {
   gateways_max: 1_000, // processes of gateways that are known at once
   gateway_name_chars_max: 128, // of a name that somebody claims, in the log
   gateway_assertion_ms: minute, // what a gateway signs for one call; also how far behind its clock may be
+  gateway_tries_max: 3, // of one call, each signed anew: for the service that answered last time, then for any
+  gateway_unaddressed_ms: minute, // one that reaches now this service and now that one signs for any: how long, before it looks again
   gateway_assertions_max: 200_000, // remembered until they are over, so that each counts once; some 3,000 calls a second
+  gateway_assertions_shared_max: 50_000, // of those for any service, which the store remembers; each is counted over at the next
   gateway_word_ms: 5 * second, // a gateway says this often that it is there; the store learns of it as often
   gateway_silent_ms: 15 * second, // three words that did not come: the list says so
   gateway_lost_ms: 30 * second, // not heard for this long: its sessions are marked

@@ -5,6 +5,7 @@ import { Client } from "undici"
 import type { Credential } from "../api/client.ts"
 import { feedLine, type FeedLine } from "../api/feed_schema.ts"
 import { routes } from "../api/routes.ts"
+import { contentOfCall, queryOf, service_header } from "../api/signed_call.ts"
 import type { Clock, Millis, Timer } from "../core/clock.ts"
 import { limits } from "../core/limits.ts"
 import type { Log } from "../observe/log.ts"
@@ -85,15 +86,17 @@ export class Feed {
     try {
       const { method, path } = routes.feed
       const asked_at = clock.now()
-      const shown = await credential({ method, path })
-      const { statusCode, body } = await client.request({
+      const shown = await credential({ method, path, content: contentOfCall(queryOf(after), "") })
+      const { statusCode, headers, body } = await client.request({
         method,
         path: path + after,
         headers: { authorization: `Bearer ${shown.reveal()}` },
         signal: this.#stop.signal,
       })
+      const misdirected = credential.answered?.(shown, { service: headers[service_header], refused: statusCode === 401 }) === true
       if (statusCode !== 200) {
         await body.dump()
+        if (misdirected) throw new Error("another approval service answered than before")
         if (statusCode === 401) this.#shutOut()
         throw new Error(`the approval service answered the feed with ${statusCode}`)
       }

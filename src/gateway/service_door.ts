@@ -3,6 +3,7 @@
 import { Pool } from "undici"
 import type { ApiClient, Credential } from "../api/client.ts"
 import { passed_on } from "../api/passed_on.ts"
+import { contentPassedOn } from "../api/signed_call.ts"
 import { GatewayError } from "../core/errors.ts"
 import type { LoginId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
@@ -33,7 +34,8 @@ export function openServiceDoor({ url, public_url, credential, api }: ServiceDoo
       if (under_way >= limits.passed_on_max) throw new GatewayError("busy")
       under_way++
       try {
-        const key = await credential({ method, path: path.split("?")[0] ?? path })
+        // Its body streams by: it cannot be sent again to another service.
+        const key = await credential({ method, path: path.split("?")[0] ?? path, content: contentPassedOn(client), once: true })
         const {
           statusCode: status,
           headers: told,

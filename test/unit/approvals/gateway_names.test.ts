@@ -4,6 +4,7 @@ import test from "node:test"
 import { generateOpensshKey } from "../../../src/config/openssh_key.ts"
 import type { NamedGateway } from "../../../src/config/config.ts"
 import { passed_on } from "../../../src/api/passed_on.ts"
+import { contentOfCall, contentPassedOn, queryOf } from "../../../src/api/signed_call.ts"
 import { limits } from "../../../src/core/limits.ts"
 import type { Secret } from "../../../src/core/secret.ts"
 import { gatewayPublicKey, gatewaySigner } from "../../../src/identity/gateway_assertion.ts"
@@ -21,13 +22,14 @@ async function startListed(t: test.TestContext, gateways: readonly NamedGateway[
   return service
 }
 
-const assertion = async (service: Service, as: { name: string; key: Secret }, line: string): Promise<string> => {
+const assertion = async (service: Service, as: { name: string; key: Secret }, line: string, content?: string): Promise<string> => {
   const [method = "", path = ""] = line.split(" ")
   const signer = gatewaySigner({ name: as.name, privateKey: as.key, clock: service.clock })
-  return (await signer({ method, path: path.split("?")[0] ?? "" })).reveal()
+  return (await signer({ method, path: path.split("?")[0] ?? "", content: content ?? contentOfCall(queryOf(path), "") })).reveal()
 }
 const calls = async (service: Service, as: { name: string; key: Secret }, line: string, body?: object): Promise<Reply> => {
-  const authorization = `Bearer ${await assertion(service, as, line)}`
+  const content = contentOfCall(queryOf(line), body ? JSON.stringify(body) : "")
+  const authorization = `Bearer ${await assertion(service, as, line, content)}`
   return service.call(undefined, line, body, { headers: { authorization, "content-type": "application/json" } })
 }
 const one = { name: "one.gw", key: keys.one }
@@ -76,13 +78,16 @@ test("gateways: a key that is not listed, a name without its key, and an asserti
   const body = { gateway: "one.gw", reports: [] }
   assert.equal((await calls(service, { name: "one.gw", key: keys.two }, reportLine, body)).status, 401)
   assert.equal((await calls(service, { name: "four.gw", key: generateOpensshKey("four").private }, reportLine, body)).status, 401)
-  const other = await assertion(service, one, "GET /v1/gateway/people")
+  const other = await assertion(service, one, "GET /v1/gateway/people?subject=alice%40example.com")
   const headers = { authorization: `Bearer ${other}`, "content-type": "application/json" }
   assert.equal((await service.call(undefined, reportLine, body, { headers })).status, 401)
   assert.equal((await service.call(undefined, "GET /v1/gateway/people?subject=alice%40example.com", undefined, { headers })).status, 200)
   const replayed = (await service.call(undefined, "GET /v1/gateway/people?subject=alice%40example.com", undefined, { headers })).status
   assert.equal(replayed, 401, "it was shown before")
-  const late = { ...headers, authorization: `Bearer ${await assertion(service, one, "GET /v1/gateway/people")}` }
+  const late = {
+    ...headers,
+    authorization: `Bearer ${await assertion(service, one, "GET /v1/gateway/people?subject=alice%40example.com")}`,
+  }
   service.clock.advance(limits.gateway_assertion_ms + limits.token_clock_skew_ms_max + 1000)
   assert.equal(
     (await service.call(undefined, "GET /v1/gateway/people?subject=alice%40example.com", undefined, { headers: late })).status,
@@ -104,12 +109,15 @@ test("gateways: what a named gateway says about whom it passes on counts, and a 
       [passed_on.key]: key,
       [passed_on.client]: "198.51.100.9:4000",
     }
-    await service.call(undefined, "POST /v1/requests", { target, duration_ms: 3_600_000, reason: "why" }, { headers })
+    const { status } = await service.call(undefined, "POST /v1/requests", { target, duration_ms: 3_600_000, reason: "why" }, { headers })
+    assert.equal(status, 200, target)
     return (await service.query("select from_address from events where kind = 'request.asked' order by sequence desc"))[0]?.["from_address"]
   }
-  assert.equal(await ask(await assertion(service, one, "POST /v1/requests"), "prod-host"), "198.51.100.9:4000")
-  assert.match(String(await ask(await assertion(service, one, "GET /v1/requests"), "two-keys")), /^127\.0\.0\.1:/)
-  assert.match(String(await ask(gatewayKey, "deploy-only")), /^127\.0\.0\.1:/)
+  const passing = (line: string, client = "198.51.100.9:4000") => assertion(service, one, line, contentPassedOn(client))
+  assert.equal(await ask(await passing("POST /v1/requests"), "prod-host"), "198.51.100.9:4000")
+  assert.match(String(await ask(await passing("GET /v1/requests"), "two-keys")), /^127\.0\.0\.1:/)
+  assert.match(String(await ask(await passing("POST /v1/requests", "192.0.2.1:4000"), "deploy-only")), /^127\.0\.0\.1:/)
+  assert.match(String(await ask(gatewayKey, "grafana")), /^127\.0\.0\.1:/)
 })
 
 test("gateways: one that is taken from the list is heard no more, and its feed ends", async (t) => {

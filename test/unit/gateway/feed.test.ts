@@ -3,10 +3,16 @@ import { once } from "node:events"
 import http from "node:http"
 import type { AddressInfo } from "node:net"
 import { afterEach, describe, test } from "node:test"
+import { decodeJwt } from "jose"
+import type { Credential } from "../../../src/api/client.ts"
 import type { FeedLine } from "../../../src/api/feed_schema.ts"
+import { service_header } from "../../../src/api/signed_call.ts"
+import { generateOpensshKey } from "../../../src/config/openssh_key.ts"
+import { newServiceId } from "../../../src/core/ids.ts"
 import { limits } from "../../../src/core/limits.ts"
 import { Secret } from "../../../src/core/secret.ts"
 import { Feed } from "../../../src/gateway/feed.ts"
+import { gatewaySigner } from "../../../src/identity/gateway_assertion.ts"
 import { createLog } from "../../../src/observe/log.ts"
 import { FakeClock } from "../../support/fake_clock.ts"
 import { eventually } from "../../support/wait.ts"
@@ -30,11 +36,13 @@ const open: (() => void)[] = []
 afterEach(() => open.splice(0).forEach((close) => close()))
 
 /** An approval service that says what the test says, and a feed that listens to it. */
-async function setUp() {
+async function setUp(credentialBy?: (clock: FakeClock) => Credential) {
   const asked: { url: string; authorization: string | undefined; say(line: object): void; hangUp(): void }[] = []
   let refusing = false
+  let answering: string | undefined
   const server = http.createServer((request, response) => {
     if (refusing) response.statusCode = 401
+    if (answering !== undefined) response.setHeader(service_header, answering)
     response.flushHeaders()
     if (refusing) response.end()
     asked.push({
@@ -51,7 +59,7 @@ async function setUp() {
   let otherHistories = 0
   const feed = new Feed({
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    credential: () => new Secret("gateway key"),
+    credential: credentialBy?.(clock) ?? (() => new Secret("gateway key")),
     clock,
     log: createLog("silent"),
     onChange: (line) => heard.push(line),
@@ -70,7 +78,15 @@ async function setUp() {
       if (asked.length <= index && index > 0) clock.advance(100) // the first retry's delay; little, for a call that takes long is old
       return asked[index]
     })
-  return { clock, feed, heard, connection, otherHistories: () => otherHistories, refuse: () => (refusing = true) }
+  return {
+    clock,
+    feed,
+    heard,
+    connection,
+    otherHistories: () => otherHistories,
+    refuse: (yes = true) => (refusing = yes),
+    answerAs: (service: string) => (answering = service),
+  }
 }
 
 describe("the feed", () => {
@@ -178,6 +194,24 @@ describe("the feed", () => {
     refuse()
     await connection(1)
     await eventually("it to have understood", () => !feed.fresh)
+  })
+
+  test("a gateway that signed for a service which was started anew signs for the new one from then on", async () => {
+    const { private: privateKey } = generateOpensshKey("gw")
+    const { feed, connection, refuse, answerAs } = await setUp((clock) => gatewaySigner({ name: "gw", privateKey, clock }))
+    const [former, now] = [newServiceId(), newServiceId()]
+    const audience = async (index: number) => decodeJwt(((await connection(index)).authorization ?? "").replace("Bearer ", "")).aud
+    answerAs(former)
+    const first = await connection(0)
+    first.say({ kind: "hello", sequence: 5, at: 0, service: former })
+    first.say({ kind: "beat", at: 0 })
+    await eventually("fresh", () => feed.fresh)
+    answerAs(now)
+    refuse()
+    first.hangUp()
+    assert.equal(await audience(1), former)
+    refuse(false)
+    assert.equal(await audience(2), now)
   })
 
   test("a change alone does not make it fresh: it says nothing of when", async () => {
