@@ -96,6 +96,33 @@ test("rules: a request that nobody decides goes to others as well, told once, an
   assert.deepEqual(told.filter((kind) => kind === "request.lapsed").length, 1)
 })
 
+test("rules: those it was escalated to stand in for any step, one person for one of them, in order, and not the one who asked", async (t) => {
+  const steps = [
+    { by: ["oncall"], count: 1 },
+    { by: ["carol@example.com"], count: 1 },
+  ]
+  const escalate = { after_ms: 15 * minute, to: ["admins", "engineers"] }
+  const service = await startService(t, ruled({ approve: { plan: { order: "sequence", steps }, escalate } }))
+  await service.ask()
+  assert.equal((await approve(service, "bob")).body.status, "pending")
+  assert.deepEqual(codeOf(await approve(service, "dana")), [403, "forbidden"])
+  service.clock.advance(15 * minute)
+  await happens(service, "request.escalated")
+  assert.deepEqual(codeOf(await approve(service, "alice")), [403, "own_request"])
+  assert.equal((await approve(service, "bob")).body.status, "pending", "bob is one person still")
+  assert.equal((await approve(service, "dana")).body.status, "approved")
+
+  await service.ask({ as: ["root"] })
+  service.clock.advance(15 * minute)
+  await eventually("the second to be escalated", async () => {
+    service.clock.advance(limits.sweep_ms)
+    return (await kinds(service)).filter((kind) => kind === "request.escalated").length === 2
+  })
+  assert.equal((await approve(service, "dana", 2)).body.status, "pending")
+  assert.equal((await approve(service, "dana", 2)).body.status, "pending", "she fills the first place, and no other")
+  assert.equal((await approve(service, "carol", 2)).body.status, "approved")
+})
+
 test("rules: what lapsed while nobody looked is told all at once, each once, and a decision has its turn meanwhile", async (t) => {
   const service = await startService(t, ruled({ approve: by(["oncall"]), pending_ms: hour }))
   for (let count = 0; count < 60; count++) await service.ask({ actions: [`echo ${count}`] }, count % 2 === 0 ? "alice" : "carol")

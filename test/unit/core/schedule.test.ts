@@ -55,6 +55,31 @@ test("schedule: both changes of daylight saving follow the clock on the wall", (
     assert.equal(open(night, at), is, at)
 })
 
+test("schedule: a night in which the clocks change is as long as that night is, and belongs to the day it begins on", () => {
+  const saturday_night = window("sat", "22:00-06:00")
+  for (const [at, is] of [
+    ["2026-03-28T20:59:00Z", false], // Saturday 21:59
+    ["2026-03-28T21:00:00Z", true], // 22:00
+    ["2026-03-29T03:59:00Z", true], // Sunday 05:59, seven hours later
+    ["2026-03-29T04:00:00Z", false], // 06:00
+    ["2026-10-24T20:00:00Z", true], // Saturday 22:00
+    ["2026-10-25T00:59:00Z", true], // 02:59, for the first time
+    ["2026-10-25T01:00:00Z", true], // 02:00, for the second
+    ["2026-10-25T04:59:00Z", true], // 05:59, nine hours later
+    ["2026-10-25T05:00:00Z", false], // 06:00
+    ["2026-10-25T21:00:00Z", false], // Sunday 22:00
+  ] as const)
+    assert.equal(open(saturday_night, at), is, at)
+})
+
+test("schedule: where the clocks skip midnight itself, the day before lasts until they do", () => {
+  // On 2026-04-24, a Friday, Cairo goes from 00:00 to 01:00.
+  const [thursday, friday] = [window("thu", "22:00-00:30", "Africa/Cairo"), window("fri", "00:00-02:00", "Africa/Cairo")]
+  assert.deepEqual([open(thursday, "2026-04-23T21:59:00Z"), open(friday, "2026-04-23T21:59:00Z")], [true, false])
+  assert.deepEqual([open(thursday, "2026-04-23T22:00:00Z"), open(friday, "2026-04-23T22:00:00Z")], [false, true])
+  assert.equal(open(friday, "2026-04-23T23:00:00Z"), false)
+})
+
 test("schedule: a whole day, several windows, days that go round the week", () => {
   assert.equal(open(window("sat-sun", "00:00-24:00", "UTC"), "2026-01-10T23:59:59Z"), true)
   const windows = [window("mon", "09:00-10:00", "UTC"), window("tue", "09:00-10:00", "UTC")]
