@@ -13,6 +13,7 @@ import { startSluice, type Sluice } from "../support/sluice.ts"
 import { gatewayName, postgresTarget, sshTarget } from "../support/sluice_config.ts"
 import { startSshd, type Sshd } from "../support/sshd.ts"
 import { needs } from "../support/tools.ts"
+import { eventually } from "../support/wait.ts"
 import { startWorkloadIssuer, type WorkloadIssuer } from "../support/workload_issuer.ts"
 
 const main = join(import.meta.dirname, "../../src/main.ts")
@@ -107,6 +108,38 @@ describe("a CI job", { skip: needs("ssh", "sshd", "ssh-keygen", "ssh-agent", "ss
     assert.equal(ran.stdout, "deployed\n", ran.stderr)
     const shown = await psql(it, `sslcert=${join(folder, "client.crt")} sslkey=${join(folder, "client.key")}`)
     assert.equal(shown.stdout, "42\n", shown.stderr)
+  })
+
+  test("what is open lives by its grant: the login that it was opened with ends, nothing new opens with it, and the session goes on", async () => {
+    const it = await job()
+    const service = it.env["SLUICE_SERVICE"] ?? ""
+    const post = async (path: string, body: object, token = "anybody"): Promise<Record<string, string>> => {
+      const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" }
+      const response = await fetch(service + path, { method: "POST", headers, body: JSON.stringify(body) })
+      assert.equal(response.status, 200, path)
+      return (await response.json()) as Record<string, string>
+    }
+    const { token: login } = await post("/v1/workloads/token", { token: it.env["SLUICE_WORKLOAD_TOKEN"] })
+    const asked = (await post("/v1/requests", { target: "orders", duration_ms: 600_000, reason: "deploy 8" }, login)) as unknown as {
+      grant: { id: string }
+    }
+    const { token: PGPASSWORD = "" } = await post("/v1/tokens", { target: "orders" }, login)
+    const where = `host=${gatewayName} hostaddr=127.0.0.1 port=${sluice.port("postgres")} dbname=orders user=${postgres.role}`
+    const live = launch("psql", [`${where} sslmode=verify-full sslrootcert=${sluice.caFile}`, "-X", "-w", "-At"], {
+      env: { ...it.env, PGPASSWORD },
+    })
+    live.type("SELECT 'it is ' || 'open';\n")
+    await live.says("it is open")
+    await post("/v1/logout", {}, login)
+    await eventually("nothing new to open with it", async () =>
+      /authentication failed|login has ended/.test((await psql(it, "", { PGPASSWORD })).stderr),
+    )
+    live.type("SELECT 'it goes ' || 'on';\n")
+    await live.says("it goes on")
+    await sluice.api(dana).call("revoke", { id: asked.grant.id as never, body: { reason: "seen enough" } })
+    live.type("SELECT 1;\n")
+    const { stderr } = await live.ended
+    assert.match(stderr, /your access to orders ended at .*revoked/)
   })
 
   test("with a running ssh-agent the key is in it alone, and goes at its end", async () => {
