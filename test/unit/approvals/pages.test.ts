@@ -1,13 +1,16 @@
 // The doors of the pages: nothing behind them for somebody who has not signed in, and what a browser is told with every answer.
 import assert from "node:assert/strict"
 import test from "node:test"
+import { newSessionId } from "../../../src/core/ids.ts"
 import { limits } from "../../../src/core/limits.ts"
-import { startService } from "./service.ts"
+import { Browser } from "../../support/browser.ts"
+import { giveBack, newStore } from "../../support/store.ts"
+import { type Service, startService, testConfig } from "./service.ts"
 
 const reads = ["/", "/requests", "/requests/1", "/grants", "/sessions", "/gateways", "/ask", "/ask?target=prod-host"]
 const forms = [
   "/ask",
-  ...["approve", "deny", "withdraw"].map((verb) => `/requests/1/${verb}`),
+  ...["approve", "deny", "withdraw", "review"].map((verb) => `/requests/1/${verb}`),
   ...["drop", "extend", "revoke"].map((verb) => `/grants/g_0000000000000000/${verb}`),
   "/sessions/s_0000000000000000/kill",
 ]
@@ -78,3 +81,72 @@ test("pages: the API's own paths stay the API's, for browsers too", async (t) =>
   const response = await fetch(`${service.url}/v1/whoami`, { headers: { accept: "text/html" } })
   assert.deepEqual([response.status, response.headers.get("content-type")?.startsWith("application/json")], [401, true])
 })
+
+// One row a page: what somebody who has signed in is answered about alice's request for prod-host, her grant and her session.
+const people = ["frank", "alice", "bob", "dana", "gina"] as const
+const table: Readonly<Record<string, readonly number[]>> = {
+  //        plain owner approver admin auditor
+  "GET /": [200, 200, 200, 200, 200],
+  "GET /requests": [200, 200, 200, 200, 200],
+  "GET /requests/:request": [404, 200, 200, 200, 200],
+  "GET /grants": [200, 200, 200, 200, 200],
+  "GET /sessions": [200, 200, 200, 200, 200],
+  "GET /gateways": [403, 403, 403, 200, 200],
+  "GET /ask": [200, 200, 200, 200, 200],
+  "GET /ask?target=prod-host": [403, 200, 200, 403, 403],
+  "GET /ask?target=no-such-host": [403, 403, 403, 403, 403],
+  "POST /ask": [403, 303, 303, 403, 403],
+  "POST /requests/:request/approve": [404, 403, 303, 403, 403],
+  "POST /requests/:request/deny": [404, 403, 303, 403, 403],
+  "POST /requests/:request/withdraw": [404, 303, 403, 403, 403],
+  "POST /requests/:request/review": [404, 403, 403, 403, 403],
+  "POST /grants/:grant/extend": [404, 303, 403, 403, 403],
+  "POST /grants/:grant/revoke": [404, 403, 303, 303, 403],
+  "POST /grants/:grant/drop": [404, 303, 403, 403, 403],
+  "POST /sessions/:session/kill": [404, 403, 303, 303, 403],
+}
+
+test("pages: each answers each role as the API does, and a form of the wrong one changes nothing", async (t) => {
+  const { approvals } = testConfig("/")
+  const store = await newStore()
+  const service = await startService(t, { approvals: { ...approvals, store, public_url: "http://127.0.0.1:0" } })
+  t.after(() => giveBack(store)) // after the service has ended, which was said first
+  const signedIn = new Map<string, { browser: Browser; csrf: string }>()
+  for (const name of people) {
+    const browser = new Browser()
+    t.after(() => browser.close())
+    const wanted = { subject: `${name}@example.com`, via: "ssh-key SHA256:x" }
+    const { url } = (await service.call("gateway", "POST /v1/gateway/link", wanted)).body as unknown as { url: string }
+    const home = await browser.submit(await browser.get(url), {})
+    const [, csrf = ""] = /name="csrf" value="([^"]+)"/.exec(home.text) ?? []
+    signedIn.set(name, { browser, csrf })
+  }
+  for (const [line, expected] of Object.entries(table))
+    for (const [index, name] of people.entries()) {
+      const ids = await scene(service)
+      const [method, path = ""] = line.replace(/:(request|grant|session)/, (_, of: keyof typeof ids) => ids[of]).split(" ")
+      const { browser, csrf } = signedIn.get(name)!
+      const fields = { csrf, target: "prod-host", for: "1h", reason: "why" }
+      const before = (await service.call("gina", "GET /v1/audit?limit=1")).body as unknown as { events: { sequence: number }[] }
+      const url = new URL(service.url + path)
+      const { status } =
+        method === "GET" ? await browser.get(url, { until: /./ }) : await browser.post(url, new URLSearchParams(fields), { until: /./ })
+      assert.equal(status, expected[index], `${line} as ${name}`)
+      if (method === "GET" || status === 303) continue
+      const after = (await service.call("gina", "GET /v1/audit?limit=1")).body
+      assert.deepEqual(after, before, `${line} as ${name} changed something`)
+    }
+})
+
+/** A pending request, a grant and a live session of alice's. */
+async function scene(service: Service): Promise<{ request: string; grant: string; session: string }> {
+  const { body: first } = await service.ask({ as: ["root"], uses: 9 })
+  const { body: approved } = await service.call("bob", `POST /v1/requests/${first.id}/approve`, {})
+  const { body: pending } = await service.ask()
+  assert(approved.grant)
+  const { id: grant } = approved.grant
+  const about = { gateway: "gw", protocol: "ssh", subject: "alice@example.com", target: "prod-host", as: "root", client: "203.0.113.7:1" }
+  const session = { ...about, id: newSessionId(), grant, started_at: service.clock.now() }
+  await service.call("gateway", "POST /v1/gateway/sessions", { gateway: "gw", reports: [{ event: "started", session }] })
+  return { request: String(pending.id), grant, session: session.id }
+}
