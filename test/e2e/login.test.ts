@@ -124,6 +124,18 @@ suite("company login, through the gateway", { skip: needs("ssh"), concurrency: 1
     assert.deepEqual([again.status, /you are not logged in/.test(again.stderr), /Log in: sluice login/.test(again.stderr)], [1, true, true])
   })
 
+  test("a login that a rule wants fresh, and of a class, is asked for in the browser and by the code's page", async () => {
+    const elsewhere = { ...env(), XDG_STATE_HOME: join(home, "fresh"), BROWSER: "/nonexistent" }
+    for (const [more, where] of [
+      [[], /\/oauth\/authorize\?\S*&max_age=0&acr_values=urn%3Amfa\n/],
+      [["--device"], /go to\n {2}https:\/\/localhost:\d+\/sign-in\?max_age=0&acr=urn%3Amfa&return=%2Fdevice\nand enter the code/],
+    ] as const) {
+      const login = launch(process.execPath, [main, "login", "--fresh", "--acr", "urn:mfa", ...more], { env: elsewhere, input: "" })
+      await login.says(where)
+      await login.stop()
+    }
+  })
+
   test("a refused login, and a service that is none, say so", async () => {
     const login = launch(process.execPath, [main, "login"], { env: { ...env(), BROWSER: "/nonexistent" }, input: "" })
     const [, asked = ""] = await login.says(/ {2}(https:\S+)\n/)
