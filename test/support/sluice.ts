@@ -146,10 +146,20 @@ export class Sluice {
 
   /** The lines of one recording; half a line at the end is left out. */
   recording(session: string): Line[] {
-    const path = this.#recordings().get(session)
-    if (path === undefined) throw new Error(`no recording of ${session}`)
-    const lines = readFileSync(path, "utf8").split("\n")
+    const lines = (this.#read(session) ?? this.#read(session))?.split("\n")
+    if (!lines) throw new Error(`no recording of ${session}`)
     return lines.slice(0, -1).map((line) => JSON.parse(line) as Line)
+  }
+
+  /** Undefined when there is none, or it has moved from the live ones to its day meanwhile, which it does once. */
+  #read(session: string): string | undefined {
+    const path = this.#recordings().get(session)
+    try {
+      return path && readFileSync(path, "utf8")
+    } catch (failure) {
+      if ((failure as NodeJS.ErrnoException).code === "ENOENT") return undefined
+      throw failure
+    }
   }
 
   /** Ends it gracefully; what it made stays until the process ends. */
