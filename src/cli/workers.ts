@@ -37,7 +37,7 @@ interface Forked {
 
 /**
  * V8 lets the memory for what is young grow to three times 16 MiB and then keeps it: with two workers a third of what 5,000 idle sessions
- * take. At half of that the processor time of a statement is the same. What Sluice itself was started with counts more.
+ * take. Half of that costs about a twentieth of the processor time of a statement. What Sluice itself was started with counts more.
  */
 const heap_flags = ["--max-semi-space-size=8"]
 
