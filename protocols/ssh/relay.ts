@@ -140,7 +140,7 @@ export class ChannelRelay {
     const name = reader.text()
     const value = reader.text()
     if (this.#started || this.#env.length >= limits.ssh_env_vars_max) return false
-    if (!mayPass(name, value)) {
+    if (!mayPass(name, value, this.#options.allow.env)) {
       this.#write({ kind: "refused", what: `the environment variable ${recordable(name)}` })
       return false
     }

@@ -15,7 +15,7 @@ export interface RelayOptions {
   readonly record: SshRecord
   /** What of the target's files may be done by SFTP. */
   readonly sftp: SshTarget["sftp"]
-  readonly allow: Pick<SshAllowed, "shell" | "exec">
+  readonly allow: Pick<SshAllowed, "shell" | "exec" | "env">
   /** Those of the whole connection. */
   readonly forwards: Forwards
   readonly clock: Clock

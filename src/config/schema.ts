@@ -2,6 +2,7 @@
 // editors. What the values mean, and whether they go together, is checked in the files named after the sections.
 import { z } from "zod"
 import { limits } from "../core/limits.ts"
+import { usual_env } from "../core/target.ts"
 import { actionRule } from "./action_rule_schema.ts"
 import { ask_from_tool } from "./ask_schema.ts"
 import { channel } from "./notification_schema.ts"
@@ -164,6 +165,12 @@ const target = z.strictObject({
             ),
           remote_forward: several.optional().describe("ssh -R: where the target may listen, such as localhost:8000-8999; * is any address"),
           agent: z.boolean().default(false).describe("ssh -A: programs there may use one's SSH agent"),
+          env: z
+            .array(text)
+            .default([...usual_env])
+            .describe(
+              "ssh's SendEnv and SetEnv: the variables that may be set there; never those by which code is loaded, such as LD_PRELOAD",
+            ),
         })
         .prefault({})
         .describe("What may be done there; forwards only when they are named"),

@@ -115,8 +115,13 @@ function readAllowed(reading: Reading, path: Path, file: Written<"ssh">["allow"]
       return attempt(reading, at, () => destinationPattern(text)) ?? []
     })
   }
-  const { shell, exec, agent } = file
-  return { shell, exec, agent, local_forward: patterns("local_forward"), remote_forward: patterns("remote_forward") }
+  const { shell, exec, agent, env } = file
+  env.forEach((name, index) =>
+    attempt(reading, [...path, "env", index], () => {
+      if (!/^[A-Za-z_][A-Za-z0-9_]{0,63}\*?$/.test(name)) throw new Error("expected the name of a variable, or how it begins and a *")
+    }),
+  )
+  return { shell, exec, agent, env, local_forward: patterns("local_forward"), remote_forward: patterns("remote_forward") }
 }
 
 function readRecord(reading: Reading, path: Path, { digests, ...sizes }: Written<"ssh">["record"]): SshTarget["record"] {

@@ -61,7 +61,12 @@ export interface SshAllowed {
   readonly remote_forward: readonly DestinationPattern[]
   /** Whether programs on it may use the client's SSH agent (`ssh -A`). */
   readonly agent: boolean
+  /** Which environment variables may be set: names, or how they begin with a `*` behind. */
+  readonly env: readonly string[]
 }
+
+/** Those that say how text and colours look. */
+export const usual_env = ["LANG", "LANGUAGE", "LC_*", "TERM", "COLORTERM", "NO_COLOR", "CLICOLOR", "TZ"] as const
 
 /** As libpq's sslmode, without the modes that fall back silently. */
 export type PostgresTls = "disable" | "require" | "verify-full"

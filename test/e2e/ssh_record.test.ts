@@ -28,6 +28,7 @@ suite("ssh: what is kept of a command's streams, by the target", { skip: needs("
       sshTarget("usual", sshd),
       sshTarget("some", sshd, { record: { stdin: 0, stdout: 4, stderr: "1KiB" } }),
       sshTarget("sizes", sshd, { record: { stdin: 2, stdout: 4, digests: false } }),
+      sshTarget("own", sshd, { allow: { env: ["SLUICE_*"] } }),
     ]
     sluice = await startSluice({ users: [alice, bob], targets, recordings: { stream_bytes_max: 8 } })
     for (const { name } of targets as { name: string }[]) await sluice.grant(alice, name, { by: bob, for: "1h" })
@@ -125,5 +126,19 @@ suite("ssh: what is kept of a command's streams, by the target", { skip: needs("
     )
     const beforeOutput = lines.filter((line) => line.kind === "env" || line.kind === "action" || line.kind === "refused")
     assert.doesNotMatch(JSON.stringify(beforeOutput), /hunter2|x\.so/)
+  })
+
+  test("a target that names its variables gets those and no others", async () => {
+    const set = ["-o", "SetEnv=SLUICE_MODE=test LC_TIME=C"]
+    let said = ""
+    const lines = await recorded(async () => {
+      const ran = await run("ssh", [...set, ...sluice.ssh(alice), "-J", "gateway", `${sshd.login}@own`, "env"])
+      said = ran.stdout
+      return ran
+    })
+    assert.match(said, /^SLUICE_MODE=test$/m)
+    assert.doesNotMatch(said, /^LC_TIME/m)
+    const names = lines.flatMap((line) => (line.kind === "env" ? [line.name] : line.kind === "refused" ? [line.what] : []))
+    assert.deepEqual(names.toSorted(), ["SLUICE_MODE", "the environment variable LC_TIME"])
   })
 })

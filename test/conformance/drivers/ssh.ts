@@ -5,6 +5,7 @@ import ssh2 from "ssh2"
 import type { ServerChannel } from "ssh2"
 import { ssh } from "../../../protocols/ssh/index.ts"
 import { Secret } from "../../../src/core/secret.ts"
+import { usual_env } from "../../../src/core/target.ts"
 import { keyPair } from "../../support/people.ts"
 import type { Driver, FakeTarget, Visit } from "../driver.ts"
 
@@ -49,7 +50,7 @@ export const driver: Driver = {
     auth: { key: new Secret(loginKey.privateKey) },
     sftp: "all",
     record: { digests: true },
-    allow: { shell: true, exec: true, local_forward: [], remote_forward: [], agent: false },
+    allow: { shell: true, exec: true, local_forward: [], remote_forward: [], agent: false, env: [...usual_env] },
     hostKeys: [hostKey.publicKey],
     hostCas: [],
   }),

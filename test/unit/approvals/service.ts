@@ -11,7 +11,7 @@ import { generateOpensshKey } from "../../../src/config/openssh_key.ts"
 import type { AccessRule, Config, PeopleApprove } from "../../../src/config/config.ts"
 import type { Keys } from "../../../src/core/keys.ts"
 import { Secret } from "../../../src/core/secret.ts"
-import type { Target } from "../../../src/core/target.ts"
+import { type Target, usual_env } from "../../../src/core/target.ts"
 import { createTokenIssuer } from "../../../src/identity/tokens.ts"
 import { createLog } from "../../../src/observe/log.ts"
 import { FakeClock } from "../../support/fake_clock.ts"
@@ -27,7 +27,7 @@ const ssh = {
   auth: { password: new Secret("x") },
   sftp: "all",
   record: { digests: true },
-  allow: { shell: true, exec: true, local_forward: [], remote_forward: [], agent: false },
+  allow: { shell: true, exec: true, local_forward: [], remote_forward: [], agent: false, env: [...usual_env] },
   hostKeys: ["ssh-ed25519 AAAA"],
   hostCas: [],
   address,

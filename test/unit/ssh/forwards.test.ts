@@ -47,6 +47,7 @@ async function rig(
     local_forward: patterns("10.0.0.9:*"),
     remote_forward: patterns("localhost:*"),
     agent: true,
+    env: [],
   }
   const harness = await createHarness({
     protocol: ssh,

@@ -11,7 +11,7 @@ import { type KeyLife, keyLife } from "../../../protocols/ssh/key_renewal.ts"
 import { connectUpstream } from "../../../protocols/ssh/upstream.ts"
 import { GatewayError } from "../../../src/core/errors.ts"
 import { Secret } from "../../../src/core/secret.ts"
-import type { SshTarget } from "../../../src/core/target.ts"
+import { type SshTarget, usual_env } from "../../../src/core/target.ts"
 import { createLog } from "../../../src/observe/log.ts"
 import { FakeClock } from "../../support/fake_clock.ts"
 import { keyPair } from "../../support/people.ts"
@@ -93,7 +93,7 @@ export const targetWith = (changes: Partial<SshTarget> = {}): SshTarget => ({
   auth: { key: new Secret(userKey.privateKey) },
   sftp: "all",
   record: { digests: true },
-  allow: { shell: true, exec: true, local_forward: [], remote_forward: [], agent: false },
+  allow: { shell: true, exec: true, local_forward: [], remote_forward: [], agent: false, env: [...usual_env] },
   hostKeys: [hostKey.publicKey],
   hostCas: [],
   ...changes,
