@@ -201,14 +201,15 @@ export class Notifier {
         log.info(about, "a notification was delivered")
         return
       }
-      const next_at = clock.now() + Math.max(this.#backOff(attempts), Math.min(sent.retry_ms ?? 0, limits.notification_retry_ms_max))
+      const next_at =
+        clock.now() + Math.round(Math.max(this.#backOff(attempts), Math.min(sent.retry_ms ?? 0, limits.notification_retry_ms_max)))
       if (sent.never || next_at >= delivery.give_up_at) {
         await store.change((change) => giveUp(change, { channel, delivery, why: sent.why, now: clock.now() }))
         log.error({ ...about, why: sent.why }, "a notification was given up")
         return
       }
-      log.warn({ ...about, why: sent.why, next_at }, "a notification could not be delivered; it is tried again")
       await store.change((change) => change.retryDelivery(delivery, next_at))
+      log.warn({ ...about, why: sent.why, next_at }, "a notification could not be delivered; it is tried again")
     } catch (err) {
       // The claim ends by itself, and then it is tried again.
       log.warn({ ...about, err }, "a notification has to wait: the store cannot be used")
