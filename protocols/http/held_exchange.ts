@@ -34,16 +34,17 @@ export function readBody(request: IncomingMessage): Promise<Buffer> {
 }
 
 interface Whole {
-  readonly request: IncomingMessage
+  /** It asks for a WebSocket; an `Upgrade` that `Connection` does not name asks for nothing (RFC 9110, section 7.8). */
+  readonly upgrade: boolean
   readonly passing: readonly string[]
   readonly body: Buffer
 }
 
 /** What an approver reads, and the digest of all of it. `passing`: the headers that go on. */
-export function exactRequest({ method, url }: RequestLine, { request, passing, body }: Whole): Exact {
+export function exactRequest({ method, url }: RequestLine, { upgrade, passing, body }: Whole): Exact {
   const headers = meaningfulHeaders(passing).map(([name, value]) => `${name}: ${value}`)
   const sha256 = createHash("sha256").update(body).digest("hex")
-  const head = `${request.headers.upgrade === undefined ? method : "WEBSOCKET"} ${url}`
+  const head = `${upgrade ? "WEBSOCKET" : method} ${url}`
   const whole = createHash("sha256")
     .update(JSON.stringify([head, headers, body.length, sha256]))
     .digest("hex")

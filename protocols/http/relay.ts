@@ -107,11 +107,12 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
   /** All that would be sent. The body is then here, and not in the client's stream any more. */
   async #exact(): Promise<Exact> {
     const { line, request, response, headers, body, expects } = this.#in
-    if (body === 0) return exactRequest(line, { request, passing: headers.passing, body: Buffer.alloc(0) })
+    const whole = { upgrade: this.#in.upgrade !== undefined, passing: headers.passing }
+    if (body === 0) return exactRequest(line, { ...whole, body: Buffer.alloc(0) })
     if (expects) response.writeContinue()
     this.#continued = true
     this.#whole = await readBody(request)
-    return exactRequest(line, { request, passing: headers.passing, body: this.#whole })
+    return exactRequest(line, { ...whole, body: this.#whole })
   }
 
   #send(decided: Decided, identity: string): void {
@@ -148,7 +149,9 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
 
   onResponseStart(controller: Controller, status: number, _: unknown, words?: string): void {
     if (status < 200) return // 102 and 103 are optional to pass on (RFC 9110, section 15.2)
-    const { response } = this.#in
+    const { response, upgrade } = this.#in
+    // It took the handshake for a GET: that was not decided about, so its answer to one is for nobody here.
+    if (upgrade && status < 300) return this.onResponseError(controller, new Error("the target answered an upgrade as if it were a GET"))
     const headers = responseHeaders(rawOf(controller.rawHeaders), this.#http.upstream)
     headers.push("Sluice-Access-Ends", this.#http.access_ends)
     this.#status = status

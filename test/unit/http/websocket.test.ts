@@ -122,6 +122,19 @@ suite("websocket", () => {
     assert.doesNotMatch(upstream.heard, /smuggled/)
   })
 
+  test("a target that takes the handshake for a GET tells nobody what a GET would read", async () => {
+    const { rig, target } = await scripted()
+    const client = rig.send(rig.get("/report", upgrade))
+    const upstream = await target()
+    while (!upstream.heard.includes("\r\n\r\n")) await new Promise(setImmediate)
+    upstream.write("HTTP/1.1 200 OK\r\nX-Secret: SECRET\r\nContent-Length: 6\r\n\r\nSECRET", "latin1")
+    const answer = await client.answer()
+    assert.deepEqual([answer.status, answer.headers["sluice-error"]], [502, "target_broke"])
+    await client.closed
+    assert.doesNotMatch(JSON.stringify(answer) + client.received, /SECRET/)
+    assert.equal(upstream.destroyed, true)
+  })
+
   test("a target that switches to something else is a 502, and not a byte of it passes", async () => {
     const { rig, target } = await scripted()
     const client = rig.send(rig.get("/ws", upgrade))
