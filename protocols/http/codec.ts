@@ -21,8 +21,8 @@ const unsupported = (what: string): GatewayError => new GatewayError("unsupporte
 /** What a path may hold (RFC 3986, section 3.3, and bytes beyond ASCII that some send): no control, no space, no `#`, no backslash. */
 const plainPath = /^\/[!"$-[\]-~\u0080-\u00ff]*$/
 const plainQuery = /^[!"$-~\u0080-\u00ff]*$/
-/** Escapes that turn into path syntax where they are decoded: `.`, `/`, `\`, NUL, line ends. */
-const escapedSyntax = /%(2e|2f|5c|00|0a|0d)/i
+/** Escapes that turn into path syntax where they are decoded, be it twice, by a proxy and what is behind it: `.`, `/`, `\`, NUL, line ends. */
+const escapedSyntax = /%(25)*(2e|2f|5c|00|0a|0d)/i
 /** `/../`, `/./`, and the `/..;/` that servlet containers read so. */
 const dotSegment = /\/\.{1,2}(?=[/;]|$)/
 

@@ -41,9 +41,13 @@ const read = {
   te: "te",
 } as const
 
-/** RFC 9110, section 7.6.1; `expect` is answered by us, `http2-settings` belongs to an upgrade that is not offered. */
+/**
+ * RFC 9110, section 7.6.1; `expect` is answered by us, `http2-settings` belongs to an upgrade that is not offered. `proxy` is nobody's
+ * header: in a CGI program it becomes HTTP_PROXY, through which the program then calls others (CVE-2016-5385).
+ */
 const hopByHop = new Set([
   "keep-alive",
+  "proxy",
   "proxy-connection",
   "proxy-authenticate",
   "proxy-authorization",
@@ -59,11 +63,13 @@ const framing = new Set(["host", "content-length", "transfer-encoding"])
  * fold names so (CGI, WSGI, PHP).
  */
 const trusted = [
-  /^(x-)?(sluice|auth|authenticated|forwarded|remote|webauth|ssl-client|client-cert|original|rewrite)(-|$)/,
+  /^(x-)?(sluice|auth|authenticated|forwarded|remote|webauth|ssl|tls|client-cert|client-verify|original|rewrite)(-|$)/,
   /^(x-)?(pomerium|goog-authenticated|goog-iap|ms-client-principal|amzn-oidc|cf-access|tailscale|authentik|vouch|oidc|consumer)(-|$)/,
+  /^(x-)?(shib|shibboleth|kubeflow|appengine|ms-token-aad|anonymous-consumer|envoy)(-|$)/,
+  /^(x-)?(iv|sm|oam|sso|saml|ldap|proxy)-(remote-)?(user(-?(id|name))?|groups?|roles?|creds|email|name)$/,
   /^x-user-(id|name|email|groups?|roles?)$/,
   /^x-(user|roles?|username|email|groups?|host|scheme|url-scheme|real-ip|client-ip|cluster-client-ip)$/,
-  /^(client-ip|true-client-ip|cf-connecting-ip|front-end-https)$/,
+  /^((true-|fastly-|fly-)?client-ip|cf-connecting-ip|front-end-https)$/,
   /^x-(http-)?(method(-override)?|host-override)$/,
 ]
 /** Like those by name alone: what is in these is a secret that the application checks itself. */

@@ -149,7 +149,10 @@ function matches(about: ActionMatch, item: Item, wide: boolean): boolean {
   if (about.protocol === "postgres") return item.protocol === "postgres" && matchesPart(about, item.part, wide)
   if (about.protocol === "http") {
     if (item.protocol !== "http") return false
-    return (about.methods?.includes(item.method) ?? true) && (about.paths?.some((pattern) => pattern(item.path)) ?? true)
+    return (
+      (about.methods?.some((method) => isMethod(method, item.method, wide)) ?? true) &&
+      (about.paths?.some((pattern) => pattern(item.path)) ?? true)
+    )
   }
   if (item.protocol !== "ssh") return false
   const { action, line, command } = item
@@ -174,6 +177,13 @@ function matches(about: ActionMatch, item: Item, wide: boolean): boolean {
       return false
   }
 }
+
+/**
+ * Applications answer HEAD by doing what GET does (RFC 9110, section 9.3.2), and take a WebSocket's handshake for a GET where they
+ * serve none: a rule that forbids GET forbids these.
+ */
+const isMethod = (ruled: string, method: string, wide: boolean): boolean =>
+  ruled === method || (wide && ruled === "GET" && (method === "HEAD" || method === "WEBSOCKET"))
 
 /** About file transfer as such, it is decided when that begins, and not again with each file. */
 const isWhole = ({ ops, paths }: FileMatch): boolean => ops === undefined && paths === undefined

@@ -73,6 +73,20 @@ describe("rules for single actions", () => {
     assert.equal(decided(all, "host", exec("ls")), "allow")
   })
 
+  test("http: what forbids GET forbids what an application may take for one, and what allows it does not", async () => {
+    const live: Action = { kind: "http.request", method: "GET", path: "/api/x", query: [], upgrade: "websocket" }
+    const forbidden = await rules([{ http: { methods: ["GET"], path: "/api/*" }, then: "deny" }])
+    for (const action of [http("GET", "/api/x"), http("HEAD", "/api/x"), live]) assert.equal(decided(forbidden, "web", action), "deny 0")
+    assert.equal(decided(forbidden, "web", http("POST", "/api/x")), "allow")
+    const allowed = await rules([
+      { http: { methods: ["GET"], path: "/api/*" }, then: "allow" },
+      { http: { path: "/api/*" }, then: "deny" },
+    ])
+    for (const action of [http("HEAD", "/api/x"), live]) assert.equal(decided(allowed, "web", action), "deny 1")
+    const sockets = await rules([{ http: { methods: ["WEBSOCKET"] }, then: "deny" }])
+    assert.equal(decided(sockets, "web", http("GET", "/api/x")), "allow", "without a handshake it is no WebSocket")
+  })
+
   test("who, which account and which target they are about", async () => {
     const all = await rules([
       { who: "oncall", then: "deny" },

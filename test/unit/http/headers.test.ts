@@ -38,11 +38,36 @@ suite("http: which of a client's headers pass", () => {
     "X-HTTP-Method-Override",
     "X.Auth.User",
     "X~Forwarded~User",
+    "iv-user",
+    "SM-User",
+    "Shib-Session-ID",
+    "kubeflow-userid",
+    "X-Envoy-External-Address",
+    "X-SSL-Cert",
+    "Fastly-Client-IP",
+    "Proxy",
   ]
   for (const name of claims) test(`${name} is ours to say`, () => assert.deepEqual(passing(name, "root"), []))
 
   test("what an application needs passes as it was, in order and in its case", () => {
-    const raw = ["User-Agent", "curl", "X-Auth-Token", "t", "X-Authority", "y", "X-User-Agent", "z", "Origin", "https://a"]
+    const raw = [
+      "User-Agent",
+      "curl",
+      "X-Auth-Token",
+      "t",
+      "X-Authority",
+      "y",
+      "X-User-Agent",
+      "z",
+      "X-SSO-Token",
+      "s",
+      "Sm-Thing",
+      "1",
+      "X-Http-Version",
+      "2",
+      "Origin",
+      "https://a",
+    ]
     assert.deepEqual(passing(...raw), raw)
   })
 
