@@ -123,6 +123,11 @@ class Pages {
     scope.post("/ask", (request, reply) => this.#ask(request, reply))
     for (const verb of ["approve", "deny", "review"] as const)
       this.#onRequest(scope, verb, (call, id, form) => person[verb]({ ...call, params: { id }, query: {}, body: readReason(form) }))
+    this.#onRequest(scope, "estimate", async (call, id) => {
+      const { estimate } = await person.estimate({ ...call, params: { id }, query: {}, body: {} })
+      if (estimate === null) throw new GatewayError("not_estimated")
+      return "#rows"
+    })
     this.#onRequest(scope, "withdraw", (call, id) => person.withdraw({ ...call, params: { id }, query: {}, body: {} }))
     this.#onGrant(scope, "drop", (call, id) => person.drop({ ...call, params: { id }, query: {}, body: {} }))
     this.#onGrant(scope, "revoke", (call, id, form) => person.revoke({ ...call, params: { id }, query: {}, body: readReason(form) }))
@@ -205,13 +210,14 @@ class Pages {
     scope.post(`/requests/:id/${verb}`, async (request, reply) => {
       const { guest, form } = this.#form(request, reply)
       const { id } = idOf(numbered, request) as { id: RequestId }
+      let place: unknown
       try {
-        await work(guest, id, form)
+        place = await work(guest, id, form)
       } catch (failure) {
         const words = refusal(failure, reply)
         return this.#request(request, reply, { guest, words, prove: proveAt(failure, `/requests/${id}`) })
       }
-      return reply.redirect(`/requests/${id}`, 303)
+      return reply.redirect(`/requests/${id}${typeof place === "string" ? place : ""}`, 303)
     })
   }
 

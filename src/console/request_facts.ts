@@ -3,13 +3,16 @@ import type { Estimate, HeldAction } from "../api/hold_schema.ts"
 import type { RequestView } from "../api/schema.ts"
 import type { Millis } from "../core/clock.ts"
 import { formatDuration } from "../core/duration.ts"
+import { limits } from "../core/limits.ts"
+import { planned } from "../core/statement.ts"
 import { visible } from "../core/visible.ts"
 import { type Content, html, type Html } from "./html.ts"
+import { csrfField, type Visit } from "./shell.ts"
 import { badge, code, fact, moment, names, said } from "./words.ts"
 
 /** The decisive facts, big: who, where, as whom, how long, why. */
-export function decisiveFacts(request: RequestView, now: Millis): Html {
-  if (request.action !== null) return heldFacts(request, request.action, now)
+export function decisiveFacts(request: RequestView, { csrf, now }: Pick<Visit, "csrf" | "now">): Html {
+  if (request.action !== null) return heldFacts(request, request.action, { csrf, now })
   const { subject, groups, target, as, reason, actions, uses } = request
   return html`<dl class="big">
     ${fact("Who", html`${said(subject)}${groups.length > 0 && html` <span class="soft">(${names(groups)})</span>`}`)}
@@ -20,19 +23,22 @@ export function decisiveFacts(request: RequestView, now: Millis): Html {
   </dl>`
 }
 
-/** The exact action first: it is what an approval is for. */
-function heldFacts(
-  { subject, groups, target, as, reason, created_at, duration_ms, run_at, estimate }: RequestView,
-  action: HeldAction,
-  now: Millis,
-): Html {
+/** The exact action first: it is what an approval is for. Before one that fills the screen, what it does. */
+function heldFacts(request: RequestView, action: HeldAction, { csrf, now }: Pick<Visit, "csrf" | "now">): Html {
+  const { subject, groups, target, as, reason, created_at, duration_ms, run_at } = request
   const { text, values, action_kind, tables, calls, notes, recent, digest, session } = action
+  const does = [
+    fact("Does", action_kind !== null && `${action_kind}${tables.length > 0 ? ` on ${tables.map(visible).join(", ")}` : ""}`),
+    fact("Rows", rows(request, action, csrf)),
+    fact("Calls", calls.length > 0 && said(calls.join(", "))),
+    fact("Note", notes.length > 0 && notes.map((words) => html`<p>${said(words)}</p>`)),
+  ]
+  const exact = [
+    fact("Action", code(text)),
+    fact("Values", values.length > 0 && values.map((value, at) => code(`$${at + 1} = ${value === null ? "NULL" : `'${value}'`}`))),
+  ]
   return html`<dl class="big">
-    ${fact("Action", code(text))}
-    ${fact("Values", values.length > 0 && values.map((value, at) => code(`$${at + 1} = ${value === null ? "NULL" : `'${value}'`}`)))}
-    ${fact("Does", action_kind !== null && `${action_kind}${tables.length > 0 ? ` on ${tables.map(visible).join(", ")}` : ""}`)}
-    ${fact("Rows", estimate !== null && rowsOf(estimate))} ${fact("Calls", calls.length > 0 && said(calls.join(", ")))}
-    ${fact("Note", notes.length > 0 && notes.map((words) => html`<p>${said(words)}</p>`))}
+    ${isLong(text) ? [fact("Length", length(text)), does, exact] : [exact, does]}
     ${fact("Who", html`${said(subject)}${groups.length > 0 && html` <span class="soft">(${names(groups)})</span>`}`)}
     ${fact("Target", said(target))} ${fact("As", as === null ? "any account the rule allows" : names(as))}
     ${fact("Reason", reason === "" ? html`<span class="soft">none given</span>` : said(reason))}
@@ -40,6 +46,23 @@ function heldFacts(
     ${fact("Waits until", moment(created_at + duration_ms, now))} ${fact("Ran", run_at !== null && moment(run_at, now))}
     ${fact("Session", code(session))} ${fact("Digest", code(digest))}
   </dl>`
+}
+
+const isLong = (text: string): boolean => text.length > limits.hold_list_chars_max || text.split("\n").length > 12
+
+const length = (text: string): string => `${text.length} characters in ${text.split("\n").length} lines: read it to its end`
+
+/** What the planner guessed, and for those who decide the button that asks it; nothing where there is no plan. */
+function rows({ id, estimate, may_decide }: RequestView, { protocol, action_kind }: HeldAction, csrf: string): Content {
+  const mayHave = protocol === "postgres" && (action_kind === null || (planned as readonly string[]).includes(action_kind))
+  const ask =
+    may_decide &&
+    mayHave &&
+    html`<form method="post" action="/requests/${id}/estimate">
+      ${csrfField(csrf)}<button>${estimate === null ? "Have the planner guess" : "Guess again"}</button>
+      <p class="hint">The target plans the statement and runs nothing. That you ask is on record.</p>
+    </form>`
+  return (estimate !== null || ask !== false) && html`${estimate && html`<p id="rows">${rowsOf(estimate)}</p>`} ${ask}`
 }
 
 const rowsOf = ({ rows, cost, why }: Estimate): Content =>

@@ -42,7 +42,7 @@ export function requestPage(given: RequestPage): string {
       }
       <h1>${mine ? html`Your request for ${said(target)}` : html`${said(subject)} ${asks} ${said(target)}`}</h1>
       <p>${statusBadge(request)} <span class="soft">Request ${id}</span></p>
-      <section class="card" aria-label="What is asked for">${decisiveFacts(request, visit.now)}</section>
+      <section class="card" aria-label="What is asked for">${decisiveFacts(request, visit)}</section>
       ${request.may_decide ? decideForm(visit, request) : state(given, mine)} ${review(visit, request)} ${history(visit, request)}`,
   })
 }

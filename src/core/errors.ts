@@ -94,6 +94,7 @@ const table = {
   },
   // not now
   stale: { kind: "unavailable", say: constant("access cannot be checked right now; try again in a moment") },
+  not_estimated: { kind: "unavailable", say: constant("the gateway that holds it has not answered; ask again in a moment") },
   busy: { kind: "unavailable", say: constant("too many connections; try again in a moment") },
   too_many: { kind: "unavailable", say: (facts) => facts.what ?? "too many at once; try again in a moment" },
   internal: { kind: "unavailable", say: constant("something went wrong in the gateway; try again in a moment") },

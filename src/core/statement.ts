@@ -22,6 +22,9 @@ export const hiding = ["unknown", "call", "do"] as const satisfies readonly Stat
 /** Kinds that change something, or carry whole tables away. */
 export const changing = ["insert", "update", "delete", "ddl", "grant", "copy"] as const satisfies readonly StatementKind[]
 
+/** Kinds that have a plan. */
+export const planned = ["read", "insert", "update", "delete"] as const satisfies readonly StatementKind[]
+
 export interface TableName {
   /** Undefined: whatever the server's search_path makes of it. */
   readonly schema: string | undefined

@@ -2,22 +2,9 @@ import assert from "node:assert/strict"
 import { type TestContext, test } from "node:test"
 import type { ActionRule } from "../../../src/core/action_rules.ts"
 import { newSessionId, type SessionId } from "../../../src/core/ids.ts"
-import { hour, type Reply, type Service, startService } from "./service.ts"
+import { holdRule as rule, hour, type Reply, type Service, startService } from "./service.ts"
 
 const digest = `sha256:${"a".repeat(64)}`
-const rule: ActionRule = {
-  name: "policy.actions[0]",
-  index: 0,
-  digest: "the rule as it is",
-  who: undefined,
-  targets: undefined,
-  as: undefined,
-  about: undefined,
-  verdict: "hold",
-  say: undefined,
-  approve: { by: ["oncall"], count: 1 },
-  within_ms: hour / 4,
-}
 
 interface Scene {
   readonly service: Service

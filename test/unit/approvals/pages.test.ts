@@ -100,6 +100,7 @@ const table: Readonly<Record<string, readonly number[]>> = {
   "POST /requests/:request/deny": [404, 403, 303, 403, 403],
   "POST /requests/:request/withdraw": [404, 303, 403, 403, 403],
   "POST /requests/:request/review": [404, 403, 403, 403, 403],
+  "POST /requests/:request/estimate": [404, 403, 400, 403, 403], // it asks for access, and holds no statement
   "POST /grants/:grant/extend": [404, 303, 403, 403, 403],
   "POST /grants/:grant/revoke": [404, 403, 303, 303, 403],
   "POST /grants/:grant/drop": [404, 303, 403, 403, 403],

@@ -9,6 +9,7 @@ import { type Approvals, startApprovals } from "../../../src/approvals/approvals
 import type { AskableTarget, GrantView, RequestView, SessionView } from "../../../src/api/schema.ts"
 import { generateOpensshKey } from "../../../src/config/openssh_key.ts"
 import type { AccessRule, Config, PeopleApprove } from "../../../src/config/config.ts"
+import type { ActionRule } from "../../../src/core/action_rules.ts"
 import type { Keys } from "../../../src/core/keys.ts"
 import { Secret } from "../../../src/core/secret.ts"
 import { type Target, usual_env } from "../../../src/core/target.ts"
@@ -50,6 +51,21 @@ const access: readonly AccessRule[] = [
   { ...rule, who: ["engineers"], targets: { names: ["deploy-only"] }, approve: people, as: ["deploy"] },
   { ...rule, who: ["engineers"], targets: { names: ["grafana"] }, approve: "auto", max_ms: 400 * 24 * hour },
 ]
+
+/** A rule that holds every action. */
+export const holdRule: ActionRule = {
+  name: "policy.actions[0]",
+  index: 0,
+  digest: "the rule as it is",
+  who: undefined,
+  targets: undefined,
+  as: undefined,
+  about: undefined,
+  verdict: "hold",
+  say: undefined,
+  approve: { by: ["oncall"], count: 1 },
+  within_ms: hour / 4,
+}
 
 /** alice and carol ask; bob and erin are on call; dana administers; frank has no rights at all. */
 export function testConfig(folder: string, change: Partial<Config> = {}): Config {
