@@ -339,8 +339,12 @@ export class ChannelRelay {
     broken.promise.catch(() => {})
     // A program need not read all of its input; what the client itself sends wrong is another matter.
     toTarget.catch((failure: unknown) => (failure instanceof GatewayError ? broken.reject(failure) : undefined))
-    if (!(await accepted)) throw new GatewayError("target_broke", {}, new Error("the target refused to start the program"))
-    await Promise.race([Promise.all([...toClient, up.gone]), down.gone, this.#cut.promise, broken.promise])
+    const over = Promise.race([Promise.all([...toClient, up.gone]), down.gone, this.#cut.promise, broken.promise])
+    // A target may break the protocol before it has said whether the program runs.
+    if (!(await Promise.race([accepted, over.then(() => true)]))) {
+      throw new GatewayError("target_broke", {}, new Error("the target refused to start the program"))
+    }
+    await over
     return exit
   }
 
