@@ -224,7 +224,8 @@ function matchesCommand(
     ...(exec ?? []).map((named) => readCommandLine(named.text).commands[0]?.words[0] ?? ""),
     ...(argv ?? []).map(([name = ""]) => name),
   ]
-  if (wide && !line.whole && (isUnknown(words[0]) || programs.some((name) => mentions(text, name)))) return true
+  if (wide && !line.whole && (isUnknown(words[0]) || programs.some((name) => mentions(text, name) || mentions(unquoted(text), name))))
+    return true
   const spoken = words.join(" ")
   if (exec?.some(({ pattern, forbids }) => (wide ? forbids(text) || forbids(spoken) : pattern(text)))) return true
   const begins = argv?.some((first) => first.every((word, at) => words[at] === word)) ?? false
@@ -232,7 +233,10 @@ function matchesCommand(
 }
 
 /** Only a shell could tell which program that is. */
-const isUnknown = (name = ""): boolean => name !== "[" && /[$`?*[]/.test(name)
+const isUnknown = (name = ""): boolean => name !== "[" && /[$`?*[{]/.test(name)
+
+/** As a shell joins what quotes and backslashes part, whatever is within them. */
+const unquoted = (text: string): string => text.replaceAll("\\\n", "").replaceAll(/[\\'"]/g, "")
 
 /** As a word of its own, or in a path. */
 function mentions(text: string, name: string): boolean {

@@ -3,7 +3,7 @@
 import type { FileName, FileOperation } from "./action.ts"
 import type { Pattern } from "./action_pattern.ts"
 
-/** `open` is "write" when its flags let it change or make the file. */
+/** `open` is "read", "write", or both, by its flags. */
 export const fileOperations = [
   "read",
   "write",
@@ -28,16 +28,21 @@ export interface FileMatch {
 
 /** `wide`: also where it may be one of the paths. */
 export function fileMatches({ ops, paths }: FileMatch, operation: FileOperation, wide: boolean): boolean {
-  if (ops !== undefined && !ops.includes(nameOf(operation))) return false
+  const named = namesOf(operation)
+  // Who opens a file for both does both: a rule that allows must know of each, for one that does not one is enough.
+  if (ops !== undefined && !(wide ? named.some((name) => ops.includes(name)) : named.every((name) => ops.includes(name)))) return false
   if (paths === undefined) return true
   const touched = [operation.path, "to" in operation ? operation.to : undefined].filter((path) => path !== undefined)
   const is = (path: FileName): boolean => (isPlain(path) ? paths.some((pattern) => pattern(path)) : wide)
   return wide ? touched.length === 0 || touched.some(is) : touched.length > 0 && touched.every(is)
 }
 
-function nameOf(operation: FileOperation): FileOperationName {
-  if (operation.op !== "open") return operation.op
-  return operation.flags.every((flag) => flag === "read") ? "read" : "write"
+/** A file may be opened for both; with no flags at all it is opened for reading. */
+export function namesOf(operation: FileOperation): readonly FileOperationName[] {
+  if (operation.op !== "open") return [operation.op]
+  const writes = operation.flags.some((flag) => flag !== "read")
+  const reads = operation.flags.includes("read") || !writes
+  return [...(reads ? ["read" as const] : []), ...(writes ? ["write" as const] : [])]
 }
 
 const isPlain = (path: FileName): path is string =>

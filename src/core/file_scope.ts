@@ -3,7 +3,7 @@
 // the target knows, and never covered. Links are followed by the target: a path says where one asks, not where one ends. Pure.
 import type { FileName, FileOperation } from "./action.ts"
 import { pathPattern } from "./action_pattern.ts"
-import { fileOperations } from "./file_match.ts"
+import { fileOperations, namesOf } from "./file_match.ts"
 
 export interface FileScope {
   /** Canonical. */
@@ -44,16 +44,9 @@ export function fileTexts(operation: FileOperation): readonly string[] | undefin
   const texts: string[] = []
   for (const path of paths) {
     if (path === undefined) return undefined
-    for (const op of opsOf(operation)) texts.push(`sftp ${op} ${path}`)
+    for (const op of namesOf(operation)) texts.push(`sftp ${op} ${path}`)
   }
   return texts
-}
-
-/** A file may be opened for both. */
-function opsOf(operation: Exclude<FileOperation, { op: "other" }>): readonly string[] {
-  if (operation.op !== "open") return [operation.op]
-  const writes = operation.flags.some((flag) => flag !== "read")
-  return [...(operation.flags.includes("read") || !writes ? ["read"] : []), ...(writes ? ["write"] : [])]
 }
 
 /** Without empty steps and `.`; undefined for one that is relative, leads upwards, or is no text. */

@@ -172,6 +172,24 @@ describe("rules for single actions", () => {
       "system\\ctl restart nginx",
       "$'reboot'",
       "/sbin/reboo?",
+      "re\\\nboot",
+      're""boot',
+      "sh -c 're\"\"boot'",
+      "(re\\boot)",
+      "((reboot))",
+      "! re\\boot",
+      "{ re\\boot; }",
+      ">/tmp/x re\\boot",
+      "> /tmp/x $X",
+      ">|/tmp/x $X",
+      "2>&1 $X",
+      "X=reboot; ! $X",
+      "if $X; then ls; fi",
+      "re{b,}oot",
+      "true && re{boot,}",
+      "ionice -c 3 reboot",
+      "flock /tmp/lock reboot",
+      "A=1 B=2 </dev/null sudo >x reboot",
     ])
       assert.equal(is(command), "deny 0", command)
     for (const command of [
@@ -183,6 +201,13 @@ describe("rules for single actions", () => {
       "echo rebooted",
       "ls -l; uptime",
       "sh -c 'uptime'",
+      "uptime >/tmp/x 2>&1",
+      "> /tmp/x uptime",
+      "if true; then uptime; fi",
+      "(cd /srv; ls)",
+      "{ uptime; }",
+      "ionice -c 3 uptime",
+      "ls {a,b}",
     ])
       assert.equal(is(command), "allow", command)
   })
@@ -209,6 +234,13 @@ describe("rules for single actions", () => {
       "/tmp/journalctl -u nginx",
       "sudo journalctl -u nginx",
       "env LD_PRELOAD=/tmp/x.so journalctl -u nginx",
+      ">/tmp/x journalctl -u nginx",
+      "! journalctl -u nginx",
+      "if journalctl -u nginx",
+      "upti\\\nme",
+      "uptime\u00a0",
+      "uptime\u2028reboot",
+      "uptime\r\nreboot",
     ])
       assert.equal(is(command), "deny 2", command)
     assert.equal(decided(all, "host", { ...exec("uptime"), inexact: true } as Action), "deny 2")
@@ -233,6 +265,12 @@ describe("rules for single actions", () => {
     const is = (operation: object): string => decided(all, "host", { kind: "ssh.file", channel: 0, ...operation } as Action)
     assert.equal(is({ op: "open", path: "/etc/motd", flags: ["read"] }), "allow 0")
     assert.equal(is({ op: "open", path: "/etc/motd", flags: ["read", "write"] }), "deny 1")
+    const secret = await rules([{ ssh: { sftp: { ops: ["read"], path: "/etc/shadow" } }, then: "deny" }])
+    const open = (...flags: string[]): string =>
+      decided(secret, "host", { kind: "ssh.file", channel: 0, op: "open", path: "/etc/shadow", flags } as Action)
+    for (const both of [["read"], ["read", "write"], ["read", "append", "create"], []])
+      assert.equal(open(...both), "deny 0", "who opens it to write as well reads it too")
+    assert.equal(open("write"), "allow")
     assert.equal(is({ op: "remove", path: "/etc/passwd" }), "deny 1")
     assert.equal(is({ op: "remove", path: "/tmp/x" }), "allow")
     for (const path of ["passwd", "/tmp/passwd\0", "/tmp/../etc/passwd", "/tmp//x", { base64: "/w==" }])
