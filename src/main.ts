@@ -15,6 +15,7 @@ import { runVerbs } from "./cli/run.ts"
 import { addStart } from "./cli/start_verb.ts"
 import { sharedVerbs } from "./cli/verbs.ts"
 import { addWorker } from "./cli/worker_verb.ts"
+import { version } from "./observe/version.ts"
 
 const interrupted = new AbortController()
 const io: Io = {
@@ -46,6 +47,7 @@ const status = await runVerbs(
     verbs: [
       (program) => {
         program
+          .version(`${version} (Node ${process.versions.node})`, "-V, --version", "which version this is")
           .option("--gateway <words>", "what `ssh` connects to: a Host alias, a name, or options and a name")
           .option("--service <url>", "where the approval service is, for verbs that need no ssh; log in with `sluice login`")
           .hook("preAction", (_, verb) => void (places = verb.optsWithGlobals<Places>()))

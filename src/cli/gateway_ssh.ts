@@ -12,7 +12,9 @@ export type Gateway = readonly string[]
 export async function findGateway(option: string | undefined): Promise<Gateway> {
   const given = option || process.env["SLUICE_GATEWAY"] || (await readOwnConfig()).gateway
   if (!given) {
-    const advice = `Say what \`ssh\` should connect to: --gateway gw.example.com, SLUICE_GATEWAY=gw.example.com, or a line\n  gateway: gw.example.com\nin ${own_config_path()}`
+    const advice =
+      "Say what `ssh` should connect to: --gateway gw.example.com, SLUICE_GATEWAY=gw.example.com, or a line\n  gateway: gw.example.com\n" +
+      `in ${own_config_path()}. Without ssh: --service https://gw.example.com:8443, SLUICE_SERVICE or \`service:\`, and \`sluice login\`.`
     throw new Failure("there is no gateway to ask", advice, { status: 2 })
   }
   return given.trim().split(/\s+/)

@@ -45,5 +45,5 @@ const lines = ({ call }: Context): string[] => [
   "",
   `${call} targets                                   what you may ask for`,
   `${call} request <target> --for 1h --reason "…"    ask for it`,
-  `${call} --help                                    everything else`,
+  `${call} help                                      everything else`,
 ]

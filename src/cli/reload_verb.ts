@@ -1,7 +1,8 @@
 // `sluice reload`: has the Sluice that runs on this machine with this config read it again, and says what came of it.
-import { readFile } from "node:fs/promises"
 import { dirname, resolve } from "node:path"
+import { readBounded } from "../config/references.ts"
 import { readYaml } from "../config/source.ts"
+import { limits } from "../core/limits.ts"
 import { visible } from "../core/visible.ts"
 import { config_default } from "./config_file.ts"
 import { type AddVerb, type JsonOption, jsonOption, show } from "./context.ts"
@@ -44,10 +45,8 @@ function words(outcome: Outcome): string {
 
 /** As the file says it, whatever else is wrong with it: what is wrong is the running one's to say. */
 async function stateFolder(path: string): Promise<string> {
-  const text = await readFile(path, "utf8").catch((failure: unknown) => {
-    throw new Failure(`${path} cannot be read: ${(failure as Error).message}`, "--config names the file it was started with.", {
-      status: 2,
-    })
+  const text = await readBounded(path, limits.config_bytes_max).catch((failure: unknown) => {
+    throw new Failure((failure as Error).message, "--config names the file it was started with.", { status: 2 })
   })
   const { value } = readYaml(text)
   const written = typeof value === "object" && value !== null && "state" in value ? value.state : undefined

@@ -1,7 +1,7 @@
 // `sluice replay`: a session again, as its terminal showed it or as the list of what was done.
 import { InvalidArgumentError } from "commander"
 import { access } from "node:fs/promises"
-import { parseDuration } from "../core/duration.ts"
+import { formatDuration, parseDuration } from "../core/duration.ts"
 import { isSessionId } from "../core/ids.ts"
 import { findRecording } from "../record/find.ts"
 import type { AsciicastOptions } from "../record/asciicast.ts"
@@ -17,13 +17,13 @@ const pause_ms_max = 2_000
 interface Options extends JsonOption {
   readonly config?: string
   readonly speed: number
-  readonly at: number
+  readonly at?: number
   readonly realTime?: true
   readonly list?: true
   readonly commands?: true
   readonly asciicast?: true
   readonly channel?: number
-  readonly idle: number
+  readonly idle?: number
 }
 
 export const addReplay: AddVerb = (program, { io }) => {
@@ -33,8 +33,8 @@ export const addReplay: AddVerb = (program, { io }) => {
     .description("play a recorded terminal, or list what was done")
     .option("--config <file>", `where the recordings are (default: ${config_default})`)
     .option("--speed <factor>", "how fast a terminal plays", factor, 1)
-    .option("--at <time>", "start at, such as 00:12:30", position, 0)
-    .option("--idle <time>", "the longest pause, such as 5s", pause, pause_ms_max)
+    .option("--at <time>", "start at, such as 00:12:30 (default: its beginning)", position)
+    .option("--idle <time>", `the longest pause, such as 5s (default: ${formatDuration(pause_ms_max)})`, pause)
     .option("--real-time", "every pause as long as it was")
     .option("--channel <number>", "which terminal, where a connection had several", channelNumber)
     .option("--list", "list a terminal session as well, instead of playing it")
@@ -48,14 +48,14 @@ export const addReplay: AddVerb = (program, { io }) => {
         say: (words: string): void => io.error(`${words}\n`),
         signal: io.signal,
         channel: options.channel,
-        pause_ms_max: options.realTime ? Infinity : options.idle,
+        pause_ms_max: options.realTime ? Infinity : (options.idle ?? pause_ms_max),
       }
       try {
         if (options.asciicast) await asciicast(path, common)
         else if (options.commands) await commands(path, { ...common, json: options.json === true })
         else {
           const as = options.json ? "json" : options.list ? "list" : "play"
-          await replayRecording(path, { ...common, speed: options.speed, at_ms: options.at, as })
+          await replayRecording(path, { ...common, speed: options.speed, at_ms: options.at ?? 0, as })
         }
       } catch (failure) {
         if (failure instanceof RecordingError) throw new Failure(failure.message, "The lines before it are as they were recorded.")

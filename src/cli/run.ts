@@ -26,15 +26,16 @@ export async function runVerbs(
       getOutHelpWidth: helpWidth,
       getErrHelpWidth: helpWidth,
     })
-    .showHelpAfterError(`(${name} --help lists the verbs, ${name} <verb> --help says how each is used)`)
-    .helpCommand(false)
+    .showHelpAfterError(`(${name} help lists the verbs, ${name} help <verb> says how one is used)`)
+    // Beside --help, which ssh(1) takes for an option of its own: `ssh gateway --help` never leaves the person's machine.
+    .helpCommand("help [verb...]", "the verbs, or how one is used")
   for (const add of verbs) add(program, context)
   function helpWidth(): number {
     return Math.min(io.columns, 120)
   }
   try {
     if (words.length === 0 && otherwise) await otherwise()
-    else await program.parseAsync([...words], { from: "user" })
+    else await program.parseAsync(words[0] === "help" ? [...words.slice(1), "--help"] : [...words], { from: "user" })
     return context.status
   } catch (failure) {
     if (failure instanceof CommanderError) return failure.exitCode === 0 ? 0 : 2

@@ -84,12 +84,24 @@ test("sluice: without a gateway, or with one that does not answer, it says what 
   const none = await run(process.execPath, [main, "whoami"], { env })
   assert.equal(none.status, 2)
   assert.match(none.stderr, /no gateway to ask\nSay what `ssh` should connect to: --gateway /)
+  assert.match(none.stderr, /SLUICE_SERVICE/)
   const wrong = await run(process.execPath, [main, "--gateway", "-p 1 -o ConnectTimeout=2 127.0.0.1", "whoami"], { env })
   assert.equal(wrong.status, 1)
   assert.match(wrong.stderr, /127\.0\.0\.1 port 1: .*\n+sluice: `ssh -p 1 .*127\.0\.0\.1` did not get through\nTry /s)
   mkdirSync(join(home(alice), ".config/sluice"), { recursive: true })
   writeFileSync(join(home(alice), ".config/sluice/config"), `gateway: ${sluice.ssh(alice).join(" ")} gateway\n`)
   assert.equal((await run(process.execPath, [main, "whoami"], { env })).status, 0)
+})
+
+test("sluice: --version is that of the package; a config that is not there is said in words", async () => {
+  const { version } = JSON.parse(readFileSync(join(import.meta.dirname, "../../../package.json"), "utf8")) as { version: string }
+  const told = await run(process.execPath, [main, "--version"])
+  assert.deepEqual([told.status, told.stdout], [0, `${version} (Node ${process.versions.node})\n`])
+  for (const verb of ["check", "start", "reload"]) {
+    const none = await run(process.execPath, [main, verb, "--config", "no-such.yaml"])
+    assert.equal(none.status, 2, verb)
+    assert.match(none.stderr, /no-such\.yaml cannot be read: there is no such file\n/, verb)
+  }
 })
 
 test("sluice: check says every problem with its place, or that it is sound", async () => {

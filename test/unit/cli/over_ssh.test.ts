@@ -263,6 +263,8 @@ test("verbs: misuse is 2 and says how it is meant; refused is 1", async () => {
   assert.equal((await ran(alice, ["request", "secret-host", "--for", "1h"])).status, 1)
   assert.equal((await ran(alice, ["--help"])).status, 0)
   assert.match((await ran(alice, ["--help"])).out, /Usage: ssh gw/)
+  assert.equal((await ran(alice, ["help"])).out, (await ran(alice, ["--help"])).out, "ssh(1) takes --help for its own")
+  assert.equal((await ran(alice, ["help", "ca", "rotate"])).out, (await ran(alice, ["ca", "rotate", "--help"])).out)
   const unknown = await ran(alice, ["request", "no-such-host", "--for", "1h"])
   assert.equal(unknown.err, (await ran(alice, ["request", "secret-host", "--for", "1h"])).err, "unknown and forbidden are the same")
 })
