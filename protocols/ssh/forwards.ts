@@ -4,7 +4,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises"
 import { type Destination, destinationText, parseDestination, parseSocketPath } from "../../src/core/destination.ts"
 import { GatewayError } from "../../src/core/errors.ts"
-import { limits } from "../../src/core/limits.ts"
 import type { Decided, Decision } from "../../src/gateway/contract.ts"
 import { pack, Reader } from "./codec.ts"
 import type { ChannelOpening, GlobalAnswer } from "./connection.ts"
@@ -15,8 +14,6 @@ import { refusalOf } from "./refusal.ts"
 import { type ForwardsOptions, RemoteForwards, tellAsked, type Wanted } from "./remote_forwards.ts"
 
 export class Forwards {
-  /** Why a remote forward was refused, for the next terminal: the protocol has no words for it. */
-  readonly notices: string[] = []
   readonly #options: ForwardsOptions
   readonly #rate: OpenRate
   /** The target's, for itself: one side does not spend the other's. */
@@ -31,7 +28,7 @@ export class Forwards {
     this.#options = options
     this.#rate = new OpenRate(options.clock)
     this.#targetRate = new OpenRate(options.clock)
-    this.#remote = new RemoteForwards({ ...options, onRefused: (why) => this.#notice(why.say) })
+    this.#remote = new RemoteForwards({ ...options, onRefused: (why) => options.words.tell(why.say) })
   }
 
   /** Nothing is forwarded, and nothing listens. */
@@ -122,10 +119,6 @@ export class Forwards {
     }
     const passed = await relayForward({ session, opening, direction: "down", open })
     session.recorder.note({ kind: "closed", opened, ...passed })
-  }
-
-  #notice(words: string): void {
-    if (this.notices.length < limits.ssh_listens_max) this.notices.push(words)
   }
 
   #track(forwarded: Promise<void>): void {

@@ -48,9 +48,11 @@ export class ChannelRelay {
     })
   }
 
-  /** Five minutes before the end, and such: only where somebody sits at a terminal. */
-  warn(words: string): void {
-    if (this.#started && this.#terminal) this.#channel.stderr.write(`\r\n${words}\r\n`)
+  /** Five minutes before the end, and such: only where somebody sits at a terminal, and only while it takes them; false elsewhere. */
+  warn(words: string): boolean {
+    if (!this.#started || !this.#terminal) return false
+    if (this.#channel.stderr.writableLength <= limits.ssh_unsent_bytes_max) this.#channel.stderr.write(`\r\n${words}\r\n`)
+    return true
   }
 
   /** The last line the client sees. Settles when it has been seen, or should have been. */
@@ -226,6 +228,7 @@ export class ChannelRelay {
     if (program.kind === "exec" && program.command.includes(0)) return this.#refuse("a command with a NUL in it", "last")
     const decision = session.decide(actionOf(channel, program))
     this.#started = true
+    if (this.#terminal) for (const words of this.#options.words.take()) this.warn(words)
     // The client is told that it runs: what it sends meanwhile waits in the channel's window.
     if (decision.verdict === "hold") this.#wait(program, decision)
     else this.#begin(program, decision)
@@ -328,8 +331,7 @@ export class ChannelRelay {
       signal(up, "HUP")
       up.closeNow()
     })
-    if (this.#terminal)
-      for (const notice of [...this.#notices, ...this.#options.forwards.notices.splice(0)]) down.stderr.write(`${notice}\r\n`)
+    if (this.#terminal) for (const notice of this.#notices) down.stderr.write(`${notice}\r\n`)
     const toTarget = pump({ from: down, to: up, session, direction: "up", pass: stdin.pass })
     const toClient = [
       pump({ from: up, to: down, session, direction: "down", pass: stdout.pass, end: false }),

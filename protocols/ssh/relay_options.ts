@@ -5,6 +5,7 @@ import type { Session } from "../../src/gateway/contract.ts"
 import type { Channel } from "./channel.ts"
 import type { Connection } from "./connection.ts"
 import type { Forwards } from "./forwards.ts"
+import type { TerminalWords } from "./terminal_words.ts"
 
 export interface RelayOptions {
   readonly channel: Channel
@@ -18,5 +19,6 @@ export interface RelayOptions {
   readonly allow: Pick<SshAllowed, "shell" | "exec" | "env">
   /** Those of the whole connection. */
   readonly forwards: Forwards
+  readonly words: TerminalWords
   readonly clock: Clock
 }

@@ -9,6 +9,7 @@ import type { Session, Waiting } from "../../src/gateway/contract.ts"
 import { pack, Reader } from "./codec.ts"
 import type { ChannelOpening, Connection, GlobalAnswer } from "./connection.ts"
 import { recordable } from "./environment.ts"
+import type { TerminalWords } from "./terminal_words.ts"
 
 export interface ForwardsOptions {
   readonly session: Session
@@ -17,8 +18,7 @@ export interface ForwardsOptions {
   /** Rejects once the session is over. */
   upstream(): Promise<Connection>
   readonly clock: Clock
-  /** To who sits at a terminal of this connection. */
-  tell(words: string): void
+  readonly words: TerminalWords
 }
 
 export interface RemoteForwardsOptions extends ForwardsOptions {
@@ -183,8 +183,8 @@ export class RemoteForwards {
 }
 
 /** The protocol has no words for what waits. */
-export function tellAsked({ asked }: Waiting, { tell }: Pick<ForwardsOptions, "tell">): void {
-  void asked.then((one) => one && tell(one.say))
+export function tellAsked({ asked, decided }: Waiting, { words }: Pick<ForwardsOptions, "words">): void {
+  void asked.then((one) => one && words.tell(one.say, decided))
 }
 
 function readAsked(kind: string, data: Buffer): Asked {

@@ -13,6 +13,7 @@ import type { KeyLife } from "./key_renewal.ts"
 import { disconnect, refusalOf } from "./refusal.ts"
 import { ChannelRelay } from "./relay.ts"
 import { sweep } from "./sweep.ts"
+import { TerminalWords } from "./terminal_words.ts"
 import type { Transport } from "./transport.ts"
 import { connectUpstream } from "./upstream.ts"
 
@@ -27,6 +28,10 @@ export class TargetSession implements ConnectionOwner {
   readonly #gate: Gate
   readonly #life: KeyLife
   readonly #relays = new Set<ChannelRelay>()
+  readonly #words = new TerminalWords({
+    show: (words) => [...this.#relays].filter((relay) => relay.warn(words)).length > 0,
+    aside: (words) => this.#client?.transport.debug(words),
+  })
   #client: Connection | undefined
   #session: Session | undefined
   #upstream: Promise<Connection> | undefined
@@ -67,8 +72,8 @@ export class TargetSession implements ConnectionOwner {
     const { target: reached } = session
     if (this.#client && reached.protocol === "ssh") {
       const { clock } = this.#host
-      const tell = (words: string): void => this.#tell(words)
-      this.#forwards = new Forwards({ session, allow: reached.allow, client: this.#client, upstream: this.#lend(session), clock, tell })
+      const words = this.#words
+      this.#forwards = new Forwards({ session, allow: reached.allow, client: this.#client, upstream: this.#lend(session), clock, words })
     }
     this.#upstream.then(
       async (upstream) => {
@@ -102,6 +107,7 @@ export class TargetSession implements ConnectionOwner {
       session,
       upstream: this.#lend(session),
       forwards,
+      words: this.#words,
       allow: target.allow,
       sftp: target.sftp,
       record: recordOf(target.record, this.#host.stream_bytes_max),
@@ -219,11 +225,7 @@ export class TargetSession implements ConnectionOwner {
   }
 
   #warn({ say }: Warning): void {
-    this.#tell(say)
-  }
-
-  #tell(words: string): void {
-    for (const relay of this.#relays) relay.warn(words)
+    this.#words.now(say)
   }
 }
 

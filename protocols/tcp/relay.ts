@@ -35,6 +35,7 @@ export async function relayConnection(visit: Visit, gate: Gate): Promise<void> {
   void visit.gone.then(end)
   try {
     const decision = session.decide({ kind: "tcp.connect" })
+    if (decision.verdict === "hold") void decision.asked.then((asked) => asked && visit.tell(asked.say))
     const decided = decision.verdict === "hold" ? await decision.decided : decision
     if (decided.verdict === "deny") throw decided.error
     const connection = new Connection(session, decided.action)

@@ -314,6 +314,7 @@ export const limits = {
   ssh_leave_ms: second, // for a client to leave by itself after its last program, before it is told to
   ssh_forwards_per_second_max: 100, // connections that one client asks for; a browser behind -D asks for dozens at once
   ssh_listens_max: 32, // remote forwards of one session
+  ssh_words_max: 32, // kept for a terminal that has not begun, of what waits and what was refused on its connection
   ssh_globals_max: 64, // global requests that wait for their answer; OpenSSH sends all its -R at once
   socket_path_bytes_max: 107, // Linux's own bound (sun_path)
   ssh_stop_ms: 600, // at a cut: between asking a process on the target to end and killing it

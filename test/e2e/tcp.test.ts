@@ -20,7 +20,11 @@ suite("tcp targets", { skip: needs("ssh", "ssh-keygen"), concurrency: 1 }, () =>
     const target = (name: string, address: string) => ({ name, labels: { env: "prod" }, tcp: { address } })
     sluice = await startSluice({
       users: [alice, bob, carol],
-      targets: [target("redis", redis.at), target("forbidden", redis.at), target("down", "127.0.0.1:1")],
+      targets: [target("redis", redis.at), target("forbidden", redis.at), target("down", "127.0.0.1:1"), target("held", redis.at)],
+      policy: {
+        access: [{ who: ["engineers"], targets: ["redis", "forbidden", "down", "held"], max: "8h", approve: { by: ["oncall"] } }],
+        actions: [{ targets: "held", then: "hold" }],
+      },
     })
     await sluice.grant(alice, "redis", { by: bob, for: "1h" })
     await sluice.grant(alice, "down", { by: bob, for: "1h" })
@@ -112,6 +116,16 @@ suite("tcp targets", { skip: needs("ssh", "ssh-keygen"), concurrency: 1 }, () =>
     await program.says(/open failed: administratively prohibited: sluice: you have no access to this target now/)
     assert.ok(program.running, "what else it carries goes on")
     await program.stop()
+  })
+
+  test("one that waits for somebody says so where ssh -v shows it, and leads nowhere before it is approved", async () => {
+    await sluice.grant(alice, "held", { by: bob, for: "1h" })
+    const called = launch("ssh", [...sluice.ssh(alice), "-v", "-W", `held:${redis.port}`, "gateway"], { input: "hi\n" })
+    await called.says(/Remote: sluice: held: request \d+/)
+    assert.equal(redis.open(), 0)
+    const [request] = (await sluice.api(bob).call("requests", { query: { status: "pending" } })).requests
+    await sluice.api(bob).call("approve", { id: request!.id, body: {} })
+    assert.equal((await called.ended).stdout, "hello\nhi\ngoodbye\n")
   })
 
   test("asking shows the line that uses it; single actions cannot be asked for", async () => {

@@ -5,8 +5,10 @@ import type { Duplex } from "node:stream"
 import { afterEach, suite, test } from "node:test"
 import ssh2 from "ssh2"
 import { ssh } from "../../../protocols/ssh/index.ts"
+import type { ActionRule } from "../../../src/core/action_rules.ts"
 import { destinationPattern } from "../../../src/core/destination.ts"
 import { limits } from "../../../src/core/limits.ts"
+import { hold_ms } from "../../conformance/fake_holds.ts"
 import { createHarness, type Harness } from "../../conformance/harness.ts"
 import { eventually } from "../../support/wait.ts"
 import { hostKey, targetWith } from "./rig.ts"
@@ -58,6 +60,11 @@ async function rig(
         connected.resolve(connection)
         connection.on("authentication", (context) => void Promise.resolve(login).then(() => context.accept()))
         connection.on("ready", () => served.resolve(connection))
+        connection.on("session", (accept) =>
+          accept()
+            .on("pty", (take) => take())
+            .on("shell", (take) => take()),
+        )
         connection.on("tcpip", (accept, _reject, { destIP, destPort }) => {
           asked.push(`${destIP}:${destPort}`)
           const channel = accept()
@@ -86,6 +93,29 @@ async function rig(
   const refused = (): string[] => harness.recording(harness.lastSession()).flatMap((line) => (line.kind === "refused" ? [line.what] : []))
   const server = await (login ? connected : served).promise
   return { harness, client, server, asked, heard, offered, refused, grant, deaf: () => void (isDeaf = true) }
+}
+
+const holdForward: ActionRule = {
+  name: "policy.actions[0]",
+  index: 0,
+  digest: "d",
+  who: undefined,
+  targets: undefined,
+  as: undefined,
+  about: {
+    protocol: "ssh",
+    exec: undefined,
+    argv: undefined,
+    shell: false,
+    sftp: undefined,
+    forward: "any",
+    listen: undefined,
+    agent: false,
+  },
+  verdict: "hold",
+  say: undefined,
+  approve: undefined,
+  within_ms: hold_ms,
 }
 
 /** Asks for a connection to there; the refusal's words, or the channel. */
@@ -216,6 +246,42 @@ suite("ssh: forwards that nobody should get", () => {
     await taken.promise
     assert.notEqual(typeof (await opened), "string")
     assert.deepEqual(asked, ["10.0.0.9:80"])
+  })
+
+  test("what waits is told where ssh -v shows it, and kept for the terminal that begins meanwhile, as long as it waits", async () => {
+    const { client, harness } = await rig()
+    harness.policy.actions = [holdForward]
+    const aside: string[] = []
+    const { _protocol } = client as unknown as { _protocol: { _handlers: { DEBUG: (p: unknown, shown: boolean, words: string) => void } } }
+    _protocol._handlers.DEBUG = (_protocol, _shown, words) => void aside.push(words)
+    const terminal = async (): Promise<() => string> => {
+      const channel = await new Promise<ssh2.ClientChannel>((resolve, reject) =>
+        client.shell((failure, opened) => (failure ? reject(failure) : resolve(opened))),
+      )
+      let shown = ""
+      channel.on("error", () => {}).resume()
+      channel.stderr.on("data", (chunk: Buffer) => (shown += chunk.toString()))
+      return () => shown
+    }
+    const held = (port: number): Promise<ssh2.ClientChannel | string> => forward(client, "10.0.0.9", port)
+    const over = held(1)
+    await eventually("the words aside", () => aside.length === 1)
+    assert.match(aside[0]!, /^sluice: held: request 57 /)
+    harness.holds.asked[0]!.deny("no")
+    const refused = await over
+    assert.ok(typeof refused === "string" && refused.includes("request 57 was denied"))
+    void held(2)
+    await eventually("the words aside", () => aside.length === 2)
+    const first = await terminal()
+    await eventually("the words that wait", () => first().includes("request 58 "))
+    assert.doesNotMatch(first(), /request 57 /, "that is decided")
+    void held(3)
+    await eventually("the next words", () => first().includes("request 59 "))
+    const second = await terminal()
+    void held(4)
+    await eventually("the last words", () => second().includes("request 60 "))
+    assert.doesNotMatch(second(), /request 5[789] /, "once is enough")
+    assert.equal(aside.length, 2, "where a terminal shows it, nothing is said aside")
   })
 
   test("a cut while it is held: the target never hears of it", async () => {
