@@ -15,7 +15,7 @@ export interface Demo {
   readonly login: string
   /** The demo host's public key, one line. */
   readonly hostKey: string
-  /** "ssh -F data/alice/ssh_config gateway" */
+  /** "ssh -F data/{user}/ssh_config gateway" */
   readonly askWith: string
 }
 
@@ -69,6 +69,10 @@ policy:
   access:
     - { who: [engineers], targets: { env: demo }, max: 8h, approve: { by: [oncall], count: 1 }, reason: required }
     - { who: [oncall], targets: { env: demo }, max: 1h, approve: auto }
+  actions:
+    - { targets: demo-db, postgres: { kinds: [update, delete], without: where }, then: deny, say: "say which rows: add a WHERE" }
+    - { targets: demo-db, postgres: { kinds: [delete, ddl] }, then: hold, approve: { by: [oncall] } }
+    - { targets: demo-app, http: { methods: [DELETE] }, then: hold, approve: { by: [oncall] } }
 `,
   )
   return path

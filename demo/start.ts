@@ -9,6 +9,7 @@ import { protocols } from "../protocols/index.ts"
 import { openControl } from "../src/cli/control.ts"
 import { Reloader } from "../src/cli/reloader.ts"
 import { start, type Running } from "../src/cli/start.ts"
+import { reader_mark } from "../src/config/ways_in.ts"
 import { loadConfig } from "../src/config/load.ts"
 import { generateOpensshKey } from "../src/config/openssh_key.ts"
 import { openState } from "../src/config/state.ts"
@@ -55,7 +56,7 @@ async function prepare(folder: Folder, ports: Demo["ports"]): Promise<Demo> {
   keptKey(folder.path("secrets", "demo_host_login"), "gateway")
   for (const role of ["readonly", "app", "superuser"]) keptPassword(folder, role)
   const behind = { database: database!, host: host!, app: app! }
-  return { folder, ports, people, behind, login, hostKey, askWith: `ssh -F ${shown(folder)}/alice/ssh_config gateway` }
+  return { folder, ports, people, behind, login, hostKey, askWith: `ssh -F ${shown(folder)}/${reader_mark}/ssh_config gateway` }
 }
 
 function keptPassword(folder: Folder, name: string): string {

@@ -16,6 +16,7 @@ export function welcome({ folder, shown, ports, login, native }: Welcome): strin
   const alice = `ssh -F ${shown}/alice/ssh_config`
   const bob = `ssh -F ${shown}/bob/ssh_config`
   const psql = `"host=localhost port=${ports.postgres} dbname=demo-db user=readonly sslmode=verify-full sslrootcert=${shown}/ca.crt"`
+  const sql = psql.replace("user=readonly", "user=app")
   const app = `https://demo-app.sluice.localhost:${ports.http}/`
   return `
 Sluice runs. alice is an engineer, bob is on call and approves. Copy the lines into another terminal, in this order:
@@ -33,6 +34,10 @@ Sluice runs. alice is an engineer, bob is on call and approves. Copy the lines i
     PGPASSWORD="$(${alice} gateway token demo-db)" psql ${psql} -c "SELECT * FROM orders"
     ${alice} gateway request demo-app --for 15m --reason "a look at the page"
     curl --cacert ${shown}/ca.crt -H "Authorization: Bearer $(${alice} gateway token demo-app)" ${app}
+
+  A rule holds what deletes: this waits, unsent, until bob has seen it and approved it (without its WHERE, a rule denies it):
+    PGPASSWORD="$(${alice} gateway token demo-db)" psql ${sql} -c "DELETE FROM orders WHERE id = 3"
+    ${bob} gateway requests <number> --estimate
 
   What was done, and an end to it (the ids are in the lists):
     ${bob} gateway grants

@@ -88,7 +88,7 @@ async function admit(side: Downstream, gate: Gate, shared: Shared & { startup: S
     if (target.protocol !== "postgres") throw new GatewayError("unsupported", { what: "this target" })
     // Another database of the same server was not granted: the same answer as for a target that does not exist.
     if (startup.database !== undefined && startup.database !== target.database && !target.databases.includes(startup.database)) {
-      throw new GatewayError("no_grant", { ask: host.ask(startup.target) })
+      throw new GatewayError("no_grant", { ask: host.ask(startup.target, identity.subject) })
     }
     for (const name of startup.wants) {
       if (!target.startup[name]) throw new GatewayError("unsupported", { what: `the startup parameter "${name}" on this target` })

@@ -150,7 +150,7 @@ export class Downstream implements ConnectionOwner {
         else if (await gate.offer({ identity, target, as: undefined, port })) served = jump()
         else {
           gate.log.info({ subject: identity.subject, target: recordable(target), port }, "no grant reaches this target")
-          throw new GatewayError("no_grant", { ask: host.ask(recordable(target)) })
+          throw new GatewayError("no_grant", { ask: host.ask(recordable(target), identity.subject) })
         }
       }
     } catch (failure) {

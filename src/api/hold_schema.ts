@@ -50,6 +50,8 @@ export const holdStanding = z.object({
   by: z.array(name),
   reason: z.string(),
   expires_at: millis,
+  /** So many of these approve; an older service does not say. */
+  approvers: z.object({ of: z.array(name), count: z.int() }).optional(),
 })
 
 export type HeldAction = z.infer<typeof heldAction>

@@ -3,7 +3,7 @@
 import { hostname } from "node:os"
 import { setImmediate as nextTurn } from "node:timers/promises"
 import type { Config } from "../config/config.ts"
-import { type CurrentConfig, derived } from "../config/current_config.ts"
+import type { CurrentConfig } from "../config/current_config.ts"
 import { Kept } from "../config/kept.ts"
 import { waysIn } from "../config/ways_in.ts"
 import type { Clock } from "../core/clock.ts"
@@ -125,7 +125,6 @@ export async function startApprovals({ config: first, keys, gatewayKey, clock, l
   const parts = loginParts({ current, store, people, logins, callers, issuer, gatewayKey, place, clock, log })
   const disabling = new Disabling({ store, people, clock })
   const login = { people, logins, disabling, issuer, parts }
-  const ways = derived(current, waysIn)
   const server = createServer({
     callers,
     service,
@@ -168,7 +167,7 @@ export async function startApprovals({ config: first, keys, gatewayKey, clock, l
     jwks: () => tokenKeys.published(),
     openApi: openApi(config.approvals.public_url),
     ready: atMostOnceA(limits.heartbeat_ms, () => store.probe(), clock),
-    useLine: (target, account) => ways().useLine(target, account),
+    useLine: (target, account, reader) => waysIn(current(), reader).useLine(target, account),
     clock,
     log,
   })

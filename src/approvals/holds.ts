@@ -128,7 +128,9 @@ export class Holds {
 
   #standing(request: RequestRecord, now: Millis): HoldStanding {
     const status = request.state === "pending" && now >= request.lapses_at ? "lapsed" : request.state
-    return { ...standingOf(request, status), url: `${this.#options.current().approvals.public_url}/requests/${request.id}` }
+    const { by: of, count } = request.plan.steps[0] ?? { by: [], count: 1 }
+    const url = `${this.#options.current().approvals.public_url}/requests/${request.id}`
+    return { ...standingOf(request, status), url, approvers: { of: [...of], count } }
   }
 }
 

@@ -30,8 +30,8 @@ export interface PagesOptions {
   readonly person: PersonRoutes
   readonly sessions: WebSessions
   readonly hosts: TargetHosts
-  /** A line that uses `target` as `account`; undefined where there is none. */
-  useLine(target: string, account: string | undefined): string | undefined
+  /** A line with which `reader` uses `target` as `account`; undefined where there is none. */
+  useLine(target: string, account: string | undefined, reader: string): string | undefined
   readonly clock: Clock
   readonly log: Log
 }
@@ -195,7 +195,7 @@ class Pages {
     const onward = back !== undefined && view.subject === visit.subject && view.status === "approved" ? back : undefined
     // Not a redirect: a browser takes one after a form for a part of the form, which goes nowhere but here.
     if (onward !== undefined) void reply.header("refresh", `0; url=${onward}`)
-    const use = view.grant ? this.#options.useLine(view.target, view.grant.as?.[0]) : undefined
+    const use = view.grant ? this.#options.useLine(view.target, view.grant.as?.[0], visit.subject) : undefined
     return requestPage({
       visit,
       request: view,

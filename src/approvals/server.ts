@@ -46,7 +46,7 @@ export interface ServerOptions {
   /** Rejects when the service cannot do its work. */
   ready(): Promise<void>
   /** A line that uses a target as an account. */
-  useLine(target: string, account: string | undefined): string | undefined
+  useLine(target: string, account: string | undefined, reader: string): string | undefined
   readonly clock: Clock
   readonly log: Log
 }

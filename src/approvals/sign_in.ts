@@ -1,6 +1,7 @@
 // Signing in to the pages: by the company's provider, or, for somebody who has an SSH key here, by a link that `ssh gateway login`
 // prints. It makes web logins and ends them; what they open is for others to say.
 import { z } from "zod"
+import { askWith } from "../config/ways_in.ts"
 import type { CurrentConfig } from "../config/current_config.ts"
 import type { Clock } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
@@ -62,7 +63,7 @@ export class SignIn {
     if (!company) {
       // The link comes by another way, and leads back to where this browser wanted to go.
       const cookies = [place.setCookie(wanted_page, encodeURIComponent(back), limits.login_flow_ms / 1000)]
-      return { page: signInPage({ line: `${current().gateway.ask_with} login` }), cookies }
+      return { page: signInPage({ line: `${askWith(current(), undefined)} login` }), cookies }
     }
     const { url, flow } = await company.begin({ redirect_uri: `${place.url}/sign-in/callback`, ...wanted })
     return { to: url.href, cookies: [await flows.keep({ ...flow, back })] }

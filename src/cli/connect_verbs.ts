@@ -1,6 +1,7 @@
 // `sluice ssh-config`, `sluice pg-service` and `sluice ca` on a machine: with --config for an operator, from the config and the state folder; without,
 // what the gateway says to this person.
 import type { Command } from "commander"
+import { askWith } from "../config/ways_in.ts"
 import { openState } from "../config/state.ts"
 import { readCa } from "./ca.ts"
 import { certificateHint } from "./certificate.ts"
@@ -59,6 +60,7 @@ export const addConnectVerbs =
         `${pgService(
           config,
           config.targets.map((target) => target.name),
+          askWith(config, undefined),
         )}\n`,
       )
     })

@@ -35,7 +35,7 @@ export function createVerbs(options: VerbsOptions): Verbs {
   const { current, keys, gatewayApi, apiUrl } = options
   return async (identity, words, io) => {
     const config = current()
-    const ways = waysIn(config)
+    const ways = waysIn(config, identity.subject)
     const mint = (wanted: Pick<TokenWanted, "use" | "target">): Promise<TokenAnswer> => mintFor(gatewayApi, identity, wanted)
     const credential = freshToken(() => mint({ use: "api" }), Date.now)
     /** Who may not have a token hears so before anything is called. */
@@ -83,7 +83,7 @@ export function createVerbs(options: VerbsOptions): Verbs {
         program
           .command("pg-service")
           .description("what to paste into ~/.pg_service.conf")
-          .action(async () => io.write(`${pgService(config, await knownTargets(context, "postgres"))}\n`))
+          .action(async () => io.write(`${pgService(config, await knownTargets(context, "postgres"), ways.askWith)}\n`))
       },
       (program) => {
         const ca = program.command("ca")

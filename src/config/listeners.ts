@@ -24,6 +24,8 @@ export function readGateway(reading: Reading): GatewayConfig | undefined {
   const health = file.health && listener(reading, ["gateway", "health", "listen"], file.health.listen)
   const domain = (file.http?.domain ?? name).toLowerCase()
   if (file.http && !isHostname(domain)) reading.problem(["gateway", "http", "domain"], "expected a domain name, such as gw.example.com")
+  if (/\{(?!user\})/.test(file.ask_with ?? ""))
+    reading.problem(["gateway", "ask_with"], "only {user} stands for something: the name of who reads the line")
   const port = ssh && ssh.port !== 22 ? `-p ${ssh.port} ` : ""
   return {
     name,

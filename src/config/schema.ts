@@ -19,7 +19,9 @@ const gateway = z.strictObject({
   name: text.describe("The host name people connect to"),
   ask_with: text
     .optional()
-    .describe('How a person reaches the gateway by ssh, for the lines people are shown; such as "ssh gw.example.com"'),
+    .describe(
+      'How a person reaches the gateway by ssh, for the lines people are shown; such as "ssh gw.example.com"; {user} stands for their name',
+    ),
   ssh: z.strictObject({ listen: address.default("0.0.0.0:2222") }).optional(),
   postgres: z
     .strictObject({

@@ -74,8 +74,8 @@ export interface Host {
   readonly postgres_login: "token" | "oauth"
   /** Private keys by name, made on first use and kept in the state folder. */
   readonly keys: Keys
-  /** A line that a person can paste to ask for `target`. */
-  ask(target: string): string
+  /** A line that `reader` can paste to ask for `target`. */
+  ask(target: string, reader: string): string
   /** The line that prints a token, for somebody who has an SSH key here. */
   readonly token_line: string
   /** The `sluice` verbs, for somebody who came by ssh. */

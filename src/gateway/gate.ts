@@ -54,11 +54,11 @@ export interface Threshold {
   readonly room: Pick<WaitingRoom, "visit">
   readonly asking: Pick<AskingService, "offer">
   readonly holds: HoldService
-  /** A line that approves a request. */
+  /** A line with which somebody approves a request. */
   approve(request: RequestId): string
-  ask(target: string): string
+  ask(target: string, reader: string): string
   /** A line that would extend a grant. */
-  extend(grant: GrantId): string
+  extend(grant: GrantId, reader: string): string
   secureContext(): SecureContext
   /** Whether there is a CA whose certificates a TLS client may show. */
   asksForCertificates(): boolean
@@ -134,7 +134,7 @@ export class ClientGate implements Gate {
     const { identity, target, as } = asking
     const { room, targets, ask, cache } = this.#threshold
     const offer = await this.offer(asking)
-    const refusal = new GatewayError("no_grant", { ask: ask(target) })
+    const refusal = new GatewayError("no_grant", { ask: ask(target, identity.subject) })
     if (!offer) throw refusal
     const how = targets.get(target)?.ask
     const wait_ms = how === undefined || how === "off" ? limits.ask_wait_ms : how.wait_ms
@@ -175,7 +175,7 @@ export class ClientGate implements Gate {
     if (granted && granted.grant.first_use_ms !== null) throw new GatewayError("stale")
     if (!granted) {
       metrics.decided("deny")
-      throw new GatewayError("no_grant", { ask: threshold.ask(name) })
+      throw new GatewayError("no_grant", { ask: threshold.ask(name, identity.subject) })
     }
     const { target, grant } = granted
     const id = newSessionId()
@@ -292,7 +292,8 @@ export class ClientGate implements Gate {
       await service.begin(waiting.id)
     } catch (failure) {
       // Ended meanwhile: what the feed has said or will say about it decides, not this.
-      if (failure instanceof GatewayError && failure.code === "over") throw new GatewayError("no_grant", { ask: ask(name) })
+      if (failure instanceof GatewayError && failure.code === "over")
+        throw new GatewayError("no_grant", { ask: ask(name, identity.subject) })
       throw new GatewayError("stale", {}, failure)
     }
   }

@@ -7,6 +7,7 @@ import { ValueFinder } from "../classify/value_finder.ts"
 import { formatAddress } from "../config/address.ts"
 import type { Config } from "../config/config.ts"
 import type { CurrentConfig } from "../config/current_config.ts"
+import { askWith } from "../config/ways_in.ts"
 import { readsStatements } from "../core/action_rules.ts"
 import type { Clock } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
@@ -118,7 +119,7 @@ export class Gateway {
       service: this.#asking,
       clock,
       link: (request) => `${approvals.public_url}/requests/${request}`,
-      withdraw: (request) => `${this.#current().gateway.ask_with} withdraw ${request}`,
+      withdraw: (request, reader) => `${askWith(this.#current(), reader)} withdraw ${request}`,
     })
     this.#feed = new Feed({
       ...approvals,
@@ -269,9 +270,9 @@ export class Gateway {
         return current().gateway.postgres?.login ?? "token"
       },
       keys,
-      ask: (target) => askLine(current(), target),
+      ask: (target, reader) => askLine(current(), target, reader),
       get token_line() {
-        return `${current().gateway.ask_with} token`
+        return `${askWith(current(), undefined)} token`
       },
       verbs: this.#options.verbs(this.#api, current),
       siblings: siblingsFor(protocol, this.#siblings),
@@ -330,12 +331,12 @@ export class Gateway {
         this.#sessions.update(grant, {})
       }),
       holds: this.#holds,
-      approve: (request) => `${current().gateway.ask_with} approve ${request}`,
+      approve: (request) => `${askWith(current(), undefined)} approve ${request}`,
       rules: (acting) => sessionRules(() => current().policy.actions, acting, this.#statements),
       room: this.#room,
       asking: this.#asking,
-      ask: (target) => askLine(current(), target),
-      extend: (grant) => `${current().gateway.ask_with} extend ${grant} --for 30m --reason "..."`,
+      ask: (target, reader) => askLine(current(), target, reader),
+      extend: (grant, reader) => `${askWith(current(), reader)} extend ${grant} --for 30m --reason "..."`,
       secureContext: () => now().certificates.context(authorities.clientPems()),
       asksForCertificates: () => authorities.clientPems().length > 0,
     }
@@ -354,7 +355,7 @@ export class Gateway {
 }
 
 /** A line to paste. The name comes from the client, so only one that could be a target's is repeated. */
-function askLine(config: Config, target: string): string {
+function askLine(config: Config, target: string, reader: string): string {
   const name = /^[a-z0-9][a-z0-9-]{0,62}$/.test(target) ? target : "<target>"
-  return `${config.gateway.ask_with} request ${name} --for 1h --reason "..."` // ASCII: ssh shows anything else as octal
+  return `${askWith(config, reader)} request ${name} --for 1h --reason "..."` // ASCII: ssh shows anything else as octal
 }

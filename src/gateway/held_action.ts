@@ -8,6 +8,7 @@ import { GatewayError } from "../core/errors.ts"
 import type { Grant } from "../core/grant.ts"
 import type { RequestId, SessionId } from "../core/ids.ts"
 import type { StatementFacts } from "../core/statement.ts"
+import { visible } from "../core/visible.ts"
 import type { ProtocolName } from "../core/target.ts"
 import type { Recorder } from "../record/recorder.ts"
 import type { Estimate, Exact } from "./contract.ts"
@@ -106,9 +107,11 @@ function ask(holder: Holder, { rule, action, facts, estimate }: HeldAction, show
   })
 }
 
-function tell({ approve, clock }: Holder, wait: Wait, { request, url, expires_at }: Hold): void {
+function tell({ approve, clock }: Holder, wait: Wait, { request, url, expires_at, approvers }: Hold): void {
   const left = formatDuration(Math.max(1_000, expires_at - clock.now()))
-  const say = `sluice: held: request ${request} must be approved first, for at most ${left}: ${approve(request)}  or  ${url}`
+  const of = approvers ? visible(approvers.of.join(" or ")) : "somebody"
+  const whom = approvers && approvers.count > 1 ? `${approvers.count} people of ${of} approve` : `${of} approves`
+  const say = `sluice: held: request ${request} waits until ${whom} it, for at most ${left}: ${approve(request)}  or  ${url}`
   wait.tell({ request, url, expires_at, say })
 }
 

@@ -9,7 +9,7 @@ import type { RequestId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
 import { noEstimate } from "./row_estimate.ts"
 
-type Standing = Omit<HoldStanding, "url">
+type Standing = Omit<HoldStanding, "url" | "approvers">
 
 /** What a hold became: decided, over by its time, or taken back by us. */
 export type HoldEnd = Pick<Standing, "by" | "reason"> & { readonly how: "approved" | "denied" | "lapsed" | "withdrawn" }
@@ -18,6 +18,8 @@ export interface Hold {
   readonly request: RequestId
   readonly url: string
   readonly expires_at: Millis
+  /** So many of these groups and people approve; undefined: not known. */
+  readonly approvers: HoldStanding["approvers"]
   /** Whether somebody has still to decide. */
   readonly open: boolean
   /** Never rejects. */
@@ -95,6 +97,7 @@ export class HoldBook implements HoldService {
       request: id,
       url,
       expires_at,
+      approvers: standing.approvers,
       open: known === undefined,
       ended,
       redeem: async () => void (await api.call("redeemHold", { id, body })),

@@ -62,8 +62,8 @@ export interface SessionOptions {
   readonly service: Pick<GrantService, "use" | "certify">
   readonly rules: () => SessionRules
   readonly holds: HoldService
-  ask(target: string): string
-  extend(grant: GrantId): string
+  ask(target: string, reader: string): string
+  extend(grant: GrantId, reader: string): string
   approve(request: RequestId): string
   onFlagged(session: LiveSession, flagged: { readonly rule: string; readonly text: string }): void
   onEnded(session: LiveSession, why: ErrorCode | "closed"): void
@@ -116,7 +116,7 @@ export class LiveSession implements Omit<Session, symbol> {
       grant: () => this.#grant,
       ending: () => this.#checkEnd(),
       reason: (code) => this.#reason(code),
-      ask: options.ask(target.name),
+      ask: options.ask(target.name, opening.identity.subject),
       onFlagged: (flagged) => options.onFlagged(this, flagged),
     })
     this.#span = trace.getTracer("sluice").startSpan("sluice.session", {
@@ -248,7 +248,7 @@ export class LiveSession implements Omit<Session, symbol> {
       session: this.id,
       grant: this.#grant.id,
       at: this.#options.clock.now(),
-      ask: this.#options.ask(this.target.name),
+      ask: this.#options.ask(this.target.name, this.identity.subject),
     })
   }
 
@@ -262,7 +262,7 @@ export class LiveSession implements Omit<Session, symbol> {
     const ends_at = this.#grant.ends_at
     const time = new Date(ends_at).toISOString().slice(11, 19)
     this.#recorder.write({ kind: "warning", left_ms })
-    const say = `sluice: your access to ${this.target.name} ends in ${formatDuration(left_ms)} (${time} UTC). Extend: ${this.#options.extend(this.#grant.id)}`
+    const say = `sluice: your access to ${this.target.name} ends in ${formatDuration(left_ms)} (${time} UTC). Extend: ${this.#options.extend(this.#grant.id, this.identity.subject)}`
     try {
       this.#options.opening.warn?.({ left_ms, ends_at, say })
     } catch (err) {

@@ -22,7 +22,7 @@ export interface WaitingRoomOptions {
   /** Where people look at a request. */
   link(request: RequestId): string
   /** A line to paste that takes it back. */
-  withdraw(request: RequestId): string
+  withdraw(request: RequestId, reader: string): string
 }
 
 export interface Visit extends Asking {
@@ -115,7 +115,7 @@ export class WaitingRoom {
     const wait = new Wait(visit, view, clock)
     this.#waits.add(wait)
     // From here on nothing is missed; what came before is looked for.
-    const timer = clock.after(wait_ms, () => wait.fail(this.#tooLate(view.id, wait_ms)))
+    const timer = clock.after(wait_ms, () => wait.fail(this.#tooLate(view.id, visit)))
     const onLeft = (): void => wait.fail(left())
     signal.addEventListener("abort", onLeft, { once: true })
     try {
@@ -178,8 +178,8 @@ export class WaitingRoom {
     }
   }
 
-  #tooLate(request: RequestId, wait_ms: number): GatewayError {
-    const what = `nobody has decided about request ${request} in ${formatDuration(wait_ms)}. It still can be: connect again then, or take it back: ${this.#options.withdraw(request)}`
+  #tooLate(request: RequestId, { wait_ms, identity }: Pick<Visit, "wait_ms" | "identity">): GatewayError {
+    const what = `nobody has decided about request ${request} in ${formatDuration(wait_ms)}. It still can be: connect again then, or take it back: ${this.#options.withdraw(request, identity.subject)}`
     return new GatewayError("not_given", { what })
   }
 }

@@ -29,6 +29,7 @@ export class FakeHolds implements HoldService {
 export class FakeHold implements Hold {
   readonly request: RequestId
   readonly url: string
+  readonly approvers = { of: ["oncall"], count: 1 }
   readonly expires_at: number
   readonly open = true
   readonly ended: Promise<HoldEnd>

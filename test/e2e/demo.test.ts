@@ -64,6 +64,23 @@ suite("the demo", { skip: needs("ssh", "psql", "curl"), concurrency: 1 }, () => 
     assert.match(page.stdout, /Hello alice /)
   })
 
+  test("a deletion waits until bob has looked at it; the lines in between work for whoever reads them", async () => {
+    const line = demo.stdout.split("\n").find((one) => one.includes("DELETE FROM orders")) ?? ""
+    const waiting = launch("sh", ["-c", line.trim()], { cwd: clone })
+    await waiting.says("held: request", 60_000)
+    const [, id, way, url] =
+      /held: request (\d+) waits until oncall approves it, .*: (ssh .*) {2}or {2}(https:\S+)/.exec(waiting.stderr) ?? []
+    assert.ok(id && way && url?.endsWith(`/requests/${id}`), waiting.stderr)
+    assert.ok(way.includes("/<you>/ssh_config gateway approve"), way)
+    const seen = await paste(["requests <number>"], { fill: id })
+    assert.match(seen.stdout, /action {2}DELETE FROM orders WHERE id = 3\n {2}does {4}delete on orders\n {2}rows {4}about 1 by the planner/)
+    const [decide] = /ssh -F \S+\/bob\/ssh_config gateway approve \d+/.exec(seen.stdout) ?? []
+    assert.ok(decide, seen.stdout)
+    const approved = await run("sh", ["-c", decide], { cwd: clone })
+    assert.equal(approved.status, 0, approved.stderr)
+    assert.match((await waiting.ended).stdout, /^DELETE [01]$/m)
+  })
+
   test("what was done is listed and replayed, and a revoked grant is over", async () => {
     const sessions = await paste(["alice", "gateway sessions"])
     const session = /s_[0-9a-z]{16}/.exec(sessions.stdout)?.[0]
