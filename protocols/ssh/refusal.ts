@@ -35,5 +35,8 @@ const failures: Readonly<Record<ErrorKind, number>> = {
 /** Ends a connection with the error's words. */
 export const disconnect = (transport: Transport, error: GatewayError): void => transport.disconnect(disconnects[error.kind], error.say)
 
+/** The same, and the client is to close: see `Transport.dismiss`. */
+export const dismiss = (transport: Transport, error: GatewayError): void => transport.dismiss(disconnects[error.kind], error.say)
+
 /** The two arguments of a channel's refusal. */
 export const refusalOf = (error: GatewayError): readonly [reason: number, words: string] => [failures[error.kind], error.say]

@@ -10,7 +10,7 @@ import type { ChannelOpening, Connection, ConnectionOwner, GlobalAnswer } from "
 import { recordable } from "./environment.ts"
 import { Forwards } from "./forwards.ts"
 import type { KeyLife } from "./key_renewal.ts"
-import { disconnect, refusalOf } from "./refusal.ts"
+import { disconnect, dismiss, refusalOf } from "./refusal.ts"
 import { ChannelRelay } from "./relay.ts"
 import { sweep } from "./sweep.ts"
 import { TerminalWords } from "./terminal_words.ts"
@@ -220,7 +220,7 @@ export class TargetSession implements ConnectionOwner {
     const client = this.#client
     if (!client) return
     await Promise.race([Promise.all([...this.#relays].map((relay) => relay.cut(reason.say))), client.closed])
-    disconnect(client.transport, reason)
+    dismiss(client.transport, reason)
     await client.closed
   }
 

@@ -300,6 +300,16 @@ export class Transport {
   /** The last message, with words; it overtakes a key exchange in progress, as it may. The socket ends behind it. */
   disconnect(reason: number, words: string): void {
     if (this.#over) return
+    this.dismiss(reason, words)
+    this.socket.end()
+  }
+
+  /**
+   * The same, and the other side is to close: one that is writing at that moment would find its way gone, and die of that before it has
+   * read why. Whoever calls it bounds the wait.
+   */
+  dismiss(reason: number, words: string): void {
+    if (this.#over) return
     this.#over = true
     const payload = Buffer.concat([Buffer.of(message.disconnect), pack(reason, words, "")])
     const { write } = this.#protocol._packetRW
@@ -307,7 +317,6 @@ export class Transport {
     packet.set(payload, write.allocStartKEX)
     this.#protocol._cipher.encrypt(write.finalize(packet, true))
     this.#protocol._queue = undefined
-    this.socket.end()
   }
 
   /** Only once somebody is logged in: before that there is little to protect, and one more exchange to provoke. */

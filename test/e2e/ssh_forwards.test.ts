@@ -353,5 +353,22 @@ suite("ssh: forwards", { skip: needs("ssh", "sshd", "ssh-keygen", "ssh-agent", "
       assert.equal(lines.filter((line) => line.kind === "outcome" && line.status === "cut").length, 2)
       assert.equal(lines.filter((line) => line.kind === "closed" && line.status === "cut").length, 1)
     })
+
+    test("a client that is writing when the cut comes reads the words first", async () => {
+      const grant = await sluice.grant(carol, "tunnel-host", { by: bob, for: "1h" })
+      const port = await freePort()
+      const forward = ["-N", "-L", `${port}:${greeter.at}`, `${sshd.login}@tunnel-host`]
+      const tunnel = launch("ssh", [...sluice.ssh(carol), "-J", "gateway", ...forward])
+      await eventually("ssh to listen", () => answers(port))
+      const callers = Array.from({ length: 8 }, () => new Caller(port))
+      await Promise.all(callers.map((caller) => caller.hears("hello\n")))
+      const bytes = randomBytes(64 * 1024)
+      const write = (caller: Caller): void => void (caller.socket.writable && caller.socket.write(bytes, () => setImmediate(write, caller)))
+      callers.forEach(write)
+      await eventually("it to flow", () => callers.every((caller) => caller.text.length > bytes.length))
+      await sluice.revoke(grant, bob)
+      assert.match((await tunnel.ended).stderr, /your access to tunnel-host ended at .* revoked\)/)
+      await Promise.all(callers.map((caller) => caller.closed))
+    })
   })
 })
