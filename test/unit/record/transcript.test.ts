@@ -122,6 +122,23 @@ test("transcript: a line typed ahead is told as the line editor shows it in the 
   ])
 })
 
+test("transcript: keys that come between a prompt and its line editor, or before both, belong to the line", async () => {
+  const rest = [key, out("ho one"), enter, out("\r\n\u001b[?2004l\r")]
+  const one = { kind: "typed", channel: 0, t: 0, prompt: "$ ", text: "echo one" }
+  for (const first of [
+    [out("$ "), key, out("\u001b[?2004h"), out("e"), key, out("c")],
+    [out("$ "), key, key, out("\u001b[?2004hec")],
+    [key, out("$ \u001b[?2004hec")],
+    [key, out("e"), out("\r$ \u001b[?2004hec")],
+  ])
+    assert.deepEqual(await told(pty, ...first, ...rest), [one])
+  const bash = [out("\u001b[?2004h$ "), key, out("true"), enter, out("\r\n\u001b[?2004l\r")]
+  assert.deepEqual(await texts(pty, ...bash, out("no end of line"), key, out("\u001b[?2004h$ "), key, out("ec"), ...rest), [
+    "true",
+    "echo one",
+  ])
+})
+
 test("transcript: a paste in brackets ends a line only where no line editor takes it", async () => {
   const pasted = { ...key, pasted: 1 } as const
   const shown = out("one\r\ntwo")
