@@ -31,7 +31,8 @@ export const actionRule = z.strictObject({
       tables: several.optional().describe("orders, public.orders or audit.*; a name without a schema is in any"),
       without: z.literal("where").optional().describe("Only an update or delete of every row"),
     })
-    .optional(),
+    .optional()
+    .describe("Statements; {}: every one"),
   ssh: z
     .strictObject({
       exec: z
@@ -39,7 +40,7 @@ export const actionRule = z.strictObject({
         .optional()
         .describe("Commands, with stars as in `sluice request --action`; true: any"),
       argv: z.array(text).min(1).optional().describe("A program and its first words: [systemctl, restart]"),
-      shell: z.literal(true).optional(),
+      shell: z.literal(true).optional().describe("A shell at a terminal, when it begins"),
       sftp: z
         .union([z.literal(true), sftp_match])
         .optional()
@@ -56,16 +57,18 @@ export const actionRule = z.strictObject({
         .describe("Where the target listens for the client (-R); true: anywhere"),
       agent: z.literal(true).optional().describe("Use of the client's SSH agent (-A)"),
     })
-    .optional(),
+    .optional()
+    .describe("Commands, shells, files and forwards"),
   http: z
     .strictObject({ methods: several.optional().describe("[DELETE, PUT]; WEBSOCKET"), path: several.optional().describe("/api/*") })
-    .optional(),
+    .optional()
+    .describe("Requests"),
   then: z
     .enum(["allow", "flag", "hold", "deny"])
     .describe("flag: allowed, and marked on record; hold: it waits until somebody approves it"),
   say: text.optional().describe("Words for the one who is refused"),
   approve: z
-    .strictObject({ by: several.describe("Groups or users"), count: z.int().min(1).default(1) })
+    .strictObject({ by: several.describe("Groups or users"), count: z.int().min(1).default(1).describe("How many different people") })
     .optional()
     .describe("Who approves what is held; those who approve access to the target unless told"),
   within: text.default("15m").describe("How long what is held waits"),

@@ -13,14 +13,16 @@ export const channel = z.strictObject({
       url: text.describe("https://; http:// to this machine alone"),
       secret: reference.describe("Signs each body, so that the receiver knows it is ours"),
     })
-    .optional(),
+    .optional()
+    .describe("Each event as JSON, signed, to a program of yours"),
   slack: z
     .strictObject({
       webhook: reference.describe("The incoming webhook's URL: whoever has it can post, so it is a secret"),
       signing_secret: reference.optional().describe("The app's signing secret; with it messages have buttons. Left out: links alone"),
       people: z.record(z.string(), text).default({}).describe("Whose button it is: Slack user ids (U…) and the names of people here"),
     })
-    .optional(),
+    .optional()
+    .describe("A message in a Slack channel"),
   email: z
     .strictObject({
       smtp: text.describe("smtp://host:587 (STARTTLS) or smtps://host:465; with a user and password in it, as a reference"),
@@ -34,7 +36,8 @@ export const channel = z.strictObject({
         .default({})
         .describe("Names of people and where they read mail; one whose name is an address reads it there"),
     })
-    .optional(),
+    .optional()
+    .describe("Mail to those whom an event is for"),
 })
 
 export type ChannelFile = z.output<typeof channel>

@@ -51,7 +51,7 @@ const redact = z
 
 export const postgresTarget = z.strictObject({
   address,
-  database: text,
+  database: text.describe("The database that a client gets which names the target alone"),
   databases: z.array(text).default([]).describe("Others of the same server that a grant covers, reached as dbname=<target>/<database>"),
   pooler: z
     .enum(postgres_poolers)
@@ -61,9 +61,9 @@ export const postgresTarget = z.strictObject({
     ),
   tls: z.enum(["disable", "require", "verify-full"]).default("verify-full").describe("As libpq's sslmode"),
   ca: text.optional().describe("PEM of the CA for verify-full; the system's unless told"),
-  roles: z.record(z.string(), postgresRole),
+  roles: z.record(z.string(), postgresRole).describe("The roles that may be asked for, and how the gateway logs in as each"),
   creator: z
-    .strictObject({ user: text, ...postgresLogin })
+    .strictObject({ user: text.describe("Its name on the server"), ...postgresLogin })
     .optional()
     .describe("The role that makes and drops the roles of sessions: CREATEROLE, and ADMIN on those they are members of"),
   redact,

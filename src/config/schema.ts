@@ -2,11 +2,11 @@
 // editors. What the values mean, and whether they go together, is checked in the files named after the sections.
 import { z } from "zod"
 import { limits } from "../core/limits.ts"
-import { usual_env } from "../core/target.ts"
 import { actionRule } from "./action_rule_schema.ts"
 import { ask_from_tool } from "./ask_schema.ts"
 import { channel } from "./notification_schema.ts"
 import { postgresTarget } from "./postgres_schema.ts"
+import { size, sshTarget } from "./ssh_schema.ts"
 
 const text = z.string().min(1)
 /** Codes of `core/errors.ts` with which a rule refuses. */
@@ -22,7 +22,10 @@ const gateway = z.strictObject({
     .describe(
       'How a person reaches the gateway by ssh, for the lines people are shown; such as "ssh gw.example.com"; {user} stands for their name',
     ),
-  ssh: z.strictObject({ listen: address.default("0.0.0.0:2222") }).optional(),
+  ssh: z
+    .strictObject({ listen: address.default("0.0.0.0:2222") })
+    .optional()
+    .describe("Where people's ssh connects, and `ssh gateway <verb>`; left out: it does not listen"),
   postgres: z
     .strictObject({
       listen: address.default("0.0.0.0:5432"),
@@ -31,13 +34,15 @@ const gateway = z.strictObject({
         .default("token")
         .describe("What a client is asked for that does not say: a token as its password, or the login by OAuth that psql 18 has"),
     })
-    .optional(),
+    .optional()
+    .describe("Where PostgreSQL clients connect; left out: it does not listen"),
   http: z
     .strictObject({
       listen: address.default("0.0.0.0:8443"),
       domain: text.optional().describe("Targets are served as <target>.<domain>; the gateway's name unless told"),
     })
-    .optional(),
+    .optional()
+    .describe("Where browsers and HTTP clients connect, by TLS; left out: it does not listen"),
   tls: z
     .strictObject({ cert: text.describe("PEM, the chain with it: file:gw.crt"), key: reference })
     .optional()
@@ -77,15 +82,15 @@ const approvals = z.strictObject({
 })
 
 const user = z.strictObject({
-  name: text,
-  groups: z.array(text).default([]),
+  name: text.describe("Who it is in rules, lists and recordings: alice@example.com"),
+  groups: z.array(text).default([]).describe("What rules name together: engineers, oncall"),
   ssh_keys: z.array(text).default([]).describe("One OpenSSH public key each, as in a .pub file"),
   oidc_sub: text.optional().describe("The provider's `sub` of this person: a company login with it is this user's"),
 })
 
 const oidc = z.strictObject({
   issuer: text.describe("The provider's issuer, exactly as its discovery document says it: https://login.example.com"),
-  client_id: text,
+  client_id: text.describe("What the provider calls Sluice"),
   client_secret: reference,
   groups_claim: text.default("groups").describe("The ID token's claim with a person's groups"),
   name_claim: text
@@ -126,68 +131,19 @@ const certificates = {
   certificate_from: z.array(text).default([]).describe("Networks they are good from, such as 10.0.0.0/8; from anywhere unless told"),
 }
 
-const size = z.union([z.int().min(0), text])
-const record = z
-  .strictObject({
-    stdin: size.optional().describe("Of each command's input: 1MiB, or 0 for none; recordings.stream_bytes_max unless told"),
-    stdout: size.optional(),
-    stderr: size.optional(),
-    digests: z
-      .boolean()
-      .default(true)
-      .describe("The SHA-256 of a stream that is longer, and of each file that SFTP transfers; without it the size alone"),
-  })
-  .describe("What of commands without a terminal is kept byte for byte")
-
 const target = z.strictObject({
   name: text.describe("Lower case letters, digits and -: it becomes part of a host name"),
-  labels: z.record(z.string(), z.string()).default({}),
+  labels: z.record(z.string(), z.string()).default({}).describe("By which rules take several targets together: { env: prod }"),
   ask: ask_from_tool.optional(),
-  ssh: z
-    .strictObject({
-      address,
-      logins: z.array(text).min(1).describe("The accounts that may be asked for"),
-      auth: z
-        .union([z.literal("certificate"), z.strictObject({ key: reference.optional(), password: reference.optional() })])
-        .describe(
-          "How the gateway logs in: a key, a password, or certificate: one of minutes for each login, by the CA of `sluice ca targets`",
-        ),
-      sftp: z
-        .enum(["all", "read", "off"])
-        .default("all")
-        .describe("What may be done by SFTP, and so by scp; a shell or command is not held to it"),
-      allow: z
-        .strictObject({
-          shell: z.boolean().default(true),
-          exec: z.boolean().default(true).describe("Commands, and with them scp -O, rsync and git"),
-          local_forward: several
-            .optional()
-            .describe(
-              "ssh -L, -D, -W: where the target may connect to, such as 10.0.0.9:6379, *.internal:443, 10.0.0.0/8:* or /run/app.sock",
-            ),
-          remote_forward: several.optional().describe("ssh -R: where the target may listen, such as localhost:8000-8999; * is any address"),
-          agent: z.boolean().default(false).describe("ssh -A: programs there may use one's SSH agent"),
-          env: z
-            .array(text)
-            .default([...usual_env])
-            .describe(
-              "ssh's SendEnv and SetEnv: the variables that may be set there; never those by which code is loaded, such as LD_PRELOAD",
-            ),
-        })
-        .prefault({})
-        .describe("What may be done there; forwards only when they are named"),
-      record: record.prefault({}),
-      host_key: several.optional().describe("The host's public key or keys, pinned: ssh-keyscan -t ed25519 <host>"),
-      host_ca: several.optional().describe("The public key of a CA whose certificate the host has for its address"),
-    })
-    .optional(),
-  postgres: postgresTarget.optional(),
+  ssh: sshTarget.optional().describe("A host that is reached by ssh: docs/ssh.md"),
+  postgres: postgresTarget.optional().describe("A PostgreSQL server: docs/postgres.md"),
   http: z
     .strictObject({
       url: text.describe("http:// or https://, the host and the port"),
       ca: text.optional().describe("PEM of the CA for https; the system's unless told"),
     })
-    .optional(),
+    .optional()
+    .describe("A web application, served as <name>.<domain> by gateway.http"),
   tcp: z
     .strictObject({ address })
     .optional()
@@ -200,16 +156,23 @@ const fresh_login = z
     acr: several.optional().describe("The login's authentication context (OpenID Connect's acr) must be one of these"),
   })
   .describe("A fresh company login is needed")
-const step = z.strictObject({ by: several.describe("Groups or users"), count: z.int().min(1).default(1) })
+const one_unless_told = z.int().min(1).default(1).describe("How many different people")
+const step = z.strictObject({ by: several.describe("Groups or users"), count: one_unless_told })
 const approve = z.strictObject({
   by: several.optional().describe("Groups or users who may approve"),
   count: z.int().min(1).optional().describe("How many different people; one unless told"),
   steps: z.array(step).min(1).max(limits.approval_steps_max).optional().describe("In place of by and count: several kinds of people"),
   order: z.enum(["sequence", "any"]).optional().describe("Of the steps: one after the other (unless told), or at once"),
-  escalate: z.strictObject({ after: text, to: several }).optional().describe("From then on these may decide as well"),
+  escalate: z
+    .strictObject({
+      after: text.describe("How long nobody has decided: 15m"),
+      to: several.describe("Groups or users"),
+    })
+    .optional()
+    .describe("From then on these may decide as well"),
   login: fresh_login.optional(),
   break_glass: z
-    .strictObject({ review: several.describe("Who looks at it afterwards"), within: text.default("24h") })
+    .strictObject({ review: several.describe("Who looks at it afterwards"), within: text.default("24h").describe("How soon") })
     .optional()
     .describe("At once, when asked for with --break-glass; everybody concerned is told, and somebody else must review it"),
 })
@@ -235,7 +198,7 @@ const accessRule = z.strictObject({
     .max(limits.live_grants_per_subject_max)
     .optional()
     .describe("With approve: auto: how often each person gets it in 24 hours"),
-  reason: z.enum(["required", "optional"]).default("optional"),
+  reason: z.enum(["required", "optional"]).default("optional").describe("Whether a request must say why"),
   ticket: text.optional().describe("A regular expression (RE2) that must be found in the reason: 'INC-[0-9]+'"),
   schedule: z
     .union([window, z.array(window).min(1).max(limits.schedule_windows_max)])
@@ -300,16 +263,18 @@ const admins = several.optional().describe("Groups or users who see everything a
 
 export const configFile = z.strictObject({
   state,
-  gateway,
-  approvals: approvals.prefault({}),
-  identity: z.strictObject({
-    users: z.array(user).default([]),
-    oidc: oidc.optional(),
-    workloads: z.array(workload).default([]),
-    ssh_cas,
-    ...certificates,
-  }),
-  targets: z.array(target).default([]),
+  gateway: gateway.describe("What people connect to, and what connects to the targets"),
+  approvals: approvals.prefault({}).describe("The service that knows requests, grants and who may what: its API and its pages"),
+  identity: z
+    .strictObject({
+      users: z.array(user).default([]).describe("People, with their SSH keys and groups"),
+      oidc: oidc.optional().describe("The company's OpenID Connect provider, where people log in"),
+      workloads: z.array(workload).default([]).describe("CI jobs and services, by the OpenID Connect token of their platform"),
+      ssh_cas,
+      ...certificates,
+    })
+    .describe("Who there is, and how they prove it"),
+  targets: z.array(target).default([]).describe("What can be reached: each has a name and one of ssh, postgres, http, tcp"),
   policy: z
     .strictObject({
       access: z.array(accessRule).default([]).describe("The first rule that matches decides; no match: it cannot be asked for"),
@@ -321,8 +286,9 @@ export const configFile = z.strictObject({
       admins,
       auditors,
     })
-    .prefault({}),
-  recordings: recordings.prefault({}),
+    .prefault({})
+    .describe("Who may what"),
+  recordings: recordings.prefault({}).describe("What becomes of what is put on record: docs/recordings.md"),
   notify: z.array(channel).default([]).describe("Who is told of what happens"),
 })
 

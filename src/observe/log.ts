@@ -17,7 +17,16 @@ export type LogLevel = "debug" | "info" | "warn" | "error" | "silent"
 export function createLog(level: LogLevel, destination: NodeJS.WritableStream = process.stderr): Log {
   // What an error says is `scrub`'s to decide: pino's own serializer would print the stack and every property.
   return new FieldLog(
-    pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: (value: unknown) => value } }, destination),
+    pino(
+      {
+        level,
+        base: null,
+        timestamp: pino.stdTimeFunctions.isoTime,
+        formatters: { level: (word) => ({ level: word }) }, // pino's numbers are known to nobody else
+        serializers: { err: (value: unknown) => value },
+      },
+      destination,
+    ),
     {},
   )
 }

@@ -93,7 +93,7 @@ test("gateways: a key that is not listed, a name without its key, and an asserti
     (await service.call(undefined, "GET /v1/gateway/people?subject=alice%40example.com", undefined, { headers: late })).status,
     401,
   )
-  const said = (words: string): number => service.log.filter((line) => line.includes('"level":40') && line.includes(words)).length
+  const said = (words: string): number => service.log.filter((line) => line.includes('"level":"warn"') && line.includes(words)).length
   assert.equal(said("what a gateway signed was not accepted"), 2, "of many in one minute, one is told")
   assert.equal(said("a gateway that is not listed was refused"), 1)
   assert(!service.log.join("").includes(other))

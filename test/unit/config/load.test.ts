@@ -107,6 +107,7 @@ test("config: the example checks, and the schema for editors is the one the type
   const loaded = await loadConfig(new URL("sluice.yaml", folder).pathname)
   assert(loaded.ok, inspect(loaded))
   assert.deepEqual(JSON.parse(readFileSync(new URL("sluice.schema.json", folder), "utf8")), jsonSchema())
+  assert.deepEqual(undescribed(jsonSchema()), [], "an editor shows what each key is")
 })
 
 test("config: a wrong key is named with its place, the allowed words and the one that was meant", async () => {
@@ -360,3 +361,13 @@ test("config: where a rule has hours no grant waits for its first use, unless th
   assert.equal(await wait(hours), 0)
   assert.equal(await wait(`${hours}, first_use: 1h`), 3_600_000)
 })
+
+/** Paths of the schema's keys that say nothing about themselves. */
+function undescribed(schema: unknown, path: readonly string[] = []): string[] {
+  if (typeof schema !== "object" || schema === null) return []
+  const keys = "properties" in schema ? Object.entries(schema.properties as Record<string, { readonly description?: string }>) : []
+  return [
+    ...keys.flatMap(([key, inner]) => [...(inner.description ? [] : [[...path, key].join(".")]), ...undescribed(inner, [...path, key])]),
+    ...Object.entries(schema).flatMap(([word, inner]) => (word === "properties" ? [] : undescribed(inner, path))),
+  ]
+}

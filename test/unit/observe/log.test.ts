@@ -24,7 +24,7 @@ test("log: one JSON object a line, with the child's fields and the words", () =>
   log.child({ session: "s_1" }).info({ target: "orders", bytes: 3 }, "opened")
   const { time, ...line } = last()
   assert.match(String(time), /^\d{4}-\d\d-\d\dT/)
-  assert.deepEqual(line, { level: 30, session: "s_1", target: "orders", bytes: 3, msg: "opened" })
+  assert.deepEqual(line, { level: "info", session: "s_1", target: "orders", bytes: 3, msg: "opened" })
 })
 
 test("log: no secret passes, wherever it stands", async () => {
