@@ -159,9 +159,16 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
     // The words mean nothing (RFC 9112, section 4), and what Node would not send must not fail here: undici would wait for ever.
     if (words !== undefined && /^[\t -~]+$/.test(words)) response.writeHead(status, words, headers)
     else response.writeHead(status, headers)
+    if (bodiless.has(status)) return this.#endAtHead()
     // A small response comes whole in one turn and goes out in one write; what comes slower goes out as it comes.
     this.#holding = true
     queueMicrotask(() => this.#release())
+  }
+
+  /** A length that such a response tells is another's (RFC 9110, section 8.6), and undici takes its body for lost. */
+  #endAtHead(): void {
+    this.#in.response.end()
+    this.#finish("ok")
   }
 
   onResponseData(_: Controller, chunk: Buffer): void {
@@ -304,6 +311,9 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
     if (status !== "ok" && !this.#tunnel) this.#controller?.abort(new Error(status))
   }
 }
+
+/** They end with their head (RFC 9112, section 6.3). */
+const bodiless: ReadonlySet<number> = new Set([204, 304])
 
 const actionOf = ({ method, path, query }: RequestLine, upgrade: boolean): Action => ({
   kind: "http.request",

@@ -167,6 +167,31 @@ suite("http: one exchange", () => {
     assert.equal((await client.answer()).body, "body")
   })
 
+  test("a 304 that tells the length of what it stands for is whole, and so is the next answer", async () => {
+    let asked = 0
+    const rig = await createRig({
+      serve: (socket) =>
+        void socket.on("data", () => {
+          const status = ["304 Not Modified", "204 No Content", "200 OK"][asked++ % 3]
+          socket.write(`HTTP/1.1 ${status}\r\nETag: "x"\r\nContent-Length: 4\r\n\r\n${status === "200 OK" ? "body" : ""}`)
+        }),
+    })
+    const client = rig.connect()
+    for (const [status, body] of [[304, ""] as const, [204, ""] as const, [200, "body"] as const]) {
+      client.write(rig.get("/"))
+      const answer = await client.answer()
+      assert.deepEqual([answer.status, answer.headers["etag"], answer.body], [status, '"x"', body])
+    }
+    assert.deepEqual(
+      (await outcomes(rig, 3)).map((one) => [one.status, one.http_status]),
+      [
+        ["ok", 304],
+        ["ok", 204],
+        ["ok", 200],
+      ],
+    )
+  })
+
   test("pipelined requests are answered in order", async () => {
     const rig = await createRig({ app: (request, response) => response.end(request.url) })
     const client = rig.send(rig.get("/1") + rig.get("/2") + rig.get("/3"))
