@@ -11,7 +11,7 @@ import type { Keys } from "../core/keys.ts"
 import { newServiceId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
 import type { Secret } from "../core/secret.ts"
-import type { Address } from "../core/target.ts"
+import { accountsOf, type Address } from "../core/target.ts"
 import { gatewayPublicKey } from "../identity/gateway_assertion.ts"
 import { createWorkloadVerifier } from "../identity/workload_tokens.ts"
 import { rememberTokens } from "../identity/remembered_tokens.ts"
@@ -168,6 +168,10 @@ export async function startApprovals({ config: first, keys, gatewayKey, clock, l
     openApi: openApi(config.approvals.public_url),
     ready: atMostOnceA(limits.heartbeat_ms, () => store.probe(), clock),
     useLine: (target, account, reader) => waysIn(current(), reader).useLine(target, account),
+    accountsAt(name) {
+      const target = current().targets.find((one) => one.name === name)
+      return target && accountsOf(target)
+    },
     clock,
     log,
   })

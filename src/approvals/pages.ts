@@ -32,6 +32,8 @@ export interface PagesOptions {
   readonly hosts: TargetHosts
   /** A line with which `reader` uses `target` as `account`; undefined where there is none. */
   useLine(target: string, account: string | undefined, reader: string): string | undefined
+  /** The accounts that `target` offers; undefined where there is no such target any more. */
+  accountsAt(target: string): readonly string[] | undefined
   readonly clock: Clock
   readonly log: Log
 }
@@ -83,6 +85,7 @@ class Pages {
       return overviewPage({
         visit,
         pending: [...unreviewed.requests, ...pending.requests].slice(0, limit),
+        more: unreviewed.next !== null || pending.next !== null || unreviewed.requests.length + pending.requests.length > limit,
         grants,
       })
     })
@@ -200,6 +203,7 @@ class Pages {
       visit,
       request: view,
       reloading,
+      accounts: this.#options.accountsAt(view.target),
       use,
       onward,
       ...(problem ? { problem: problem.words, prove: problem.prove } : {}),

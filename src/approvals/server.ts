@@ -47,6 +47,8 @@ export interface ServerOptions {
   ready(): Promise<void>
   /** A line that uses a target as an account. */
   useLine(target: string, account: string | undefined, reader: string): string | undefined
+  /** The accounts that a target offers; undefined where there is no such target any more. */
+  accountsAt(target: string): readonly string[] | undefined
   readonly clock: Clock
   readonly log: Log
 }
@@ -111,7 +113,14 @@ export function createServer(options: ServerOptions): FastifyInstance {
 
   const addressOf = options.callers.addressOf
   addSlackRoute(server, { answers: options.slack, addressOf })
-  addPages(server, { person: options.person, ...options.parts, useLine: options.useLine, clock: options.clock, log })
+  addPages(server, {
+    person: options.person,
+    ...options.parts,
+    useLine: options.useLine,
+    accountsAt: options.accountsAt,
+    clock: options.clock,
+    log,
+  })
   addPageCalls(server, { ...options.parts, addressOf, log })
   addOAuthRoutes(server, { ...options.parts, jwks: () => options.jwks(), addressOf, log })
   server.get("/openapi.json", async () => options.openApi)

@@ -10,21 +10,27 @@ import { type Content, html, type Html } from "./html.ts"
 import { csrfField, type Visit } from "./shell.ts"
 import { badge, code, fact, moment, names, said } from "./words.ts"
 
+interface Around extends Pick<Visit, "csrf" | "now"> {
+  /** What the target offers; undefined when it is there no more. */
+  readonly accounts: readonly string[] | undefined
+}
+
 /** The decisive facts, big: who, where, as whom, how long, why. */
-export function decisiveFacts(request: RequestView, { csrf, now }: Pick<Visit, "csrf" | "now">): Html {
-  if (request.action !== null) return heldFacts(request, request.action, { csrf, now })
+export function decisiveFacts(request: RequestView, around: Around): Html {
+  if (request.action !== null) return heldFacts(request, request.action, around)
+  const { now } = around
   const { subject, groups, target, as, reason, actions, uses } = request
   return html`<dl class="big">
     ${fact("Who", html`${said(subject)}${groups.length > 0 && html` <span class="soft">(${names(groups)})</span>`}`)}
-    ${fact("Target", said(target))} ${fact("As", as === null ? "any account the rule allows" : names(as))}
-    ${fact("How long", howLong(request, now))} ${fact("Only", actions && actions.map(code))}
-    ${fact("Uses", uses !== null && (uses === 1 ? "once" : `${uses} times`))}
+    ${fact("Target", said(target))} ${fact("As", accountWords(as, around))} ${fact("How long", howLong(request, now))}
+    ${fact("Only", actions && actions.map(code))} ${fact("Uses", uses !== null && (uses === 1 ? "once" : `${uses} times`))}
     ${fact("Reason", reason === "" ? html`<span class="soft">none given</span>` : said(reason))}
   </dl>`
 }
 
 /** The exact action first: it is what an approval is for. Before one that fills the screen, what it does. */
-function heldFacts(request: RequestView, action: HeldAction, { csrf, now }: Pick<Visit, "csrf" | "now">): Html {
+function heldFacts(request: RequestView, action: HeldAction, around: Around): Html {
+  const { csrf, now } = around
   const { subject, groups, target, as, reason, created_at, duration_ms, run_at } = request
   const { text, values, action_kind, tables, calls, notes, recent, digest, session } = action
   const does = [
@@ -40,7 +46,7 @@ function heldFacts(request: RequestView, action: HeldAction, { csrf, now }: Pick
   return html`<dl class="big">
     ${isLong(text) ? [fact("Length", length(text)), does, exact] : [exact, does]}
     ${fact("Who", html`${said(subject)}${groups.length > 0 && html` <span class="soft">(${names(groups)})</span>`}`)}
-    ${fact("Target", said(target))} ${fact("As", as === null ? "any account the rule allows" : names(as))}
+    ${fact("Target", said(target))} ${fact("As", accountWords(as, around))}
     ${fact("Reason", reason === "" ? html`<span class="soft">none given</span>` : said(reason))}
     ${fact("Just before", recent.length > 0 && recent.map((earlier) => code(earlier)))}
     ${fact("Waits until", moment(created_at + duration_ms, now))} ${fact("Ran", run_at !== null && moment(run_at, now))}
@@ -63,6 +69,13 @@ function rows({ id, estimate, may_decide }: RequestView, { protocol, action_kind
       <p class="hint">The target plans the statement and runs nothing. That you ask is on record.</p>
     </form>`
   return (estimate !== null || ask !== false) && html`${estimate && html`<p id="rows">${rowsOf(estimate)}</p>`} ${ask}`
+}
+
+/** Whoever asks for every account asks for each of them by name, root too. Nothing where the target has none. */
+function accountWords(as: readonly string[] | null, { accounts }: Around): Content {
+  if (as !== null) return names(as)
+  if (accounts === undefined) return "any account"
+  return accounts.length > 0 && html`any of ${names(accounts)}`
 }
 
 const rowsOf = ({ rows, cost, why }: Estimate): Content =>

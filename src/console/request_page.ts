@@ -16,6 +16,8 @@ export interface RequestPage {
   readonly prove?: string | undefined
   /** The page loads itself again; the person may switch that off. */
   readonly reloading: boolean
+  /** What the target offers; undefined when it is there no more. */
+  readonly accounts: readonly string[] | undefined
   /** A line that uses what was given. */
   readonly use: string | undefined
   /** The page of the target that they wanted to see, now that they may. */
@@ -23,7 +25,7 @@ export interface RequestPage {
 }
 
 export function requestPage(given: RequestPage): string {
-  const { visit, request, problem, prove } = given
+  const { visit, request, problem, prove, accounts } = given
   const { id, subject, target } = request
   const mine = subject === visit.subject
   const asks = request.action === null ? "asks for" : "waits with an action on"
@@ -42,9 +44,17 @@ export function requestPage(given: RequestPage): string {
       }
       <h1>${mine ? html`Your request for ${said(target)}` : html`${said(subject)} ${asks} ${said(target)}`}</h1>
       <p>${statusBadge(request)} <span class="soft">Request ${id}</span></p>
-      <section class="card" aria-label="What is asked for">${decisiveFacts(request, visit)}</section>
+      ${mine && answered(request)}
+      <section class="card" aria-label="What is asked for">${decisiveFacts(request, { ...visit, accounts })}</section>
       ${request.may_decide ? decideForm(visit, request) : state(given, mine)} ${review(visit, request)} ${history(visit, request)}`,
   })
+}
+
+/** What a colleague wrote to the one who asked: they look for it first. */
+function answered({ status, decisions }: RequestView): Content {
+  const last = decisions.at(-1)
+  if (!last || last.reason === "" || (status !== "denied" && status !== "approved")) return false
+  return note(status === "denied" ? "bad" : "good", html`<p>${said(last.by)}: ${said(last.reason)}</p>`)
 }
 
 function decideForm({ csrf, subject, now }: Visit, request: RequestView): Html {
@@ -164,7 +174,7 @@ function review({ csrf, now }: Visit, { id, subject, break_glass, may_review }: 
   </section>`
 }
 
-function history({ now }: Visit, { created_at, subject, decisions, rule, approvals_needed, break_glass }: RequestView): Html {
+function history({ now }: Visit, { status, created_at, subject, decisions, rule, approvals_needed, break_glass }: RequestView): Html {
   return html`<section aria-labelledby="history">
     <h2 id="history">What happened</h2>
     <ol class="steps">
@@ -177,6 +187,6 @@ function history({ now }: Visit, { created_at, subject, decisions, rule, approva
           </li>`,
       )}
     </ol>
-    <p class="soft">Decided by the rule ${said(rule)}.</p>
+    <p class="soft">${status === "pending" ? "Who decides is said by" : "Under"} the rule ${said(rule)}.</p>
   </section>`
 }

@@ -9,11 +9,13 @@ import { page, type Visit } from "./shell.ts"
 export interface OverviewPage {
   readonly visit: Visit
   readonly pending: readonly RequestView[]
+  /** Whether there are more of those than were looked at. */
+  readonly more: boolean
   /** In force or to come. */
   readonly grants: readonly ListedGrant[]
 }
 
-export function overviewPage({ visit, pending, grants }: OverviewPage): string {
+export function overviewPage({ visit, pending, more, grants }: OverviewPage): string {
   const waiting = toDecide(visit, pending)
   const mine = pending.filter(({ subject, status }) => subject === visit.subject && status === "pending")
   const held = grants.filter(({ subject }) => subject === visit.subject)
@@ -21,9 +23,7 @@ export function overviewPage({ visit, pending, grants }: OverviewPage): string {
     title: "Overview",
     visit,
     place: "/",
-    main: html`<h1>
-        ${waiting.length === 0 ? "Nothing waits for you" : waiting.length === 1 ? "One request waits for you" : `${waiting.length} requests wait for you`}
-      </h1>
+    main: html`<h1>${waitingWords(waiting.length, more)}</h1>
       ${
         waiting.length > 0 &&
         html`<h2 class="unseen">Waiting for you</h2>
@@ -38,6 +38,7 @@ export function overviewPage({ visit, pending, grants }: OverviewPage): string {
             ${mine.map((request) => requestCard(request, visit.now))}
           </ul>`
       }
+      ${more && html`<p><a href="/requests">More requests wait: see all</a></p>`}
       <h2>Your access now</h2>
       ${cards(
         held.map((grant) => grantCard(visit, grant)),
@@ -45,6 +46,12 @@ export function overviewPage({ visit, pending, grants }: OverviewPage): string {
       )}
       <p><a class="button primary" href="/ask">Ask for access</a></p>`,
   })
+}
+
+function waitingWords(count: number, more: boolean): string {
+  if (more) return count === 0 ? "Many requests wait" : `${count} requests or more wait for you`
+  if (count === 0) return "Nothing waits for you"
+  return count === 1 ? "One request waits for you" : `${count} requests wait for you`
 }
 
 export interface RequestsPage {

@@ -1,6 +1,6 @@
 // The doors of the pages: nothing behind them for somebody who has not signed in, and what a browser is told with every answer.
 import assert from "node:assert/strict"
-import test from "node:test"
+import { test, type TestContext } from "node:test"
 import { newSessionId } from "../../../src/core/ids.ts"
 import { limits } from "../../../src/core/limits.ts"
 import { Browser } from "../../support/browser.ts"
@@ -108,19 +108,10 @@ const table: Readonly<Record<string, readonly number[]>> = {
 }
 
 test("pages: each answers each role as the API does, and a form of the wrong one changes nothing", async (t) => {
-  const { approvals } = testConfig("/")
-  const store = await newStore()
-  const service = await startService(t, { approvals: { ...approvals, store, public_url: "http://127.0.0.1:0" } })
-  t.after(() => giveBack(store)) // after the service has ended, which was said first
+  const service = await startReachable(t)
   const signedIn = new Map<string, { browser: Browser; csrf: string }>()
   for (const name of people) {
-    const browser = new Browser()
-    t.after(() => browser.close())
-    const wanted = { subject: `${name}@example.com`, via: "ssh-key SHA256:x" }
-    const { url } = (await service.call("gateway", "POST /v1/gateway/link", wanted)).body as unknown as { url: string }
-    const home = await browser.submit(await browser.get(url), {})
-    const [, csrf = ""] = /name="csrf" value="([^"]+)"/.exec(home.text) ?? []
-    signedIn.set(name, { browser, csrf })
+    signedIn.set(name, await visitor(t, service, name))
   }
   for (const [line, expected] of Object.entries(table))
     for (const [index, name] of people.entries()) {
@@ -138,6 +129,44 @@ test("pages: each answers each role as the API does, and a form of the wrong one
       assert.deepEqual(after, before, `${line} as ${name} changed something`)
     }
 })
+
+test("pages: an approver reads by name whose accounts are asked for, and the one who asked reads the answer first", async (t) => {
+  const service = await startReachable(t)
+  await service.ask()
+  await service.call("alice", "POST /v1/requests", { target: "grafana", duration_ms: 60_000, reason: "look" })
+  const [bob, alice] = [await visitor(t, service, "bob"), await visitor(t, service, "alice")]
+  const read = async ({ browser }: { browser: Browser }, path: string): Promise<string> =>
+    (await browser.get(service.url + path)).text.replaceAll(/<[^>]*>|\s+/g, " ").replaceAll(/ +/g, " ")
+  assert.match(
+    await read(bob, "/requests/1"),
+    / As any of deploy, root How long 1h [^]*Who decides is said by the rule policy\.access\[1\]/,
+  )
+  assert.doesNotMatch(await read(alice, "/requests/2"), / As /, "an application has no accounts")
+  const said = new URLSearchParams({ csrf: bob.csrf, reason: "use the <replica>" })
+  assert.equal((await bob.browser.post(new URL(`${service.url}/requests/1/deny`), said, { until: /./ })).status, 303)
+  const answer = / Denied Request 1 bob@example\.com : use the &lt;replica&gt; Who /
+  assert.match(await read(alice, "/requests/1"), answer)
+  assert.doesNotMatch(await read(bob, "/requests/1"), answer)
+})
+
+/** One whose links lead to itself. */
+async function startReachable(t: TestContext): Promise<Service> {
+  const { approvals } = testConfig("/")
+  const store = await newStore()
+  const service = await startService(t, { approvals: { ...approvals, store, public_url: "http://127.0.0.1:0" } })
+  t.after(() => giveBack(store)) // after the service has ended, which was said first
+  return service
+}
+
+async function visitor(t: TestContext, service: Service, name: string): Promise<{ browser: Browser; csrf: string }> {
+  const browser = new Browser()
+  t.after(() => browser.close())
+  const wanted = { subject: `${name}@example.com`, via: "ssh-key SHA256:x" }
+  const { url } = (await service.call("gateway", "POST /v1/gateway/link", wanted)).body as unknown as { url: string }
+  const home = await browser.submit(await browser.get(url), {})
+  const [, csrf = ""] = /name="csrf" value="([^"]+)"/.exec(home.text) ?? []
+  return { browser, csrf }
+}
 
 /** A pending request, a grant and a live session of alice's. */
 async function scene(service: Service): Promise<{ request: string; grant: string; session: string }> {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import type { ListedGrant, ListedSession } from "../../../src/api/listed.ts"
 import { grantsPage } from "../../../src/console/grants_page.ts"
-import { requestsPage } from "../../../src/console/requests_page.ts"
+import { overviewPage, requestsPage } from "../../../src/console/requests_page.ts"
 import { sessionsPage } from "../../../src/console/sessions_page.ts"
 
 const visit = { subject: "gina@example.com", csrf: "x", now: 1_000, oversees: false }
@@ -60,4 +60,10 @@ test("lists: what is older has a link, and where there is nothing older there is
     assert.match(page("/x?before=7&a=1"), /<a href="\/x\?before=7&amp;a=1">Older /)
     assert.doesNotMatch(page(), /Older /)
   }
+})
+
+test("lists: an overview that did not look at all that waits says so, and leads there", () => {
+  const page = (more: boolean): string => overviewPage({ visit, pending: [], more, grants: [] })
+  assert.match(page(true), /Many requests wait[^]*<a href="\/requests">/)
+  assert.match(page(false), /Nothing waits for you/)
 })
