@@ -51,8 +51,8 @@ function readAsked(type: number, reader: Reader): Asked {
     case sftpType.open: {
       const path = readName(reader)
       const flags = readFlags(reader.uint32())
-      readAttributes(reader)
-      return { kind: "open", operation: { op: "open", path, flags }, writes: flags.some((flag) => flag !== "read") }
+      const operation = { op: "open", path, flags, ...readUnusual(reader) } as const
+      return { kind: "open", operation, writes: flags.some((flag) => flag !== "read") }
     }
     case sftpType.opendir:
       return { kind: "open", operation: { op: "list", path: readName(reader) }, writes: false }
@@ -73,7 +73,7 @@ function readAsked(type: number, reader: Reader): Asked {
     case sftpType.rmdir:
       return { kind: "change", operation: { op: "rmdir", path: readName(reader) } }
     case sftpType.mkdir:
-      return { kind: "change", operation: { op: "mkdir", path: readName(reader) } }
+      return { kind: "change", operation: { op: "mkdir", path: readName(reader), ...readUnusual(reader) } }
     case sftpType.rename:
       return { kind: "change", operation: { op: "rename", path: readName(reader), to: readName(reader) } }
     case sftpType.setstat:
@@ -167,6 +167,17 @@ function readAttributes(reader: Reader): FileAttributes {
     ...(bits & 4 ? { mode: reader.uint32() & 0o7777 } : {}),
     ...(bits & 8 ? { atime: reader.uint32(), mtime: reader.uint32() } : {}),
   }
+}
+
+/** Of what a new file is to be: all but permissions of the usual kind, which every client sends, and times. */
+function readUnusual(reader: Reader): { readonly set?: FileAttributes } {
+  const { mode = 0, size, uid, gid } = readAttributes(reader)
+  const set = {
+    ...(mode > 0o777 ? { mode } : {}),
+    ...(size === undefined ? {} : { size }),
+    ...(uid === undefined || gid === undefined ? {} : { uid, gid }),
+  }
+  return Object.keys(set).length > 0 ? { set } : {}
 }
 
 /** A field beyond the packet's end, in SFTP's own words. */

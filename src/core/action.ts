@@ -34,9 +34,11 @@ export interface FileAttributes {
 
 /** What SFTP does to one file. */
 export type FileOperation =
-  | { readonly op: "open"; readonly path: FileName; readonly flags: readonly OpenFlag[] }
+  /** `set`: what it asks for of a new file beyond its usual permissions (set-user-id and the like, an owner). */
+  | { readonly op: "open"; readonly path: FileName; readonly flags: readonly OpenFlag[]; readonly set?: FileAttributes }
   | { readonly op: "list"; readonly path: FileName }
-  | { readonly op: "remove" | "mkdir" | "rmdir"; readonly path: FileName }
+  | { readonly op: "mkdir"; readonly path: FileName; readonly set?: FileAttributes }
+  | { readonly op: "remove" | "rmdir"; readonly path: FileName }
   /** `to` is the new name; of a symbolic link, what it points at. */
   | { readonly op: "rename" | "symlink" | "hardlink" | "copy"; readonly path: FileName; readonly to: FileName }
   | { readonly op: "setattr"; readonly path: FileName; readonly set: FileAttributes }

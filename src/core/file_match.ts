@@ -37,9 +37,13 @@ export function fileMatches({ ops, paths }: FileMatch, operation: FileOperation,
   return wide ? touched.length === 0 || touched.some(is) : touched.length > 0 && touched.every(is)
 }
 
-/** A file may be opened for both; with no flags at all it is opened for reading. */
+/** A file may be opened for both; with no flags at all it is opened for reading. What is made as `setattr` would leave it is that too. */
 export function namesOf(operation: FileOperation): readonly FileOperationName[] {
-  if (operation.op !== "open") return [operation.op]
+  const names = operation.op === "open" ? waysOf(operation) : [operation.op]
+  return operation.op !== "setattr" && "set" in operation ? [...names, "setattr"] : names
+}
+
+function waysOf(operation: Extract<FileOperation, { op: "open" }>): readonly FileOperationName[] {
   const writes = operation.flags.some((flag) => flag !== "read")
   const reads = operation.flags.includes("read") || !writes
   return [...(reads ? ["read" as const] : []), ...(writes ? ["write" as const] : [])]

@@ -68,7 +68,7 @@ function fileText(action: Extract<Action, { kind: "ssh.file" }>): string {
   const what = action.op === "other" ? action.name : action.op
   const to = "to" in action ? ` ${pathText(action.to)}` : ""
   const how = action.op === "open" ? ` (${action.flags.join(", ")})` : ""
-  const set = action.op === "setattr" ? ` ${JSON.stringify(action.set)}` : ""
+  const set = "set" in action ? ` ${JSON.stringify(action.set)}` : ""
   return `${what} ${pathText(action.path)}${to}${how}${set}`.trimEnd()
 }
 

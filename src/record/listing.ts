@@ -1,6 +1,6 @@
 // A recording as a list of what was done, for people: one line an event, its time since the beginning, and every word that came from
 // outside escaped, so that a statement cannot look like the line after it.
-import type { Action, BoundValue, FileName } from "../core/action.ts"
+import type { Action, BoundValue, FileAttributes, FileName } from "../core/action.ts"
 import type { Millis } from "../core/clock.ts"
 import { destinationText } from "../core/destination.ts"
 import { formatDuration } from "../core/duration.ts"
@@ -163,25 +163,28 @@ function action({ n, verdict, rule, flagged }: Extract<Line, { kind: "action" }>
 function file(one: Extract<Action, { kind: "ssh.file" }>): string {
   switch (one.op) {
     case "open":
-      return `open ${fileName(one.path)} (${one.flags.map(visible).join(", ")})`
+      return `open ${fileName(one.path)} (${one.flags.map(visible).join(", ")})${attributes(one.set)}`
     case "rename":
     case "symlink":
     case "hardlink":
     case "copy":
       return `${one.op} ${fileName(one.path)} → ${fileName(one.to)}`
     case "setattr":
-      return `set ${fileName(one.path)}: ${Object.entries(one.set).map(attribute).join(", ")}`
+      return `set ${fileName(one.path)}${attributes(one.set)}`
     case "other":
       return `${visible(one.name)}${one.path === undefined ? "" : ` ${fileName(one.path)}`}`
+    case "mkdir":
+      return `mkdir ${fileName(one.path)}${attributes(one.set)}`
     case "list":
     case "remove":
-    case "mkdir":
     case "rmdir":
       return `${one.op} ${fileName(one.path)}`
     default:
       return `an operation this version does not know: ${visible(JSON.stringify(one))}`
   }
 }
+
+const attributes = (set: FileAttributes | undefined): string => (set ? `: ${Object.entries(set).map(attribute).join(", ")}` : "")
 
 function attribute([name, value]: [string, number]): string {
   if (name === "mode") return `mode ${value.toString(8)}`

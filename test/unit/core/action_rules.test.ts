@@ -271,6 +271,14 @@ describe("rules for single actions", () => {
     for (const both of [["read"], ["read", "write"], ["read", "append", "create"], []])
       assert.equal(open(...both), "deny 0", "who opens it to write as well reads it too")
     assert.equal(open("write"), "allow")
+    const modes = await rules([
+      { ssh: { sftp: { ops: ["setattr"] } }, then: "deny" },
+      { ssh: { sftp: { ops: ["write", "mkdir"] } }, then: "hold" },
+    ])
+    const made = (more: object): string => decided(modes, "host", { kind: "ssh.file", channel: 0, path: "/x", ...more } as Action)
+    assert.equal(made({ op: "open", flags: ["write", "create"], set: { mode: 0o4755 } }), "deny 0", "it is made as setattr would leave it")
+    assert.equal(made({ op: "mkdir", set: { mode: 0o2777 } }), "deny 0")
+    assert.equal(made({ op: "mkdir" }), "hold 1")
     assert.equal(is({ op: "remove", path: "/etc/passwd" }), "deny 1")
     assert.equal(is({ op: "remove", path: "/tmp/x" }), "allow")
     for (const path of ["passwd", "/tmp/passwd\0", "/tmp/../etc/passwd", "/tmp//x", { base64: "/w==" }])

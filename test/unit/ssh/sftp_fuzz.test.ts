@@ -84,7 +84,7 @@ class Conversation {
         return void this.#handles.push({ name: given, given: this.down.length })
       }
       case 2:
-        return this.#ask(random.pick([sftpType.remove, sftpType.mkdir, sftpType.rmdir]), status, path)
+        return this.#ask(random.pick([sftpType.remove, sftpType.mkdir, sftpType.rmdir]), status, path, 0)
       case 3:
         return this.#ask(sftpType.rename, status, path, "/b")
       case 4:

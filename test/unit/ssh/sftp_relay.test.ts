@@ -242,6 +242,24 @@ suite("sftp: on record", () => {
   })
 })
 
+test("sftp: what a new file is to be beyond its usual permissions is on record, as if it were set behind that", () => {
+  const { up, events } = rig()
+  const permissions = (mode: number): readonly Field[] => [4, mode]
+  up(
+    sftpPacket(sftpType.open, 1, "/f", 0x1a, ...permissions(0o100_644)),
+    sftpPacket(sftpType.open, 2, "/root-shell", 0x1a, ...permissions(0o104_755)),
+    sftpPacket(sftpType.mkdir, 3, "/d", ...permissions(0o40_777)),
+    sftpPacket(sftpType.mkdir, 4, "/e", 6, 0, 0, 0o42_777),
+  )
+  const words = events.flatMap((event, n) => listed({ n, t: 0, ...event }, 0)).map((line) => line.replace(/^\S+ +/, ""))
+  assert.deepEqual(words, [
+    `#0 7 open "/f" (write, create, truncate)`,
+    `#1 7 open "/root-shell" (write, create, truncate): mode 4755`,
+    `#2 7 mkdir "/d"`,
+    `#3 7 mkdir "/e": mode 2777, uid 0, gid 0`,
+  ])
+})
+
 suite("sftp: to read only", () => {
   for (const [name, packet] of [
     ["opening to write", open(9, "/f", 2)],
