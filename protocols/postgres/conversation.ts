@@ -6,8 +6,9 @@ import type { PostgresPooler } from "../../src/core/target.ts"
 import type { Session } from "../../src/gateway/contract.ts"
 import type { Outcome } from "../../src/record/events.ts"
 import { Asked, Pending } from "./pending.ts"
-import { ReadingSettings } from "./reading_settings.ts"
-import { Statements } from "./statements.ts"
+import { hangsOnSettings, ReadingSettings } from "./reading_settings.ts"
+import type { Seen } from "./scanner.ts"
+import { type Running, Statements } from "./statements.ts"
 import { Unseen } from "./unseen.ts"
 
 export class Conversation {
@@ -88,17 +89,26 @@ export class Conversation {
     return Math.max(0, limits.postgres_statement_bytes_max - this.statements.bytes - this.pending.bytes)
   }
 
+  /** How the server will read a text in this message; "wait": it is about to say. */
+  readingOf({ bytes, start, end }: Seen): ((sql: string) => boolean) | "wait" {
+    const { pending, reading } = this
+    if (pending.size === 0 || !hangsOnSettings(bytes.toString("latin1", start, end))) return (sql) => reading.reads(sql)
+    const rereads = pending.rereads(reading.steady)
+    return rereads === "answered" ? "wait" : (sql) => rereads === "no" && reading.reads(sql)
+  }
+
   ask(kind: Asked["kind"], more?: Partial<Asked>): void {
     const one = new Asked(kind)
     if (more) Object.assign(one, more)
     this.#push(one)
   }
 
-  /** An action that is on record and runs. `renaming`: its text, when it may change what names stand for. */
-  askToRun(kind: "query" | "call" | "execute", action: number, renaming: string | undefined): void {
+  /** An action that is on record and runs. */
+  askToRun(kind: "query" | "call" | "execute", action: number, { sql, renaming }: Running): void {
     const one = new Asked(kind)
     one.action = action
     one.since = this.clock.now()
+    one.sql = sql
     one.renaming = renaming
     this.#push(one)
   }

@@ -21,7 +21,7 @@ import { redact, redactValue } from "./redaction.ts"
 import { denial, notice } from "./refusal.ts"
 import { header_bytes, unknown_type, type Fate, type MessageReader, type Seen } from "./scanner.ts"
 import { doubts, type Said, type Sql, textAt } from "./statement_text.ts"
-import { mayRename, nameKey, type Portal, type Statement } from "./statements.ts"
+import { mayRename, nameKey, runningOf, type Portal, type Statement } from "./statements.ts"
 import { readValues } from "./values.ts"
 
 const name_bytes_max = 1_024 // the server looks at 63 of them
@@ -189,14 +189,16 @@ export class Frontend implements MessageReader {
     return undefined
   }
 
-  /** "wait": what it hides is being looked for. */
+  /** "wait": what it hides is being looked for, or the server is about to say how it reads a text. */
   #sql(seen: Seen, start: number): Sql | "wait" {
+    const reads = this.#talk.readingOf(seen)
+    if (reads === "wait") return "wait"
     const said = textAt(seen, start)
     const hidden = this.#hidden(said)
     if (hidden === "wait") return "wait"
     const sql = redact(hidden?.sql ?? said.sql, this.#patterns)
     const { sql_bytes, garbled, after } = said
-    return { sql, sql_bytes, inexact: garbled || (sql !== said.sql && "secret"), after, hides: hidden?.params }
+    return { sql, sql_bytes, inexact: garbled || (sql !== said.sql && "secret"), ambiguous: !reads(sql), after, hides: hidden?.params }
   }
 
   /** Undefined: nothing is protected. */
@@ -226,8 +228,7 @@ export class Frontend implements MessageReader {
     const talk = this.#talk
     const read = this.#sql(seen, seen.start)
     if (read === "wait") return "wait"
-    const { sql, sql_bytes, inexact } = read
-    const ambiguous = !talk.reading.reads(sql)
+    const { sql, sql_bytes, inexact, ambiguous } = read
     const unresolved = talk.unseen.isReachedBy(sql)
     const decision = this.#decide(
       sql_bytes === undefined && !inexact && !ambiguous && !unresolved
@@ -242,7 +243,7 @@ export class Frontend implements MessageReader {
     )
     if (!decision) return "wait"
     if (decision.verdict === "deny") return this.#denyQuery(decision.error)
-    talk.askToRun("query", decision.action, mayRename(sql) ? sql : undefined)
+    talk.askToRun("query", decision.action, runningOf({ sql, sql_bytes, renames: mayRename(sql) }))
     return "pass"
   }
 
@@ -251,13 +252,12 @@ export class Frontend implements MessageReader {
     const nameEnd = endOfString(bytes, start, end)
     const read = this.#sql(seen, nameEnd + 1)
     if (read === "wait") return "wait"
-    const { sql, sql_bytes, inexact, after, hides } = read
+    const { sql, sql_bytes, inexact, ambiguous, after, hides } = read
     const oids: number[] = []
     if (sql_bytes === undefined && after + 2 <= end) {
       const count = bytes.readUInt16BE(after)
       for (let at = after + 2; at + 4 <= end && oids.length < count; at += 4) oids.push(bytes.readUInt32BE(at))
     }
-    const ambiguous = !this.#talk.reading.reads(sql)
     const statement: Statement = { sql, sql_bytes, inexact, ambiguous, oids, renames: mayRename(sql), hides }
     if (sql.length > this.#talk.room) throw new GatewayError("too_large")
     const name = nameKey(bytes, start, nameEnd)
@@ -325,8 +325,11 @@ export class Frontend implements MessageReader {
     if (decision.verdict === "deny") return this.#denyInSeries(decision.error)
     if (portal && certain) talk.unseen.settled(portal)
     // Without a text we do not know, so it may.
-    const renaming = statement === undefined || !certain ? (statement?.sql ?? "") : statement.renames ? statement.sql : undefined
-    talk.askToRun("execute", decision.action, renaming)
+    talk.askToRun(
+      "execute",
+      decision.action,
+      statement && certain ? runningOf(statement) : { sql: undefined, renaming: statement?.sql ?? "" },
+    )
     return "pass"
   }
 
@@ -352,7 +355,7 @@ export class Frontend implements MessageReader {
     })
     if (!decision) return "wait"
     if (decision.verdict === "deny") return this.#denyWithSync(decision.error)
-    talk.askToRun("call", decision.action, undefined)
+    talk.askToRun("call", decision.action, { sql: undefined, renaming: undefined })
     return "pass"
   }
 

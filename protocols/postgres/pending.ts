@@ -2,7 +2,8 @@
 // one waiting is what an answer is about; and until it is answered, what a name stands for is read off here.
 import type { Millis } from "../../src/core/clock.ts"
 import { GatewayError } from "../../src/core/errors.ts"
-import type { Portal, Statement, Statements } from "./statements.ts"
+import { mayChangeReading } from "./reading_settings.ts"
+import { isPlainName, type Portal, type Statement, type Statements } from "./statements.ts"
 
 /** One class, so that every question has one shape: this is made for each message. */
 export class Asked {
@@ -11,6 +12,8 @@ export class Asked {
   name = ""
   statement: Statement | undefined
   portal: Portal | undefined
+  /** The text that runs; undefined: it is not known. */
+  sql: string | undefined
   /** The text that runs, when it may change what names stand for. */
   renaming: string | undefined
   /** The recorded action, or -1. */
@@ -107,12 +110,28 @@ export class Pending {
   }
 
   /**
+   * Whether something that runs may change how the server reads what comes after it, and the server has yet to say so: "open" when it says
+   * nothing before the client sends a Sync. `steady`: only what sets such a setting by itself can change it.
+   */
+  rereads(steady: boolean): "no" | "open" | "answered" {
+    let sync = false
+    for (let at = this.#queue.length - 1; at >= this.#head; at--) {
+      const { kind, sql } = this.#queue[at] as Asked
+      if (kind === "sync" || kind === "query" || kind === "call") sync = true
+      if (kind !== "query" && kind !== "call" && kind !== "execute") continue
+      if (!steady || sql === undefined || mayChangeReading(sql)) return sync ? "answered" : "open"
+    }
+    return "no"
+  }
+
+  /**
    * What `name` will stand for when the server gets to it. Within one round (up to a Sync) the newest definition holds, or the
    * server skips everything after it; an earlier round may yet fail, and then an older meaning would be what runs.
    */
   find<K extends "statement" | "portal">(kind: K, name: string, known: Statements): Found<NonNullable<Asked[K]>> {
     const confirmed = (kind === "statement" ? known.statement(name) : known.portal(name)) as NonNullable<Asked[K]> | undefined
-    const sure = kind === "statement" ? known.isSure(name) : confirmed !== undefined
+    const plain = isPlainName(name)
+    const sure = plain && (kind === "statement" ? known.isSure(name) : confirmed !== undefined)
     if (this.#naming === 0) return { value: confirmed, certain: sure }
     const makes = kind === "statement" ? "parse" : "bind"
     const closes = kind === "statement" ? "close_statement" : "close_portal"
@@ -129,14 +148,14 @@ export class Pending {
       if (one.name !== name) continue
       if (one.kind === makes) {
         const made = one[kind] as NonNullable<Asked[K]>
-        if (!earlier) return { value: made, certain: !renamed }
+        if (!earlier) return { value: made, certain: plain && !renamed }
         meanings.push(made)
       } else if (one.kind === closes && !earlier) {
         return { value: undefined, certain: false }
       }
     }
     if (meanings.length > 1) return "unsettled"
-    return { value: meanings[0], certain: meanings.length === 1 && !renamed && (sure || confirmed === undefined) }
+    return { value: meanings[0], certain: plain && meanings.length === 1 && !renamed && (sure || confirmed === undefined) }
   }
 }
 

@@ -16,6 +16,8 @@ export interface Sql {
   readonly sql_bytes: number | undefined
   /** Whether it is not the very bytes that run; "secret": because a password was taken out. */
   readonly inexact: boolean | "secret"
+  /** Whether the server may read another text in these bytes than we do. */
+  readonly ambiguous: boolean
   /** Where what follows it starts. */
   readonly after: number
   /** Parameters whose values are not recorded; undefined: the target has no protected columns. */

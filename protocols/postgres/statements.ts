@@ -39,8 +39,24 @@ export interface Portal {
 /** SQL after which names may stand for something else. */
 export const mayRename = (sql: string): boolean => /\b(?:prepare|deallocate|discard|declare|close|commit|rollback|abort|end)\b/i.test(sql)
 
+/** What runs, for what comes after it. */
+export interface Running {
+  /** Undefined: it is not known. */
+  readonly sql: string | undefined
+  /** The text, when it may change what names stand for. */
+  readonly renaming: string | undefined
+}
+
+/** Of a text that goes on beyond what was seen nothing is known. */
+export function runningOf({ sql, sql_bytes, renames }: Pick<Statement, "sql" | "sql_bytes" | "renames">): Running {
+  return sql_bytes === undefined ? { sql, renaming: renames ? sql : undefined } : { sql: undefined, renaming: "" }
+}
+
 /** A name as the server compares it: its first 63 bytes, here one character each. */
 export const nameKey = (bytes: Buffer, start = 0, end = bytes.length): string => bytes.toString("latin1", start, Math.min(end, start + 63))
+
+/** Whether it is the same name to the server in every encoding: else a name may be another's by the time it is used. */
+export const isPlainName = (name: string): boolean => /^[\0-\x7f]*$/.test(name)
 
 export class Statements {
   readonly #statements = new Map<string, Statement>()
@@ -130,6 +146,9 @@ export class Statements {
         if (name === undefined || sql === undefined) return this.forget()
         return this.parsed(name, { sql, sql_bytes: undefined, inexact: false, oids: [], renames: mayRename(sql.replace(/prepare/i, "")) })
       }
+      // A block runs what it likes, also what it puts together.
+      case "DO":
+        return sql === "" || /\b(?:execute|prepare|deallocate|discard)\b/i.test(sql ?? "") ? this.forget() : undefined
       case "COMMIT":
       case "ROLLBACK":
       case "PREPARE TRANSACTION":
@@ -151,5 +170,7 @@ export class Statements {
 function nameIn(sql: string | undefined, form: RegExp): string | undefined {
   const name = sql === undefined ? undefined : form.exec(sql)?.groups?.["name"]
   if (name === undefined || /^all$/i.test(name)) return undefined
-  return nameKey(Buffer.from(name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name.toLowerCase()))
+  const folded = name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name.toLowerCase()
+  // One that the server cuts or turns into another encoding is not followed.
+  return folded.length < 64 && isPlainName(folded) ? folded : undefined
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { GatewayError } from "../../../src/core/errors.ts"
+import { limits } from "../../../src/core/limits.ts"
 import { bind, bound, closed, closeStatement, complete, Dialogue, execute, failed, parse, parsed, query, ready, sync } from "./dialogue.ts"
 
 test("names: an execution is recorded with the text and the values behind its portal", () => {
@@ -94,6 +95,26 @@ test("names: Close, DEALLOCATE and DISCARD ALL forget; SQL's PREPARE is known by
   talk.server(parsed(), ready())
   say("DISCARD ALL", "DISCARD ALL")
   assert.deepEqual(run("e"), ["? "])
+})
+
+test("names: one that is another's in another encoding, or cut by the server, is never certain", () => {
+  const ascii = "n".repeat(62)
+  for (const [name, ...says] of [
+    ["caf\u00e9"],
+    [ascii, [`DEALLOCATE "${ascii}\u00e9"`, "DEALLOCATE"], [`PREPARE "${ascii}\u00e9" AS DROP TABLE items`, "PREPARE"]],
+    ["s", ["DO $$BEGIN EXECUTE 'DEALLOCATE s'; EXECUTE 'PREPARE s AS DROP TABLE items'; END$$", "DO"]],
+    ["s", [`SELECT 1; /*${" ".repeat(limits.recorded_sql_bytes_max)}*/ DEALLOCATE s; PREPARE s AS DROP TABLE items`, "PREPARE"]],
+  ] as const) {
+    const talk = new Dialogue()
+    talk.client(parse(name, "SELECT 1"), sync())
+    talk.server(parsed(), ready())
+    for (const [sql, tag] of says as readonly (readonly [string, string])[]) {
+      talk.client(query(sql))
+      talk.server(complete(tag), ready())
+    }
+    talk.client(bind("", name), execute(), sync())
+    assert.equal(talk.actions.at(-1)?.unresolved, true, name)
+  }
 })
 
 test("names: after a renaming statement in the same pipeline nothing older is certain", () => {

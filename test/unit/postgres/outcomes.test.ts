@@ -287,8 +287,8 @@ test("a text that is not kept as it was sent says so, in a query and when it is 
   const latin1 = message("Q", Buffer.concat([Buffer.from("SELECT '"), Buffer.of(0xe9), Buffer.from("'\0")]))
   talk.client(
     query("SELECT 'é'"),
-    query("ALTER ROLE a PASSWORD 'x'"),
     latin1,
+    query("ALTER ROLE a PASSWORD 'x'"),
     parse("", "ALTER ROLE a PASSWORD 'x'"),
     bind("", ""),
     execute(),
@@ -298,8 +298,8 @@ test("a text that is not kept as it was sent says so, in a query and when it is 
     talk.actions.map(({ sql, inexact }) => [sql, inexact]),
     [
       ["SELECT 'é'", undefined],
-      ["ALTER ROLE a PASSWORD '[secret]'", true],
       ["SELECT 'é'", true],
+      ["ALTER ROLE a PASSWORD '[secret]'", true],
       ["ALTER ROLE a PASSWORD '[secret]'", true],
     ],
   )
@@ -310,8 +310,10 @@ test("settings that make another text of the same bytes: what they could change 
   const status = (name: string, value: string): Buffer => message("S", `${name}\0${value}`)
   talk.client(query("SELECT '\\'; DROP TABLE items; --'"))
   talk.server(status("standard_conforming_strings", "off"), ready())
-  talk.client(query("SELECT '\\'; DROP TABLE items; --'"), query("SELECT 'plain'"), ...round("SELECT E'\\n'"), sync())
-  talk.server(ready(), ready(), parsed(), bound(), complete("SELECT 1"), ready(), status("standard_conforming_strings", "on"))
+  talk.client(query("SELECT '\\'; DROP TABLE items; --'"), query("SELECT 'plain'"))
+  talk.server(ready(), ready())
+  talk.client(...round("SELECT E'\\n'"), sync())
+  talk.server(parsed(), bound(), complete("SELECT 1"), status("standard_conforming_strings", "on"), ready())
   talk.client(query("SELECT '\\'"))
   talk.server(status("client_encoding", "SJIS"), ready())
   talk.client(query("SELECT 'é'"), query("SELECT 'e'"))
@@ -319,6 +321,53 @@ test("settings that make another text of the same bytes: what they could change 
     talk.actions.map(({ ambiguous }) => ambiguous === true),
     [false, true, false, true, false, true, false],
   )
+})
+
+test("settings that make another text: nothing that they could change is read while the server has yet to say how they stand", () => {
+  const doubtful = "SELECT '\\', '; DROP TABLE items; --'"
+  const off = message("S", "standard_conforming_strings\0off\0")
+  for (const setting of [
+    "SET standard_conforming_strings = off",
+    "/**/ SET NAMES 'SJIS'",
+    "SELECT f()",
+    "UPDATE pg_settings SET a = 'b'",
+    "DO ''",
+  ]) {
+    const talk = new Dialogue()
+    assert.deepEqual(talk.client(query(setting), query("SELECT 1"), query(doubtful)), Buffer.concat([query(setting), query("SELECT 1")]))
+    talk.server(complete("SET"), off, ready(), complete("SELECT 1"))
+    assert.equal(talk.again().length, 0)
+    talk.server(ready())
+    assert.deepEqual(talk.again(), query(doubtful))
+    assert.deepEqual(talk.actions.at(-1), { kind: "postgres.statement", how: "simple", sql: doubtful, ambiguous: true }, setting)
+  }
+  const series = new Dialogue()
+  series.client(...round("SET standard_conforming_strings = off"), ...round(doubtful), sync())
+  assert.equal(series.actions[1]?.ambiguous, true, "the server says nothing before the Sync, so it cannot be waited for")
+  const plain = new Dialogue()
+  const inserts = [
+    "BEGIN",
+    "INSERT INTO items (id, name) VALUES (1, 'é'), (2, 'ü')",
+    "UPDATE items SET name = 'é' WHERE id IN (1, 2);",
+    "COMMIT",
+  ]
+  plain.client(...inserts.map((sql) => query(sql)), ...inserts.flatMap((sql) => round(sql)), sync())
+  assert.deepEqual(
+    plain.actions.map(({ sql, ambiguous }) => [sql, ambiguous]),
+    [...inserts, ...inserts].map((sql) => [sql, undefined]),
+    "plain statements are not in each other's way",
+  )
+})
+
+test("settings that make another text: once they were unusual, whatever runs may bring that back by undoing what was set since", () => {
+  const talk = new Dialogue()
+  talk.client(query("SELECT 1"))
+  talk.server(message("S", "standard_conforming_strings\0off\0"), ready(), message("S", "standard_conforming_strings\0on\0"))
+  talk.client(query("SELECT 1 / 0"), query("ROLLBACK; SELECT '\\'"))
+  assert.ok(talk.waits)
+  talk.server(message("S", "standard_conforming_strings\0off\0"), failed("22012"), ready("E"))
+  talk.again()
+  assert.equal(talk.actions.at(-1)?.ambiguous, true)
 })
 
 test("outcomes: behind a pooler a query, and a series, waits until the one before it was answered", () => {
