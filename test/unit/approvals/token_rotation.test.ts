@@ -31,8 +31,13 @@ async function fetched(url: string, name = "alice"): Promise<string> {
   assert.equal(response.status, 200)
   return ((await response.json()) as { token: string }).token
 }
-const status = async (url: string, token: string): Promise<number> =>
-  (await fetch(`${url}/v1/whoami`, { headers: { authorization: `Bearer ${token}` } })).status
+/** Whether it is believed: 200 or 401. Any other answer is a failure of its own, and says why. */
+async function status(url: string, token: string): Promise<number> {
+  const response = await fetch(`${url}/v1/whoami`, { headers: { authorization: `Bearer ${token}` } })
+  const said = await response.text()
+  assert.ok([200, 401].includes(response.status), `${response.status} ${said}`)
+  return response.status
+}
 const signer = (token: string): string => decodeProtectedHeader(token).kid ?? ""
 async function published(url: string): Promise<string[]> {
   const { keys } = (await (await fetch(`${url}/.well-known/jwks.json`)).json()) as { keys: { kid: string }[] }
