@@ -2,8 +2,9 @@
 import type { RequestView } from "../api/schema.ts"
 import { formatDuration } from "../core/duration.ts"
 import { visible } from "../core/visible.ts"
-import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
-import { heldFacts, isHeld } from "./held_words.ts"
+import { jsonOption, show, type AddVerb, type Context, type JsonOption } from "./context.ts"
+import { factLines } from "./fact_lines.ts"
+import { heldFacts, isHeld, type Reading } from "./held_words.ts"
 import { requestNumber } from "./ids.ts"
 import { accounts, reasonOf, stillNeeded, until, usesOf } from "./words.ts"
 
@@ -17,7 +18,7 @@ export const addApprove: AddVerb = (program, context) => {
     .action(async (id: number, options: JsonOption & { readonly reason: string }) => {
       const body = { reason: options.reason }
       const request = await (await context.api()).call("approve", { id, body }, { signal: context.io.signal })
-      show(context, options, request, () => `${verdict(request)}\n${facts(request, context.now())}`)
+      show(context, options, request, () => `${verdict(request)}\n${facts(request, readingIn(context))}`)
     })
 }
 
@@ -27,18 +28,22 @@ function verdict({ id, status, approvals_needed, decisions }: RequestView): stri
   return `Your approval of request ${id} is counted: ${given} of ${approvals_needed}.`
 }
 
+export const readingIn = ({ now, io }: Context): Reading => ({ now: now(), columns: io.columns })
+
 /** What somebody just decided about, every word of it escaped. */
-export function facts(request: RequestView, now: number): string {
-  if (isHeld(request)) return heldFacts(request, now)
+export function facts(request: RequestView, reading: Reading): string {
+  if (isHeld(request)) return heldFacts(request, reading)
+  const { now, columns } = reading
+  const fact = (label: string, text: string): string => factLines(label, text, columns)
   const { subject, target, as, reason, grant, duration_ms, actions, uses, extends_grant } = request
   const used = usesOf({ actions, uses_max: uses, uses_left: uses })
   return [
-    `  who     ${visible(subject)}`,
-    `  target  ${visible(target)}`,
-    `  as      ${accounts(as)}`,
-    ...(actions ?? []).map((action) => `  action  ${visible(action)}`),
+    fact("who", visible(subject)),
+    fact("target", visible(target)),
+    fact("as", accounts(as)),
+    ...(actions ?? []).map((action) => fact("action", visible(action))),
     ...(used === undefined ? [] : [`  uses    ${used}`]),
-    `  reason  ${reasonOf(reason)}`,
+    fact("reason", reasonOf(reason)),
     `  for     ${formatDuration(duration_ms)}${extends_grant === null ? "" : " more"}`,
     `  rule    ${visible(request.rule)}`,
     ...times(request, now),

@@ -88,7 +88,7 @@ function given(context: Context, request: RequestView, grant: GrantView): string
   return [
     `Request ${id} was approved ${by}: ${what}${from} ${time}, grant ${grant.id}.`,
     ...reviewed(request, now),
-    ...limited(grant),
+    ...limited(grant, context.io.columns),
     ...(use ? [use] : []),
   ].join("\n")
 }
@@ -111,9 +111,9 @@ function waiting(context: Context, request: RequestView): string {
       : `to extend ${targetAs(target, as)} (grant ${extends_grant}) until ${until(extends_to, now)}`
   const page = context.pageOf(id)
   return [
-    `Request ${id} ${what} needs ${people}. A colleague who may gives it with: ${context.call} approve ${id}`,
+    `Request ${id} ${what} needs ${people}. A colleague who may gives it with: ${context.callOfOthers} approve ${id}`,
     ...(page === undefined ? [] : [`or on its page: ${page}`]),
     ...stillNeeded(request, now),
-    ...limited({ actions: request.actions, uses_max: request.uses, uses_left: request.uses }),
+    ...limited({ actions: request.actions, uses_max: request.uses, uses_left: request.uses }, context.io.columns),
   ].join("\n")
 }

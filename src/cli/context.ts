@@ -17,6 +17,8 @@ export interface Context {
   readonly io: Io
   /** How this person calls a verb: "sluice" or "ssh gw.example.com". */
   readonly call: string
+  /** How somebody else does. */
+  readonly callOfOthers: string
   now(): Millis
   /** The API as the person who runs the verb. */
   api(): Promise<ApiClient>

@@ -1,6 +1,6 @@
 // `sluice deny`: the request is over, and who asked reads why.
 import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
-import { facts } from "./approve.ts"
+import { facts, readingIn } from "./approve.ts"
 import { requestNumber } from "./ids.ts"
 
 export const addDeny: AddVerb = (program, context) => {
@@ -13,6 +13,6 @@ export const addDeny: AddVerb = (program, context) => {
     .action(async (id: number, options: JsonOption & { readonly reason: string }) => {
       const body = { reason: options.reason }
       const request = await (await context.api()).call("deny", { id, body }, { signal: context.io.signal })
-      show(context, options, request, () => `Request ${id} is denied.\n${facts(request, context.now())}`)
+      show(context, options, request, () => `Request ${id} is denied.\n${facts(request, readingIn(context))}`)
     })
 }

@@ -48,7 +48,7 @@ export function grantTable(grants: readonly GrantView[], now: number, columns: n
     { columns, nothing: "There are no grants." },
   )
   const held = grants.filter((grant) => grant.actions !== null && isOpen(grant, now))
-  return [rows, ...held.flatMap(({ id, actions }) => listing(id, actions ?? []))].join("\n")
+  return [rows, ...held.flatMap(({ id, actions }) => listing(id, actions ?? [], columns))].join("\n")
 }
 
 const isOpen = ({ status, ends_at }: GrantView, now: number): boolean => status === "active" && now < ends_at

@@ -3,25 +3,33 @@
 import type { Estimate, HeldAction } from "../api/hold_schema.ts"
 import type { RequestView } from "../api/schema.ts"
 import { visible } from "../core/visible.ts"
+import { factLines, indented } from "./fact_lines.ts"
 import { accounts, reasonOf, until } from "./words.ts"
 
+/** When it is read, and on how wide a screen. */
+export interface Reading {
+  readonly now: number
+  readonly columns: number
+}
+
 /** All that is known of it, a fact a line. */
-export function heldFacts(request: RequestView & { readonly action: HeldAction }, now: number): string {
+export function heldFacts(request: RequestView & { readonly action: HeldAction }, { now, columns }: Reading): string {
+  const fact = (label: string, text: string): string => factLines(label, text, columns)
   const { action, subject, target, as, reason, rule, status, run_at, created_at, duration_ms, estimate } = request
   const { text, values, action_kind, tables, calls, notes, recent, digest, session } = action
   return [
-    `  who     ${visible(subject)}`,
-    `  target  ${visible(target)}`,
-    `  as      ${accounts(as)}`,
-    `  action  ${visible(text)}`,
-    ...values.map((value, at) => `  $${at + 1}      ${value === null ? "NULL" : `'${visible(value)}'`}`),
-    ...(action_kind === null ? [] : [`  does    ${action_kind}${tables.length === 0 ? "" : ` on ${visible(tables.join(", "))}`}`]),
-    ...(calls.length === 0 ? [] : [`  calls   ${visible(calls.join(", "))}`]),
-    ...(estimate === null ? [] : [`  rows    ${estimateText(estimate)}`]),
-    ...notes.map((words) => `  note    ${visible(words)}`),
-    ...recent.map((earlier) => `  before  ${visible(earlier)}`),
-    `  reason  ${reasonOf(reason)}`,
-    `  rule    ${visible(rule)}`,
+    fact("who", visible(subject)),
+    fact("target", visible(target)),
+    fact("as", accounts(as)),
+    fact("action", visible(text)),
+    ...values.map((value, at) => fact(`$${at + 1}`, value === null ? "NULL" : `'${visible(value)}'`)),
+    ...(action_kind === null ? [] : [fact("does", `${action_kind}${tables.length === 0 ? "" : ` on ${visible(tables.join(", "))}`}`)]),
+    ...(calls.length === 0 ? [] : [fact("calls", visible(calls.join(", ")))]),
+    ...(estimate === null ? [] : [fact("rows", estimateText(estimate))]),
+    ...notes.map((words) => fact("note", visible(words))),
+    ...recent.map((earlier) => fact("before", visible(earlier))),
+    fact("reason", reasonOf(reason)),
+    fact("rule", visible(rule)),
     `  session ${session}`,
     `  digest  ${digest}`,
     ...(status === "pending" ? [`  until   ${until(created_at + duration_ms, now)}`] : []),
@@ -35,11 +43,11 @@ export function estimateText({ rows, cost, why }: Estimate): string {
 }
 
 /** The same in one line, for a list. */
-export function heldLine({ id, action }: RequestView): string[] {
+export function heldLine({ id, action }: RequestView, columns: number): string[] {
   if (action === null) return []
   const { text, action_kind, tables } = action
   const kind = action_kind === null ? "" : ` (${action_kind}${tables.length === 0 ? "" : ` on ${visible(tables.join(", "))}`})`
-  return [`Request ${id} holds an action${kind}:`, `  ${visible(text)}`]
+  return [`Request ${id} holds an action${kind}:`, indented(visible(text), columns)]
 }
 
 export const isHeld = (request: RequestView): request is RequestView & { readonly action: HeldAction } => request.action !== null

@@ -20,7 +20,7 @@ import { sshConfig, sshConfigText } from "./ssh_config.ts"
 import { addMintedToken } from "./token.ts"
 import { sharedVerbs } from "./verbs.ts"
 import { until } from "./words.ts"
-import { waysIn } from "../config/ways_in.ts"
+import { askWith, waysIn } from "../config/ways_in.ts"
 
 export interface VerbsOptions {
   readonly current: CurrentConfig
@@ -44,6 +44,7 @@ export function createVerbs(options: VerbsOptions): Verbs {
     const context: Context = {
       io,
       call: ways.askWith,
+      callOfOthers: askWith(config, undefined),
       now: Date.now,
       useLine: (target, account) => ways.useLine(target, account),
       pageOf: (request) => `${apiUrl}/requests/${request}`,

@@ -3,7 +3,7 @@ import { Option } from "commander"
 import type { RequestView } from "../api/schema.ts"
 import { formatDuration } from "../core/duration.ts"
 import { visible } from "../core/visible.ts"
-import { facts } from "./approve.ts"
+import { facts, readingIn } from "./approve.ts"
 import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
 import { Failure } from "./failure.ts"
 import { heldLine } from "./held_words.ts"
@@ -41,7 +41,7 @@ export const addRequests: AddVerb = (program, context) => {
           if (options.estimate && one.estimate === null)
             throw new Failure("the gateway that holds it has not answered", `Look again: ${context.call} requests ${id} --estimate`)
           const decide = one.may_decide ? `\nYou may decide about it: ${context.call} approve ${id}, or deny ${id}` : ""
-          return show(context, options, one, () => `Request ${id} is ${one.status}.\n${facts(one, context.now())}${decide}`)
+          return show(context, options, one, () => `Request ${id} is ${one.status}.\n${facts(one, readingIn(context))}${decide}`)
         }
         const query = options.pending ? ({ status: "pending" } as const) : options.unreviewed ? ({ status: "unreviewed" } as const) : {}
         const api = await context.api()
@@ -83,8 +83,8 @@ export function requestTable(requests: readonly RequestView[], now: number, colu
     rows,
     ...pending.flatMap((request) => stillNeeded(request, now).map((line) => `Request ${request.id}: ${line}`)),
     ...requests.flatMap((request) => unreviewed(request, now)),
-    ...pending.flatMap(heldLine),
-    ...pending.flatMap(({ id, actions }) => (actions === null ? [] : listing(`Request ${id}`, actions))),
+    ...pending.flatMap((request) => heldLine(request, columns)),
+    ...pending.flatMap(({ id, actions }) => (actions === null ? [] : listing(`Request ${id}`, actions, columns))),
   ].join("\n")
 }
 

@@ -37,7 +37,7 @@ export const addTargets: AddVerb = (program, context) => {
             .join(" "),
         ),
       ])
-      const held = answer.targets.flatMap(({ name, actions }) => (actions === null ? [] : listing(visible(name), actions)))
+      const held = answer.targets.flatMap(({ name, actions }) => (actions === null ? [] : listing(visible(name), actions, columns)))
       show(context, options, answer, () =>
         [table(heads, rows, { columns, nothing: "No rule lets you ask for anything." }), ...held].join("\n"),
       )

@@ -3,6 +3,7 @@ import type { RequestView } from "../api/schema.ts"
 import type { Millis } from "../core/clock.ts"
 import { formatDuration } from "../core/duration.ts"
 import { visible } from "../core/visible.ts"
+import { indented } from "./fact_lines.ts"
 
 /** "14:30:00" today, "2026-01-15 14:30:00" on another day: for a column whose head says UTC. */
 export function columnTime(at: Millis, now: Millis): string {
@@ -61,19 +62,19 @@ export interface Limited {
 }
 
 /** Lines that say what a grant or request is held to; none when it covers everything. */
-export function limited(what: Limited): string[] {
+export function limited(what: Limited, columns: number): string[] {
   const uses = usesOf(what)
   const { actions } = what
   if (actions === null) return uses === undefined ? [] : [`Only for ${uses}; one is an action of any kind.`]
-  return [`Only for ${these(actions)}${uses === undefined ? "" : `, ${uses}`}:`, ...actionLines(actions)]
+  return [`Only for ${these(actions)}${uses === undefined ? "" : `, ${uses}`}:`, ...actionLines(actions, columns)]
 }
 
 /** The same below a table, about the row that `name` names. */
-export const listing = (name: string, actions: readonly string[]): string[] => [
+export const listing = (name: string, actions: readonly string[], columns: number): string[] => [
   "",
   `${name}, only for ${these(actions)}:`,
-  ...actionLines(actions),
+  ...actionLines(actions, columns),
 ]
 
 const these = ({ length }: readonly string[]): string => (length === 1 ? "this action" : "these actions")
-const actionLines = (actions: readonly string[]): string[] => actions.map((action) => `  ${visible(action)}`)
+const actionLines = (actions: readonly string[], columns: number): string[] => actions.map((action) => indented(visible(action), columns))

@@ -189,6 +189,7 @@ export const limits = {
   notification_events_max: 256, // read of the audit log at once
   notification_waiting_max: 10_000, // deliveries of one channel; what a receiver that is gone can pile up
   notification_recipients_max: 50, // of one event, by mail
+  notification_values_max: 10, // of a held statement; the others are on its page
   notification_sends_max: 4, // at once, of one channel
   notification_send_ms_max: 10 * second, // one attempt, from the first byte to the whole answer
   notification_claim_ms: 30 * second, // a service that died while it sent leaves the delivery to the others after this
@@ -197,7 +198,7 @@ export const limits = {
   notification_ms_max: 24 * 60 * minute, // then it is given up: nobody decides by a message that old
   notification_sweep_ms: 5 * second, // to find what another service left
   notification_lag_max: 1_000, // events without a listener that are looked at again after a restart
-  notification_body_bytes_max: 64 * KiB, // beyond it the event's detail is left out
+  notification_body_bytes_max: 64 * KiB, // beyond it the event's detail is left out, and what a held action is made of
   notification_answer_bytes_max: 16 * KiB, // of a receiver's answer that are read; nothing in it matters
   slack_answer_bytes_max: 64 * KiB, // one press of a button; Slack sends the message along
   slack_answer_ms_max: 5 * minute, // its age, as Slack advises

@@ -20,6 +20,8 @@ export interface Fact {
   readonly label: string
   /** Visible text: nothing in it moves, reorders or hides. */
   readonly value: string
+  /** Something was left out of it, or in its place: nobody can decide by it. */
+  readonly cut?: true
 }
 
 const titles: Partial<Record<EventKind, (names: { who: string; target: string; by: string }) => string>> = {
@@ -77,7 +79,7 @@ export function titleOf({ event, request, grant, session }: Notice): string {
 
 /** The decisive ones first. */
 export function factsOf({ event, request, grant, session }: Notice): readonly Fact[] {
-  const facts: [string, string | undefined][] = [
+  const facts: Stated[] = [
     ["Who", request ? who(request) : (grant?.subject ?? session?.subject)],
     ["Target", request?.target ?? grant?.target ?? session?.target],
     ["As", asWords(request, grant, session)],
@@ -92,19 +94,28 @@ export function factsOf({ event, request, grant, session }: Notice): readonly Fa
     ["Grant", grant?.id],
     ["Session", session?.id],
   ]
-  return facts.flatMap(([label, value]) => (value === undefined ? [] : [{ label, value: visible(value) }]))
+  return facts.flatMap(([label, value, cut]) => (value === undefined ? [] : [{ label, value: visible(value), ...(cut ? { cut } : {}) }]))
 }
 
+/** Before it is made visible; `true`: something was left out. */
+type Stated = readonly [label: string, value: string | undefined, cut?: true]
+
 /** The exact action, as far as a message can be long. */
-function heldFacts({ text, values, action_kind, tables, notes }: HoldRecord): [string, string][] {
-  const cut = text.length > limits.hold_list_chars_max ? `${text.slice(0, limits.hold_list_chars_max)}… (all of it is on the page)` : text
+function heldFacts({ text, values, action_kind, tables, calls, notes }: HoldRecord): Stated[] {
+  const shown = values.slice(0, limits.notification_values_max)
+  const more = values.length - shown.length
   return [
-    ["Action", cut],
-    ...values.slice(0, 10).map((value, at): [string, string] => [`$${at + 1}`, (value ?? "NULL").slice(0, limits.hold_recent_chars_max)]),
-    ...(action_kind === null ? [] : ([["Does", [action_kind, ...tables].join(" ")]] satisfies [string, string][])),
-    ...notes.map((note): [string, string] => ["Note", note]),
+    shortened("Action", text, limits.hold_list_chars_max),
+    ...shown.map((value, at) => shortened(`$${at + 1}`, value === null ? "NULL" : `'${value}'`, limits.hold_recent_chars_max)),
+    ...(more > 0 ? [["And", `${more} more values (they are on the page)`, true] satisfies Stated] : []),
+    ["Does", action_kind === null ? undefined : [action_kind, ...(tables.length === 0 ? [] : ["on", tables.join(", ")])].join(" ")],
+    ["Calls", calls.length === 0 ? undefined : calls.join(", ")],
+    ...notes.map((note): Stated => ["Note", note]),
   ]
 }
+
+const shortened = (label: string, text: string, chars_max: number): Stated =>
+  text.length > chars_max ? [label, `${text.slice(0, chars_max)}… (all of it is on the page)`, true] : [label, text]
 
 interface Flagged {
   readonly count: number

@@ -59,19 +59,23 @@ function messageOf({ signing_secret }: SlackChannel, { id, notice, public_url, n
 
 /** Nobody decides here about what Slack would show them the half of: then there is the page. */
 const fits = (notice: Notice): boolean =>
-  factsOf(notice).every(({ label, value }) => escapeSlack(`${label}: ${value}`).length <= field_chars_max)
+  factsOf(notice).every(({ label, value, cut }) => !cut && escapeSlack(`${label}: ${value}`).length <= field_chars_max)
 
-/** Short facts side by side; the long ones each on a line of its own. */
+/** Short facts side by side, as many in a block as Slack takes; those that may be long each on a line of its own. */
 function fieldBlocks(notice: Notice): readonly Json[] {
   const facts = factsOf(notice)
-  const isWords = (label: string): boolean => label === "Reason" || label === "Words" || label === "Only"
-  const short = facts.filter(({ label }) => !isWords(label)).slice(0, fields_max)
-  const long = facts.filter(({ label }) => isWords(label))
+  const short = facts.filter(({ label }) => !words.has(label))
+  const long = facts.filter(({ label }) => words.has(label))
+  const rows = Array.from({ length: Math.ceil(short.length / fields_max) }, (_, row) =>
+    short.slice(row * fields_max, (row + 1) * fields_max),
+  )
   return [
-    { type: "section", fields: short.map(({ label, value }) => plain(`${label}: ${value}`, field_chars_max)) },
+    ...rows.map((row) => ({ type: "section", fields: row.map(({ label, value }) => plain(`${label}: ${value}`, field_chars_max)) })),
     ...long.map(({ label, value }) => ({ type: "section", text: plain(`${label}: ${value}`, field_chars_max) })),
   ]
 }
+
+const words: ReadonlySet<string> = new Set(["Action", "Calls", "Note", "Reason", "Words", "Only"])
 
 const button = (action_id: string, words: string, more: Json): Json => ({
   type: "button",

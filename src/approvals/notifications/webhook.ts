@@ -1,11 +1,12 @@
 // The signed webhook: one JSON body an event, and a signature over it and the moment it was sent. What a receiver does with them is
-// in docs/webhooks.md.
+// in docs/notifications.md.
 import { createHmac } from "node:crypto"
 import type { WebhookChannel } from "../../config/config.ts"
 import type { Millis } from "../../core/clock.ts"
 import { limits } from "../../core/limits.ts"
 import type { Secret } from "../../core/secret.ts"
 import { utc } from "../../core/utc.ts"
+import type { RequestRecord } from "../store.ts"
 import { factsOf, linkOf, type Notice, titleOf } from "./notice.ts"
 import type { Posting } from "./post.ts"
 
@@ -52,6 +53,13 @@ function bodyOf(id: string, notice: Notice, public_url: string): string {
     grant: grant ?? null,
     session: session ?? null,
   }
+  const fits = (text: string): boolean => Buffer.byteLength(text) <= limits.notification_body_bytes_max
   const whole = JSON.stringify({ ...body, detail })
-  return Buffer.byteLength(whole) <= limits.notification_body_bytes_max ? whole : JSON.stringify({ ...body, detail: null })
+  if (fits(whole)) return whole
+  const alone = JSON.stringify({ ...body, detail: null })
+  return fits(alone) || !request ? alone : JSON.stringify({ ...body, request: { ...request, hold: beginning(request.hold) }, detail: null })
 }
+
+/** A held action may be as long as all that a body may be. */
+const beginning = (hold: RequestRecord["hold"]): RequestRecord["hold"] =>
+  hold && { ...hold, text: hold.text.slice(0, limits.hold_list_chars_max), values: [] }

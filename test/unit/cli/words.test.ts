@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { factLines, indented } from "../../../src/cli/fact_lines.ts"
 import { table } from "../../../src/cli/table.ts"
 import { distance, reasonOf, targetAs, time, until } from "../../../src/cli/words.ts"
 import { jumpWith } from "../../../src/config/ways_in.ts"
@@ -14,6 +15,13 @@ test("words: what could steer a terminal or reorder its letters is shown as its 
     visible("\u202etxt.exe\u2066\u200b\ufeff\u2028\ud800\ue000"),
     "\\u{202e}txt.exe\\u{2066}\\u{200b}\\u{feff}\\u{2028}\\u{d800}\\u{e000}",
   )
+  assert.equal(
+    visible("a\u00a0b\u3000c\u115fd\u3164e\u034ff\u2800g\ufe0fh\u0378"),
+    "a\\xa0b\\u{3000}c\\u{115f}d\\u{3164}e\\u{34f}f\\u{2800}g\\u{fe0f}h\\u{378}",
+    "nothing unseen, and no space but one",
+  )
+  assert.equal(visible(`a${"\u0301".repeat(6)}`), `a${"\u0301".repeat(4)}\\u{301}\\u{301}`, "no heap of marks over other lines")
+  assert.equal(visible("नमस्ते ประเทศไทย שָׁלוֹם"), "नमस्ते ประเทศไทย שָׁלוֹם")
   assert.equal(visible("\\n"), "\\\\n", "an escape that was written is told from one that was made")
   const value = { reason: "\u202e\u009b\u2028\u0007" }
   assert.deepEqual(JSON.parse(visibleJson(value)), value)
@@ -28,6 +36,18 @@ test("words: times say that they are UTC, and their day when it is another", () 
   assert.equal(distance(noon, noon), "now")
   assert.equal(targetAs("prod\n", ["root", "de\u202eploy"]), "prod\\n as root, de\\u{202e}ploy")
   assert.equal(reasonOf(""), "(no reason given)")
+})
+
+test("words: a text of others never begins where a line of ours does, however it is made to wrap, and nothing of it is lost", () => {
+  const forged = `SELECT 1${" ".repeat(62)}  rule    policy.actions[9]${"漢".repeat(60)}`
+  for (const columns of [Infinity, 80, 33, 5]) {
+    const lines = factLines("action", forged, columns).split("\n")
+    assert.equal(lines[0]?.slice(0, 18), "  action  SELECT 1")
+    assert.ok(lines.slice(1).every((line) => line.startsWith(" ".repeat(10))))
+    assert.equal(lines.map((line) => line.slice(10)).join(""), forged)
+    if (columns === 80) assert.ok(lines.every((line) => line.replaceAll(/[^\u0020-\u007e]/g, "..").length <= 80))
+  }
+  assert.equal(indented("x".repeat(100), 60), `  ${"x".repeat(58)}\n  ${"x".repeat(42)}`)
 })
 
 test("words: a table is aligned, folds its last column to the screen and loses nothing", () => {

@@ -4,7 +4,7 @@ import { createHmac } from "node:crypto"
 import test, { type TestContext } from "node:test"
 import type { RequestView } from "../../../../src/api/schema.ts"
 import { plain, slackPosting } from "../../../../src/approvals/notifications/slack_message.ts"
-import type { RequestRecord } from "../../../../src/approvals/store.ts"
+import type { HoldRecord, RequestRecord } from "../../../../src/approvals/store.ts"
 import type { SlackChannel } from "../../../../src/config/config.ts"
 import { limits } from "../../../../src/core/limits.ts"
 import { Secret } from "../../../../src/core/secret.ts"
@@ -299,6 +299,48 @@ test("slack: the message says for which actions alone, how often and until when;
   )
   const long = posted({ actions: [action, "x".repeat(2_000)] })
   assert(!long.includes('"action_id":"approve"') && long.includes('"action_id":"open"'))
+})
+
+const held: HoldRecord = {
+  session: "s_0000000000000000" as never,
+  grant: "g_0000000000000000" as never,
+  protocol: "postgres",
+  digest: "sha256:",
+  text: "DELETE FROM orders WHERE id = $1",
+  values: ["17"],
+  action_kind: "delete",
+  tables: ["orders"],
+  calls: ["audit.note"],
+  notes: ["a secret in it is not shown"],
+  recent: [],
+  bound: true,
+}
+
+test("slack: a held action is there with all that decides; what is left out of it, however little, leaves no buttons", () => {
+  const decidable = '"action_id":"approve"'
+  const whole = posted({ hold: { ...held, values: ["17", null, "NULL", ...Array.from({ length: 7 }, (_, at) => `v${at}`)] } })
+  for (const words of [
+    "Action: DELETE FROM orders WHERE id = $1",
+    "$1: '17'",
+    "$2: NULL",
+    "$3: 'NULL'",
+    "$10: 'v6'",
+    "Does: delete on orders",
+    "Calls: audit.note",
+    "Note: a secret in it is not shown",
+    decidable,
+  ])
+    assert(whole.includes(words), words)
+  for (const { fields = [] } of (JSON.parse(whole) as { blocks: { fields?: unknown[] }[] }).blocks) assert(fields.length <= 10)
+  const cuts: Partial<HoldRecord>[] = [
+    { text: `SELECT 1${" ".repeat(600)}; DROP TABLE orders` },
+    { values: ["x".repeat(201)] },
+    { values: Array.from({ length: 11 }, () => "x") },
+  ]
+  for (const change of cuts) {
+    const body = posted({ hold: { ...held, ...change } })
+    assert(!body.includes(decidable) && body.includes('"action_id":"open"') && body.includes("on the page)"), JSON.stringify(change))
+  }
 })
 
 test("slack: whatever a reason holds, an old one too, it stays plain words in its own place", () => {
