@@ -27,7 +27,7 @@ export class IdentitySigner {
   }
 
   /**
-   * Claims: `iss` https://<gateway>, `sub` and `groups` the user's, `aud` the target's public origin without its port,
+   * Claims: `iss` https://<gateway>, `sub` the user's, `groups` those that the session's rules go by, `aud` the target's public origin without its port,
    * `sid` the Sluice session, `iat` and `exp` seconds.
    */
   async sign(session: Session): Promise<SignedIdentity> {
@@ -37,7 +37,7 @@ export class IdentitySigner {
     const iat = Math.floor(now / 1000)
     // An application that keeps it must not take it for longer than the grant lasts; one that was extended is signed anew in time.
     const ends_at = Math.min(now + limits.http_identity_ms, session.grant.ends_at)
-    const jwt = await new SignJWT({ groups: [...session.identity.groups], sid: session.id })
+    const jwt = await new SignJWT({ groups: [...session.groups], sid: session.id })
       .setProtectedHeader({ alg: "ES256", typ: "JWT", kid })
       .setIssuer(`https://${name}`)
       .setSubject(session.identity.subject)

@@ -72,6 +72,11 @@ suite("http: sessions", () => {
     assert.equal(started(rig).length, 2)
     const [header] = harness.recording(harness.lastSession())
     assert.deepEqual(header?.kind === "session" && header.groups, ["contractors"])
+    harness.policy.actions = []
+    client.write(rig.get("/"))
+    assert.equal((await client.answer()).status, 200)
+    const told = rig.seen.map(({ headers }) => decodeJwt(String(headers["sluice-identity"]))["groups"])
+    assert.deepEqual(told, [harness.alice.groups, harness.alice.groups, ["contractors"]], "the application is told of the same groups")
   })
 
   test("one whose grant covers only some gives way to a better grant, on the same connection too; what it has begun goes on", async () => {
