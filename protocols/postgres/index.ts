@@ -14,7 +14,7 @@ import type { Duplex } from "node:stream"
 import type { Action } from "../../src/core/action.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import type { Identity } from "../../src/core/identity.ts"
-import type { PostgresPooler, PostgresTarget } from "../../src/core/target.ts"
+import type { PostgresPooler, PostgresTarget, Target } from "../../src/core/target.ts"
 import type { Estimate, Gate, Host, Opening, Protocol, Session } from "../../src/gateway/contract.ts"
 import { askToEnter } from "./asking.ts"
 import { CancelKeys } from "./cancel_keys.ts"
@@ -76,9 +76,12 @@ async function admit(side: Downstream, gate: Gate, shared: Shared & { startup: S
   const identity = await identityOf(side, gate, { startup, host })
   if (!identity) return
   const visit = new Visit(side, gate, host)
-  const open = (): Promise<Session> => gate.open({ identity, target: startup.target, as: startup.user, ...visit.opening() })
+  let unfit: GatewayError | undefined
+  const unsuited = (target: Target): GatewayError | undefined => (unfit = unsuitedFor(target, { startup, host, subject: identity.subject }))
+  const open = (): Promise<Session> => gate.open({ identity, target: startup.target, as: startup.user, unsuited, ...visit.opening() })
   const session = await open().catch(async (refusal: unknown) => {
-    if (!(refusal instanceof GatewayError) || refusal.code !== "no_grant") throw refusal
+    // More access would not help whom the target does not suit.
+    if (!(refusal instanceof GatewayError) || refusal.code !== "no_grant" || refusal === unfit) throw refusal
     await askToEnter(side, gate, { identity, startup, refusal })
     return open()
   })
@@ -86,13 +89,6 @@ async function admit(side: Downstream, gate: Gate, shared: Shared & { startup: S
   try {
     const { target } = session
     if (target.protocol !== "postgres") throw new GatewayError("unsupported", { what: "this target" })
-    // Another database of the same server was not granted: the same answer as for a target that does not exist.
-    if (startup.database !== undefined && startup.database !== target.database && !target.databases.includes(startup.database)) {
-      throw new GatewayError("no_grant", { ask: host.ask(startup.target, identity.subject) })
-    }
-    for (const name of startup.wants) {
-      if (!target.startup[name]) throw new GatewayError("unsupported", { what: `the startup parameter "${name}" on this target` })
-    }
     const { settings, database = target.database } = startup
     session.recorder.write({ kind: "startup", database, settings: Object.fromEntries(settings) })
     await visit.relay({ target, startup, keys: shared.keys })
@@ -108,6 +104,17 @@ async function admit(side: Downstream, gate: Gate, shared: Shared & { startup: S
     session.end()
     await session.ended
   }
+}
+
+/** What the client asks for in its first packet is more than the target gives. */
+function unsuitedFor(target: Target, { startup, host, subject }: Asking & { readonly subject: string }): GatewayError | undefined {
+  if (target.protocol !== "postgres") return undefined // never lent here
+  // Another database of the same server was not granted: the same answer as for a target that does not exist.
+  if (startup.database !== undefined && startup.database !== target.database && !target.databases.includes(startup.database)) {
+    return new GatewayError("no_grant", { ask: host.ask(startup.target, subject) })
+  }
+  const [unwanted] = startup.wants.filter((name) => !target.startup[name])
+  return unwanted && new GatewayError("unsupported", { what: `the startup parameter "${unwanted}" on this target` })
 }
 
 /** By the client's certificate, if it showed one, and nothing is asked then; else by a token. Undefined when the client left. */

@@ -237,6 +237,11 @@ export interface Opening {
   readonly as: string | undefined
   /** The client's side: destroyed at the end, whatever happens. */
   readonly client: { destroy(): void }
+  /**
+   * Why the target cannot be what this client wants of it; undefined: it can. Asked once a grant opens it and before that grant begins
+   * or a session is made, so that a client that is turned away has used up nothing. Only looks. `open` throws what it answers.
+   */
+  unsuited?(target: Target): GatewayError | undefined
   /** At the end: stops what still runs on the target, over `dial` if it must. Bounded by `cancel_ms_max`. */
   cancel?(dial: () => Promise<Duplex>): Promise<void>
   /** At a cut: the last words, in the client's own protocol. Bounded by `farewell_ms_max`. */

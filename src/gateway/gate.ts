@@ -167,7 +167,7 @@ export class ClientGate implements Gate {
     const { identity, target: name, as } = opening
     const threshold = this.#threshold
     await this.#load(identity, name)
-    await this.#begin(identity, name, as)
+    await this.#begin(opening)
     // From here to the session there is no await: the grant that was checked is the grant that is lent.
     if (threshold.sessions.closing) throw new GatewayError("shutdown")
     const granted = this.#grantFor(identity, name, as)
@@ -178,6 +178,7 @@ export class ClientGate implements Gate {
       throw new GatewayError("no_grant", { ask: threshold.ask(name, identity.subject) })
     }
     const { target, grant } = granted
+    this.#mustSuit(opening, target)
     const id = newSessionId()
     // A connection may be days old by now, and its person in other groups.
     const groups = threshold.directory.groups(identity.subject) ?? identity.groups
@@ -284,12 +285,14 @@ export class ClientGate implements Gate {
   }
 
   /** A grant that waits for its first use begins here, by the approval service's clock and once, whichever gateway asks first. */
-  async #begin(identity: Identity, name: string, as: string | undefined): Promise<void> {
+  async #begin(opening: Opening): Promise<void> {
+    const { identity, target: name, as } = opening
     const { service, ask } = this.#threshold
-    const waiting = this.#grantFor(identity, name, as)?.grant
-    if (!waiting || waiting.first_use_ms === null) return
+    const waiting = this.#grantFor(identity, name, as)
+    if (!waiting || waiting.grant.first_use_ms === null) return
+    this.#mustSuit(opening, waiting.target)
     try {
-      await service.begin(waiting.id)
+      await service.begin(waiting.grant.id)
     } catch (failure) {
       // Ended meanwhile: what the feed has said or will say about it decides, not this.
       if (failure instanceof GatewayError && failure.code === "over")
@@ -309,6 +312,19 @@ export class ClientGate implements Gate {
     if (!grants) throw new GatewayError("stale")
     const grant = bestGrant(grants, { subject: identity.subject, target: name, as }, this.clock.now())
     return grant && { target, grant }
+  }
+
+  /** The target may be another one than a moment ago, after a reload: whatever is lent or begun is looked at. */
+  #mustSuit(opening: Opening, target: Target): void {
+    const why = opening.unsuited?.(target)
+    if (!why) return
+    metrics.decided("deny")
+    const { identity, as } = opening
+    this.log.info(
+      { code: why.code, subject: identity.subject, target: target.name, as },
+      "a grant opens the target, not what the client wants of it",
+    )
+    throw why
   }
 
   #checkStands(identity: Identity): void {

@@ -249,6 +249,28 @@ suite("grants for less, and for longer", { skip: needs("ssh", "sshd", "psql", "p
     assert.deepEqual([...new Set(sessions.map((session) => session.grant))], [grant.id])
   })
 
+  test("first use: a client that the target turns away has begun nothing, asks for nothing, and is in no session", async () => {
+    const grant = await give("orders", { for: "10m", first_use_within_ms: 3_600_000 })
+    const before_ms = Date.now()
+    const filed = async () => (await sluice.api(alice).call("requests", { query: {} })).requests.length
+    const requests = await filed()
+    const refused = async (database: string, options: string): Promise<string> => {
+      const [program, [where = "", ...more], { env }] = await psql({ sluice, person: alice, target: "orders" }, postgres.role)
+      const elsewhere = where.replace("dbname=orders", `dbname=${database}`)
+      return (await run(program, [elsewhere, ...more, "-c", "SELECT 1"], { env: { ...env, PGOPTIONS: options } })).stderr
+    }
+    assert.match(await refused("orders/postgres", "-c sluice.reason=INC-7"), /FATAL: {2}sluice: you have no access to this target now/)
+    assert.match(await refused("orders", "-c work_mem=1234kB"), /FATAL: {2}sluice: the startup parameter "options" on this target is not/)
+    const stands = async () => (await sluice.api(alice).call("grants", { query: {} })).grants.find(({ id }) => id === grant.id)
+    const still = await stands()
+    assert.deepEqual([still?.first_use_ms, still?.ends_at, still?.revision], [grant.first_use_ms, grant.ends_at, grant.revision])
+    assert.equal(await filed(), requests)
+    assert(!(await sluice.sessions(alice)).some(({ started_at }) => started_at >= before_ms))
+    assert.match(sluice.log(), /a grant opens the target, not what the client wants of it/)
+    assert.equal((await sql("-Atc", "SELECT 'in'")).stdout, "in\n")
+    assert.equal((await stands())?.first_use_ms, null)
+  })
+
   test("extend: asked for and approved over ssh, what runs goes on past the old end", async () => {
     const grant = await give("orders", { for: "8s" })
     const waiting = "SELECT 'still here' FROM pg_sleep(9)"
