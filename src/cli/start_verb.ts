@@ -59,20 +59,24 @@ export const addStart =
 
 /**
  * Runs until a signal says to stop, or what `also` is given is called: drains then, and cuts at the second time. Settles when all
- * is over.
+ * is over. A Ctrl-C, or a service manager, tells every process of a group, and one that has children tells them too: what comes both
+ * ways is one time.
  */
 export async function untilTold(
   drain: (time_ms_max?: number) => Promise<void>,
   also: (stop: (time_ms_max?: number) => void) => void = () => {},
 ): Promise<void> {
   const over = Promise.withResolvers<void>()
-  let times = 0
-  const stop = (time_ms_max?: number): void => {
-    if (++times <= 2) drain(times === 1 ? time_ms_max : 0).then(over.resolve, over.reject)
+  const times = { signal: 0, also: 0 }
+  let begun = 0 // drains: the second cuts
+  const stop = (way: keyof typeof times, time_ms_max?: number): void => {
+    const most = Math.max(++times[way], times.signal, times.also)
+    if (begun >= 2 || (most <= begun && time_ms_max !== 0)) return
+    drain(++begun === 1 ? time_ms_max : 0).then(over.resolve, over.reject)
   }
-  const onSignal = (): void => stop()
+  const onSignal = (): void => stop("signal")
   process.on("SIGTERM", onSignal).on("SIGINT", onSignal)
-  also(stop)
+  also((time_ms_max) => stop("also", time_ms_max))
   // Its listeners and timers keep a running Sluice alive; this keeps one that has neither yet.
   const alive = setInterval(() => {}, 60_000)
   await over.promise

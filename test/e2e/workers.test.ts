@@ -128,14 +128,15 @@ suite("a gateway of several processes", { skip: needs("psql", "curl", "ps"), con
     for (const session of [...sessions, ...again]) await session.stop()
   })
 
-  test("SIGTERM ends all of them, and what they serve is told why", async () => {
+  test("SIGTERM, to one or to the whole group, lets live sessions go on for a little; the second ends all, and says why", async () => {
     const other = await start()
     await other.grant(alice, "orders", { by: bob, for: "1h" })
     const sessions = await sleepers(other)
     const running = [...pids(other).values()]
     assert.equal(running.length, workers)
-    other.program?.signal("SIGTERM")
+    process.kill(-other.program!.pid!, "SIGTERM") // as Ctrl-C does, and a service manager
     await eventually("it to have heard", () => other.log().includes("live sessions get a little time"))
+    for (const session of sessions) assert.ok(await session.runs())
     other.program?.signal("SIGTERM")
     for (const session of sessions) assert.match(await session.ended, /the gateway is shutting down/)
     assert.equal((await other.program?.end())?.status, 0)
