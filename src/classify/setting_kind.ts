@@ -8,6 +8,7 @@ const safe_values: Readonly<Record<string, RegExp>> = {
   backslash_quote: /^(safe_encoding|off|false|0|no)$/i,
   client_encoding: /^(utf-?8|unicode|sql_ascii)$/i,
   names: /^(utf-?8|unicode|sql_ascii)$/i,
+  transform_null_equals: /^(off|false|0|no)$/i,
   session_replication_role: /^origin$/i,
   check_function_bodies: /^(on|off|true|false)$/i,
 }

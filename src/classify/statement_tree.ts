@@ -96,7 +96,7 @@ class Found {
 
   #insert(fields: Fields, outer: Scope): void {
     const scope = this.#with(fields, outer)
-    const target = tablePart(fields["relation"] as Fields)
+    const target = this.#changed(fields["relation"])
     this.#add({ kind: "insert", ...target })
     if ((fields["onConflictClause"] as Fields | undefined)?.["action"] === "ONCONFLICT_UPDATE") this.#add({ kind: "update", ...target })
     this.#values(fields, scope)
@@ -114,19 +114,32 @@ class Found {
   #change(kind: "update" | "delete", fields: Fields, outer: Scope): void {
     const scope = this.#with(fields, outer)
     const every_row = looksAtColumn(fields["whereClause"]) ? {} : ({ every_row: true } as const)
-    this.#add({ kind, ...tablePart(fields["relation"] as Fields), ...every_row })
+    this.#add({ kind, ...this.#changed(fields["relation"]), ...every_row })
     this.visit(without(fields, "withClause", "relation"), scope)
   }
 
   #merge(fields: Fields, outer: Scope): void {
     const scope = this.#with(fields, outer)
-    const target = tablePart(fields["relation"] as Fields)
-    for (const clause of (fields["mergeWhenClauses"] ?? []) as { MergeWhenClause?: Fields }[]) {
-      const command = /^CMD_(INSERT|UPDATE|DELETE)$/.exec(String(clause.MergeWhenClause?.["commandType"]))?.[1]
-      if (command) this.#add({ kind: command.toLowerCase() as StatementKind, ...target })
-      else if (clause.MergeWhenClause?.["commandType"] !== "CMD_NOTHING") this.#add({ kind: "unknown" })
+    const target = this.#changed(fields["relation"])
+    const joined = looksAtColumn(fields["joinCondition"])
+    for (const { MergeWhenClause: clause } of (fields["mergeWhenClauses"] ?? []) as { MergeWhenClause?: Fields }[]) {
+      const command = /^CMD_(INSERT|UPDATE|DELETE)$/.exec(String(clause?.["commandType"]))?.[1]
+      const every_row = command === "INSERT" || joined || looksAtColumn(clause?.["condition"]) ? {} : ({ every_row: true } as const)
+      if (command) this.#add({ kind: command.toLowerCase() as StatementKind, ...target, ...every_row })
+      else if (clause?.["commandType"] !== "CMD_NOTHING") this.#add({ kind: "unknown" })
     }
     this.visit(without(fields, "withClause", "relation"), scope)
+  }
+
+  /** A table whose rows change. Of those of the server's own that may do anything: pg_settings sets what is written to it. */
+  #changed(relation: unknown): { readonly table?: TableName } {
+    const part = tablePart(relation as Fields | undefined)
+    const { schema, name } = part.table ?? { schema: undefined, name: "" }
+    if (schema === "pg_catalog" || schema === "information_schema" || (schema === undefined && name.startsWith("pg_"))) {
+      this.#notes.add("it changes the server's own tables")
+      this.#add({ kind: "unknown" })
+    }
+    return part
   }
 
   /** Visits the WITH queries; answers what the rest of the statement sees. One sees those before it, a recursive one all. */
@@ -189,7 +202,8 @@ class Found {
   #copy(fields: Fields, scope: Scope): void {
     const relation = fields["relation"] as Fields | undefined
     this.#add({ kind: "copy", ...(relation ? tablePart(relation) : {}) })
-    if (relation) this.#add({ kind: fields["is_from"] === true ? "insert" : "read", ...tablePart(relation) })
+    if (fields["is_from"] === true) this.#add({ kind: "insert", ...this.#changed(relation) })
+    else if (relation) this.#add({ kind: "read", ...tablePart(relation) })
     if (fields["is_program"] === true || fields["filename"] !== undefined) {
       this.#notes.add(fields["is_program"] === true ? "it runs a program on the server" : "it reads or writes a file on the server")
       this.#add({ kind: "unknown" })
@@ -203,6 +217,8 @@ class Found {
     const tables = type === "CreateSchemaStmt" ? [] : tablesIn(fields)
     for (const table of tables) this.#add({ kind, table })
     if (tables.length === 0) this.#add({ kind })
+    // It takes away rights, and whatever its owner has.
+    if (type === "DropOwnedStmt") this.#add({ kind: "ddl" })
     if (type === "LockStmt") this.#notes.add("it locks tables")
     if (type === "CreateSchemaStmt") this.visit(fields["schemaElts"], scope)
     else if (runs) this.#callsIn(fields)

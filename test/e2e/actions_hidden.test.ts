@@ -66,6 +66,18 @@ suite("actions that hide", { concurrency: 1 }, () => {
     assert.equal(await rows(), held)
   })
 
+  test("a text that is a DELETE by the settings that the statement before it brings back is no read", async () => {
+    await postgres.admin(`ALTER ROLE ${postgres.role} SET standard_conforming_strings = off`)
+    const client = await connect("orders")
+    const held = await rows()
+    await client.query("SET standard_conforming_strings = on")
+    await say(client, query("RESET standard_conforming_strings"), query("SELECT '\\', '; DELETE FROM items; --'"))
+    await assert.rejects(say(client), { code: "42501" })
+    await client.end()
+    await postgres.admin(`ALTER ROLE ${postgres.role} RESET standard_conforming_strings`)
+    assert.equal(await rows(), held)
+  })
+
   test("what runs by its name, and not by an Execute, is on record first", async () => {
     const client = await connect("watched")
     await client.query("BEGIN")
