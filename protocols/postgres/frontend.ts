@@ -221,7 +221,7 @@ export class Frontend implements MessageReader {
   #recordable(values: readonly BoundValue[], hides: HiddenParams | undefined): readonly BoundValue[] {
     const patterns = this.#patterns
     const left = this.#outside.columns?.values(values, hides) ?? values
-    return patterns.length === 0 ? left : left.map((value) => redactValue(value, patterns))
+    return left.map((value) => redactValue(value, patterns))
   }
 
   #query(seen: Seen): Fate {

@@ -26,6 +26,20 @@ const cases: readonly (readonly [string, string])[] = [
     "CREATE SUBSCRIPTION s CONNECTION 'host=h password=hunter2 dbname=d'",
     "CREATE SUBSCRIPTION s CONNECTION 'host=h password=[secret] dbname=d'",
   ],
+  [
+    "CREATE SUBSCRIPTION s CONNECTION 'postgresql://repl:hunter2@h:5432,i/d?sslpassword=hunter2&sslmode=require' PUBLICATION p",
+    "CREATE SUBSCRIPTION s CONNECTION 'postgresql://repl:[secret]@h:5432,i/d?sslpassword=[secret]&sslmode=require' PUBLICATION p",
+  ],
+  ["SELECT dblink_connect('postgres://a:hunter2@h')", "SELECT dblink_connect('postgres://a:[secret]@h')"],
+  [
+    "DO $$BEGIN PERFORM dblink('postgres://h/d?password=hunter2', q); END$$",
+    "DO $$BEGIN PERFORM dblink('postgres://h/d?password=[secret]', q); END$$",
+  ],
+  [
+    `ALTER USER MAPPING FOR a SERVER s OPTIONS (SET "password" 'hunter2', sslpassword 'hunter2', ADD scram_client_key 'hunter2')`,
+    `ALTER USER MAPPING FOR a SERVER s OPTIONS (SET "password" '[secret]', sslpassword '[secret]', ADD scram_client_key '[secret]')`,
+  ],
+  ["SELECT dblink_connect('host=h sslpassword=hunter2')", "SELECT dblink_connect('host=h sslpassword=[secret]')"],
   ["SELECT dblink_connect('password = ''hunter2'' host=h')", "SELECT dblink_connect('password = [secret] host=h')"],
   ["DO $x$ BEGIN ALTER ROLE bob PASSWORD 'hunter2'; END $x$", "DO $x$ BEGIN ALTER ROLE bob PASSWORD '[secret]'; END $x$"],
   ["DO $x$ ALTER ROLE bob PASSWORD 'hunter2", "DO $x$ ALTER ROLE bob PASSWORD '[secret]'"],
@@ -45,6 +59,7 @@ test("redaction: what only looks like it is left as it was", () => {
     `SELECT "password" 'x'`,
     "SELECT 1 -- password 'x'",
     "SELECT 'PASSWORD', 'x'",
+    "SELECT 'postgres://h:5432/d', 'see postgres://a:b@c'",
     "ALTER ROLE bob PASSWORD NULL",
     "SET password_encryption = 'scram-sha-256'",
   ]) {
@@ -60,6 +75,8 @@ test("redaction: code cannot be dressed up as a password", () => {
     "SELECT 'a\\' password '; DELETE FROM t; --'", // with standard_conforming_strings off
     "SELECT E'\u3042\\', ' password '; DELETE FROM t; --'", // in an encoding where the backslash ends a character
     "SELECT E'a'\n'b\\' password '; DELETE FROM t; --'",
+    "DO $$postgres://a:DELETE/**/FROM/**/t;b@c$$",
+    "DO $$postgres://a:b@c\n; DELETE FROM t$$",
     "DO $$DECLARE password int;BEGIN password=1;DELETE/**/FROM/**/t;END$$",
     "DO 'BEGIN /*password ''*/ DELETE FROM t; --''\n END'",
   ]) {
@@ -68,7 +85,16 @@ test("redaction: code cannot be dressed up as a password", () => {
 })
 
 test("redaction: hostile text takes no more than linear time", () => {
-  for (const piece of ["password '", "$a$password", "password ''", "/*password", "'password ''", "password="]) {
+  for (const piece of [
+    "password '",
+    "$a$password",
+    "password ''",
+    "/*password",
+    "'password ''",
+    "password=",
+    "postgres://",
+    "'postgres://a:?password=",
+  ]) {
     assert.ok(redact(piece.repeat(50_000)).length > 0)
   }
   const nested = Array.from({ length: 50_000 }, (_, level) => `$a${level}$ password `).join("")
@@ -91,6 +117,21 @@ test("redaction: what a target's patterns find is in no statement and no value o
       ["plain", undefined],
     ],
   )
+})
+
+test("redaction: a bound value that is a connection string is kept without its password, text and binary", () => {
+  const conninfo = { oid: 25, format: "text", value: "host=h password=hunter2" } as const
+  assert.deepEqual(redactValue(conninfo, []), { ...conninfo, value: "host=h password=[secret]", redacted: true })
+  const uri = { oid: 25, format: "binary", value: "00", text: "postgres://a:hunter2@h/d" } as const
+  assert.deepEqual(redactValue(uri, []), { ...uri, value: "", text: "postgres://a:[secret]@h/d", redacted: true })
+  for (const value of ["password", "my password is hunter2", "see postgres://a:b@c", "postgres://a@c/d", "a=b"]) {
+    const other = { oid: 25, format: "text", value } as const
+    assert.equal(redactValue(other, []), other)
+  }
+  const talk = new Dialogue()
+  const said = [parse("", "SELECT dblink_connect($1)"), bind("", "", [conninfo.value]), execute(), sync()]
+  assert.deepEqual(talk.client(...said), Buffer.concat(said), "the server gets it all")
+  assert.deepEqual(talk.actions[0]?.values?.[0]?.value, "host=h password=[secret]")
 })
 
 test("redaction: of a binary value the bytes go as well as what they say", () => {
