@@ -1,6 +1,6 @@
 // Whether the server reads a text as PostgreSQL's parser does by default. With standard_conforming_strings off a backslash in a plain
-// string escapes, and in some client encodings a byte of a letter is a backslash or a quote: then a text that looks harmless may be
-// another one. The server reports both, at the login and when they change; what was sent to it before that report may change them yet.
+// string escapes, in some client encodings a byte of a letter is a backslash or a quote, and in any but UTF-8 the same bytes are other
+// letters: then a text that looks harmless may be another one. The server reports both, at the login and when they change; what was sent to it before that report may change them yet.
 // Source: "Asynchronous Operations" (ParameterStatus), "String Constants", "Supported Character Sets".
 import { endOfString } from "./codec.ts"
 
@@ -23,8 +23,7 @@ export class ReadingSettings {
   /** A setting has this value now. */
   reported(name: string, value: string): void {
     if (name === "standard_conforming_strings") this.#strings = value === "on"
-    if (name === "client_encoding")
-      this.#encoding = /^(utf8|unicode|sql_ascii|latin\d+|iso_8859_\d+|win125\d|win1258|win866|win874|koi8[ru])$/i.test(value)
+    if (name === "client_encoding") this.#encoding = /^(?:utf8|unicode|sql_ascii)$/i.test(value)
     if (!this.#strings || !this.#encoding) this.#steady = false
   }
 

@@ -74,12 +74,13 @@ export function narrowScope(protocol: ProtocolName, ruled: ActionScope | null, a
 
 /**
  * An action as it is compared and digested: SQL without what stands around it, a command as it is, "GET /path". Undefined for one
- * that cannot be named, or of which we do not have the very bytes that would run.
+ * that cannot be named, of which we do not have the very bytes that would run, or that the server may read as another.
  */
 export function canonicalText(action: Action): string | undefined {
   switch (action.kind) {
     case "postgres.statement":
-      if (action.how === "function_call" || action.unresolved || action.inexact || action.sql_bytes !== undefined) return undefined
+      if (action.how === "function_call" || action.unresolved || action.ambiguous || action.inexact || action.sql_bytes !== undefined)
+        return undefined
       return canonicalSql(action.sql)
     case "ssh.exec":
       return action.inexact ? undefined : action.command

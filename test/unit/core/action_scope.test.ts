@@ -225,7 +225,7 @@ describe("an action scope", () => {
   test("what cannot be named, or is not known to the byte, is not covered", () => {
     assert(!covers("ssh", "*", { kind: "ssh.shell", channel: 0 }))
     assert(!covers("ssh", "ls \ufffd", exec("ls \ufffd", { inexact: true })))
-    for (const more of [{ inexact: true }, { unresolved: true }, { sql_bytes: 9_000_000 }, { how: "function_call" }])
+    for (const more of [{ inexact: true }, { ambiguous: true }, { unresolved: true }, { sql_bytes: 9_000_000 }, { how: "function_call" }])
       assert(!covers("postgres", "SELECT 1", sql("SELECT 1", more)), JSON.stringify(more))
   })
 
