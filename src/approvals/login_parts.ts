@@ -15,6 +15,7 @@ import type { Logins } from "./logins.ts"
 import { OAuth } from "./oauth.ts"
 import type { PageSet } from "./page_calls.ts"
 import type { People } from "./people.ts"
+import { ProviderLogout } from "./provider_logout.ts"
 import type { PublicPlace } from "./public_place.ts"
 import { SignIn } from "./sign_in.ts"
 import type { Store } from "./store.ts"
@@ -40,6 +41,7 @@ export interface LoginParts {
   readonly signIn: SignIn
   readonly oauth: OAuth
   readonly devices: Devices
+  readonly providerLogout: ProviderLogout
   readonly gatewayLogin: GatewayLogin
   readonly hosts: TargetHosts
   readonly pages: PageSet
@@ -57,6 +59,7 @@ export function loginParts(options: LoginPartsOptions): LoginParts {
   const codes = new Codes(clock)
   const parts = { ...options, sessions, codes }
   const signIn = new SignIn({ ...parts, company: () => company.now, flows: new LoginFlows({ secret: gatewayKey, place, clock }) })
+  const providerLogout = new ProviderLogout({ ...parts, company: () => company.now })
   const devices = new Devices(parts)
   const oauth = new OAuth({ ...parts, devices })
   const gatewayLogin = new GatewayLogin(parts)
@@ -77,5 +80,6 @@ export function loginParts(options: LoginPartsOptions): LoginParts {
       "/device": devices.decide,
     },
   }
-  return { sessions, signIn, oauth, devices, gatewayLogin, hosts: new TargetHosts(options), pages, close: () => company.close() }
+  const hosts = new TargetHosts(options)
+  return { sessions, signIn, oauth, devices, providerLogout, gatewayLogin, hosts, pages, close: () => company.close() }
 }

@@ -1,4 +1,5 @@
-// The OAuth endpoints that programs call: forms in, JSON out, errors in the protocol's own words.
+// The OAuth endpoints that programs call, and the one that the company's provider does: forms in, JSON out, errors in the
+// protocol's own words.
 import type { IncomingMessage } from "node:http"
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify"
 import { GatewayError } from "../core/errors.ts"
@@ -9,17 +10,22 @@ import type { Devices } from "./devices.ts"
 import { takeForms } from "./form_body.ts"
 import type { OAuth } from "./oauth.ts"
 import { OAuthError } from "./oauth_error.ts"
+import type { ProviderLogout } from "./provider_logout.ts"
 
 export interface OAuthRoutesOptions {
   readonly oauth: OAuth
   readonly devices: Devices
+  readonly providerLogout: ProviderLogout
   /** The key set that verifies the tokens. */
   jwks(): Promise<object>
   addressOf(message: IncomingMessage): string
   readonly log: Log
 }
 
-export function addOAuthRoutes(server: FastifyInstance, { oauth, devices, jwks, addressOf, log }: OAuthRoutesOptions): void {
+export function addOAuthRoutes(
+  server: FastifyInstance,
+  { oauth, devices, providerLogout, jwks, addressOf, log }: OAuthRoutesOptions,
+): void {
   for (const path of ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"])
     server.get(path, async () => oauth.metadata())
   server.get("/oauth/jwks.json", () => jwks())
@@ -33,6 +39,10 @@ export function addOAuthRoutes(server: FastifyInstance, { oauth, devices, jwks, 
       return body
     }
     scope.post("/oauth/token", (request) => oauth.token(formOf(request), addressOf(request.raw)))
+    scope.post("/sign-in/back-channel-logout", async (request, reply) => {
+      await providerLogout.take(formOf(request), addressOf(request.raw))
+      return reply.send()
+    })
     scope.post("/oauth/device_authorization", (request) => devices.begin(formOf(request), addressOf(request.raw)))
   })
 }

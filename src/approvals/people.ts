@@ -220,8 +220,10 @@ async function subjectOf(named: Named, { sub, claims }: CompanyPerson, { before,
   const claim = identity.oidc?.name_claim ?? "email"
   const name = claims[claim]
   if (typeof name !== "string" || name === "") throw refused(`the provider says no ${claim}, which would be the name here`)
-  // The provider itself says that this may be somebody else's address.
-  if (claim === "email" && claims["email_verified"] === false) throw refused("the provider has not verified the e-mail address")
+  // The provider itself says that this may be somebody else's address; some say so in a word.
+  const { email_verified } = claims
+  if (claim === "email" && (email_verified === false || email_verified === "false"))
+    throw refused("the provider has not verified the e-mail address")
   if (!isName(name)) throw refused(`the provider's ${claim} cannot be a name here`)
   if (userNames.has(name.toLowerCase()))
     throw refused(`${name} is a user in the config; if it is the same person, link them there with oidc_sub`)

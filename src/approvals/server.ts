@@ -38,7 +38,7 @@ export interface ServerOptions {
   readonly feed: Feed
   readonly slack: SlackAnswers
   readonly authorities: Authorities
-  readonly parts: Pick<LoginParts, "pages" | "sessions" | "oauth" | "devices" | "hosts">
+  readonly parts: Pick<LoginParts, "pages" | "sessions" | "oauth" | "devices" | "providerLogout" | "hosts">
   readonly workloads: WorkloadLogins
   /** The key set that verifies tokens. */
   jwks(): Promise<object>

@@ -173,6 +173,7 @@ export const limits = {
   oidc_retry_ms: second, // a provider that did not answer is left alone for so long
   oidc_clock_skew_ms_max: 30 * second, // between the provider's clock and ours
   oidc_token_ms_max: 24 * 60 * minute, // an ID token that claims to be good for longer is no ID token
+  oidc_logout_ms_max: 5 * minute, // the age of what a provider says about a logout; it says so at once, and may have to say it again
   oidc_groups_max: 200, // of one person; those beyond are dropped, and logged
   certificate_ms_default: 12 * 60 * minute, // a working day
   certificate_ms_min: minute,

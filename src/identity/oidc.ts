@@ -8,6 +8,7 @@ import type { OidcConfig } from "../config/config.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
+import { type LoggedOut, loggedOutOf } from "./logout_token.ts"
 
 /** Asymmetric ones: with "none" anybody, with HS* everybody who knows the client's secret, could be anyone. */
 const algorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
@@ -46,6 +47,8 @@ export interface CompanyLogin {
   begin(wanted: Wanted): Promise<{ readonly url: URL; readonly flow: LoginFlow }>
   /** `callback`: the URL they came back with, exactly. Throws `login_failed`, `provider_away`. */
   finish(callback: URL, flow: LoginFlow): Promise<CompanyPerson>
+  /** Who has logged out at the provider, by a token that it sends. Throws `login_failed`, `provider_away`. */
+  loggedOut(token: string): Promise<LoggedOut>
   close(): Promise<void>
 }
 
@@ -117,6 +120,15 @@ export function createCompanyLogin({ config, clock }: { readonly config: OidcCon
         throw failureOf(failure)
       }
     },
+    async loggedOut(token) {
+      const { keys } = await provider()
+      try {
+        const { payload, protectedHeader } = await signed(token, { config, keys, clock }, ["iat", "jti", "events"])
+        return loggedOutOf(payload, protectedHeader.typ, clock.now())
+      } catch (failure) {
+        throw failureOf(failure)
+      }
+    },
     close: () => agent.destroy(),
   }
 }
@@ -173,18 +185,23 @@ interface Verifying {
   readonly clock: Clock
 }
 
+/** By the provider, for us, now. */
+function signed(token: string, { config, keys, clock }: Verifying, requiredClaims: string[]): ReturnType<typeof jwtVerify> {
+  return jwtVerify(token, keys, {
+    algorithms,
+    issuer: config.issuer,
+    audience: config.client_id,
+    clockTolerance: limits.oidc_clock_skew_ms_max / 1000,
+    currentDate: new Date(clock.now()),
+    requiredClaims,
+  })
+}
+
 /** OpenID Connect Core, section 3.1.3.7. The library has looked at the same claims; the signature is looked at here. */
 async function verified(token: string, { config, keys, clock }: Verifying): Promise<JWTPayload & { sub: string }> {
   const skew_s = limits.oidc_clock_skew_ms_max / 1000
   const now = clock.now()
-  const { payload } = await jwtVerify(token, keys, {
-    algorithms,
-    issuer: config.issuer,
-    audience: config.client_id,
-    clockTolerance: skew_s,
-    currentDate: new Date(now),
-    requiredClaims: ["sub", "iat", "exp", "nonce"],
-  })
+  const { payload } = await signed(token, { config, keys, clock }, ["sub", "iat", "exp", "nonce"])
   const { sub, iat = 0, exp = 0, aud, azp } = payload
   const wrong =
     typeof sub !== "string" || sub === "" || sub.length > 255

@@ -20,7 +20,7 @@ export interface ForgingIssuer {
   /** Publishes another key in place of the one before; answers its private half. */
   rotate(): Promise<CryptoKey>
   /** A sound token with the published key. */
-  sign(claims: JWTPayload, header?: { readonly alg?: string; readonly kid?: string }): Promise<string>
+  sign(claims: JWTPayload, header?: { readonly alg?: string; readonly kid?: string; readonly typ?: string }): Promise<string>
   /** The nonce that the next token repeats. */
   nonce: string
   stop(): Promise<void>

@@ -21,6 +21,10 @@ export interface OidcProvider {
   away: boolean
   /** Makes it known where the client lives; a new key each time. */
   serve(redirect_uri: string): Promise<void>
+  /** Tells the client that the account has logged out, as it would when they do. Rejects when the client does not take it. */
+  sayLoggedOut(sub: string): Promise<void>
+  /** The form in which it said so last. */
+  said: string
   stop(): Promise<void>
 }
 
@@ -35,16 +39,26 @@ export async function startOidcProvider(options: { readonly claimsInUserInfo?: b
   server.listen(0, "127.0.0.1")
   await once(server, "listening")
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  let serving: Provider | undefined
   const made: OidcProvider = {
     issuer,
     account: undefined,
     acr: undefined,
     away: false,
+    said: "",
     async serve(redirect_uri) {
       const provider = new Provider(issuer, await configuration(made, redirect_uri, options.claimsInUserInfo ?? false))
       const serve = provider.callback()
+      serving = provider
       handle = (request, response) =>
         request.url?.startsWith("/interaction/") ? interact(provider, made, request, response) : serve(request, response)
+    },
+    async sayLoggedOut(sub) {
+      // The types leave it out.
+      const client = (await serving?.Client.find(oidcClient.client_id)) as {
+        backchannelLogout?: (sub: string, sid: string) => Promise<void>
+      }
+      await client.backchannelLogout?.(sub, "a session of theirs")
     },
     async stop() {
       server.close()
@@ -67,6 +81,7 @@ async function configuration(made: OidcProvider, redirect_uri: string, claimsInU
         grant_types: ["authorization_code"],
         application_type: "web",
         require_auth_time: true,
+        backchannel_logout_uri: new URL("/sign-in/back-channel-logout", redirect_uri).href,
       },
     ],
     jwks: { keys: [{ ...(await exportJWK(privateKey)), alg: "RS256", use: "sig" }] },
@@ -83,8 +98,13 @@ async function configuration(made: OidcProvider, redirect_uri: string, claimsInU
     acrValues: ["urn:mfa"],
     conformIdTokenClaims: claimsInUserInfo,
     ttl: { Interaction: 600, Grant: 600, Session: 600, AccessToken: 600, IdToken: 600 },
+    // Its own does not go to loopback.
+    fetch(url, options = {}) {
+      made.said = options.body instanceof URLSearchParams ? options.body.toString() : ""
+      return fetch(url, { method: "POST", headers: options.headers ?? {}, body: made.said })
+    },
     pkce: { required: () => true },
-    features: { devInteractions: { enabled: false }, claimsParameter: { enabled: true } },
+    features: { devInteractions: { enabled: false }, backchannelLogout: { enabled: true }, claimsParameter: { enabled: true } },
     interactions: { url: (_context: KoaContextWithOIDC, { uid }: { uid: string }) => `/interaction/${uid}` },
     findAccount: (_context: KoaContextWithOIDC, sub: string) => {
       if (made.account?.sub === sub) known.set(sub, made.account)

@@ -72,6 +72,7 @@ for (const [what, account, words] of [
     { sub: "x", claims: { email: "x@corp.example", email_verified: false } },
     /has not verified/,
   ],
+  ["the same, said in a word", { sub: "x", claims: { email: "x@corp.example", email_verified: "false" } }, /has not verified/],
   ["no name at all", { sub: "x", claims: {} }, /says no email/],
   ["a name with a control character", { sub: "x", claims: { email: "a\u202eb@corp.example" } }, /cannot be a name here/],
   ["a name that is a list", { sub: "x", claims: { email: ["bob@example.com"] } }, /says no email/],

@@ -1,7 +1,7 @@
 // What a provider may not say, or say it so: each is a login that fails, with the reason in the log and no words of the provider's
 // for the person.
 import assert from "node:assert/strict"
-import test, { type TestContext } from "node:test"
+import test, { suite, type TestContext } from "node:test"
 import { generateKeyPair, type JWTPayload, SignJWT } from "jose"
 import type { OidcConfig } from "../../../src/config/config.ts"
 import { limits } from "../../../src/core/limits.ts"
@@ -177,4 +177,60 @@ test("oidc: an answer that is too large is not read", async (t) => {
   const { forger, company } = await setting(t)
   forger.metadata = { padding: "x".repeat(limits.oidc_answer_bytes_max) }
   await assert.rejects(company.begin({ redirect_uri }), { code: "provider_away" })
+})
+
+suite("oidc: a logout that the provider tells of", () => {
+  const event = "http://schemas.openid.net/event/backchannel-logout"
+  const claims = (forger: ForgingIssuer, now: number, change: object = {}): JWTPayload => {
+    const iat = Math.floor(now / 1000)
+    return { iss: forger.issuer, aud: client_id, sub: "sub-1", iat, exp: iat + 120, jti: "j", events: { [event]: {} }, ...change }
+  }
+
+  test("is somebody's, whether or not the token says its type", async (t) => {
+    const { company, forger, clock } = await setting(t)
+    const at = Math.floor(clock.now() / 1000) * 1000
+    for (const typ of [undefined, "JWT", "logout+jwt"]) {
+      const token = await forger.sign(claims(forger, clock.now()), typ === undefined ? {} : { typ })
+      assert.deepEqual(await company.loggedOut(token), { iss: forger.issuer, sub: "sub-1", at })
+    }
+  })
+
+  const now_s = Math.floor(Date.now() / 1000)
+  const wrong: Readonly<Record<string, object>> = {
+    "an ID token": { nonce: "n", events: undefined },
+    "one with a nonce": { nonce: "n" },
+    "another event": { events: { "https://example.com/else": {} } },
+    "an event that says nothing": { events: { [event]: "yes" } },
+    "events in a list": { events: [event] },
+    "one for another client": { aud: "another" },
+    "one of another issuer": { iss: "https://login.example.com" },
+    "one without a sub": { sub: undefined, sid: "s" },
+    "one with a long sub": { sub: "s".repeat(256) },
+    "one without a jti": { jti: undefined },
+    "one that has ended": { exp: now_s - 60 },
+    "one of an hour ago": { iat: now_s - 3600, exp: now_s + 60 },
+    "one of the future": { iat: now_s + 3600, exp: now_s + 7200 },
+  }
+  for (const [what, change] of Object.entries(wrong))
+    test(`${what} is refused`, async (t) => {
+      const { company, forger, clock } = await setting(t)
+      const token = await forger.sign(claims(forger, clock.now(), change))
+      await assert.rejects(company.loggedOut(token), { code: "login_failed" })
+    })
+
+  test("by anybody else's signature, or none, is refused", async (t) => {
+    const { company, forger, clock } = await setting(t)
+    const sound = claims(forger, clock.now())
+    const { privateKey } = await generateKeyPair("RS256")
+    const secret = new TextEncoder().encode(client_secret)
+    const forged = [
+      await new SignJWT(sound).setProtectedHeader({ alg: "RS256", kid: "0" }).sign(privateKey),
+      await new SignJWT(sound).setProtectedHeader({ alg: "HS256", kid: "0" }).sign(secret),
+      await forger.sign(sound, { typ: "at+jwt" }),
+      unsigned(sound),
+      "",
+      "a.b.c",
+    ]
+    for (const token of forged) await assert.rejects(company.loggedOut(token), { code: "login_failed" })
+  })
 })
