@@ -2,10 +2,11 @@
 // pg_basebackup and logical replication. And the proof that the record is whole: the server's own log says the same, statement
 // for statement.
 import assert from "node:assert/strict"
-import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { after, before, suite, test } from "node:test"
 import type { Action } from "../../src/core/action.ts"
+import { jdbc, jdbc_answers, jdbcSays } from "../support/jdbc.ts"
 import { type People, people } from "../support/people.ts"
 import { type Postgres, startPostgres } from "../support/postgres.ts"
 import { logged_statements, loggedBy } from "../support/postgres_log.ts"
@@ -14,23 +15,15 @@ import { scratch } from "../support/scratch.ts"
 import { type Sluice, spawnSluice } from "../support/sluice.ts"
 import { gatewayName, postgresTarget } from "../support/sluice_config.ts"
 import { selfSigned } from "../support/certificate.ts"
-import { needs } from "../support/tools.ts"
+import { needs, needsFile } from "../support/tools.ts"
 import { eventually } from "../support/wait.ts"
 
 const python = "/usr/bin/python3" // Debian's, which has Debian's psycopg2
-const jdbc = "/usr/share/java/postgresql.jar"
-const has = (path: string, debian: string): string | false => {
-  if (existsSync(path)) return false
-  const words = `NOT TESTED, missing: ${path} (${debian})`
-  if (process.env["CI"]) throw new Error(words)
-  console.error(words)
-  return words
-}
 const missing =
   needs("psql", "pg_dump", "pg_restore", "pg_basebackup", "pg_recvlogical", "java") ||
-  has("/usr/lib/postgresql", "postgresql") ||
-  has("/usr/lib/python3/dist-packages/psycopg2", "python3-psycopg2") ||
-  has(jdbc, "libpostgresql-jdbc-java")
+  needsFile("/usr/lib/postgresql", "postgresql") ||
+  needsFile("/usr/lib/python3/dist-packages/psycopg2", "python3-psycopg2") ||
+  needsFile(jdbc, "libpostgresql-jdbc-java")
 
 suite("PostgreSQL: other clients", { skip: missing, concurrency: 1 }, () => {
   const { alice, bob }: People = people()
@@ -155,12 +148,9 @@ suite("PostgreSQL: other clients", { skip: missing, concurrency: 1 }, () => {
   })
 
   test("JDBC: prepared, in batches, fetched in parts, with values of many types on record as text", async () => {
-    const source = join(folder, "Driver.java")
-    writeFileSync(source, java)
     const url = `jdbc:postgresql://localhost:${sluice.port("postgres")}/orders?sslmode=verify-ca&sslrootcert=${sluice.caFile}`
     const { env } = await environment("orders")
-    const said = await must("java", ["-cp", jdbc, source, url, postgres.role, env?.["PGPASSWORD"] ?? ""])
-    assert.deepEqual(said.split("\n"), ["2 pear", "10000", "3", "7", "22P02", "done", ""])
+    assert.deepEqual(await jdbcSays(url, postgres.role, env?.["PGPASSWORD"] ?? ""), jdbc_answers)
     const fetched = statements().filter(({ sql }) => sql === "SELECT generate_series(1, $1) AS n")
     assert.equal(fetched.length, 11, "each part that was fetched is an action of its own")
     const typed = statements().find(({ sql }) => sql.startsWith("SELECT $1::int8"))
@@ -254,44 +244,4 @@ db.rollback()
 c.execute("SELECT 'done'")
 print(c.fetchone()[0])
 db.close()
-`
-
-const java = `
-import java.sql.*;
-public class Driver {
-  public static void main(String[] a) throws Exception {
-    try (Connection db = DriverManager.getConnection(a[0], a[1], a[2])) {
-      for (int round = 0; round < 7; round++) { // past its threshold the driver names the statement
-        try (PreparedStatement s = db.prepareStatement("SELECT id, name FROM items WHERE id = ?")) {
-          s.setInt(1, 2);
-          ResultSet r = s.executeQuery();
-          r.next();
-          if (round == 6) System.out.println(r.getInt(1) + " " + r.getString(2));
-        }
-      }
-      db.setAutoCommit(false);
-      try (PreparedStatement s = db.prepareStatement("SELECT generate_series(1, ?) AS n")) {
-        s.setFetchSize(1000);
-        s.setInt(1, 10000);
-        ResultSet r = s.executeQuery();
-        int n = 0;
-        while (r.next()) n++;
-        System.out.println(n);
-      }
-      db.createStatement().execute("CREATE TEMPORARY TABLE batch (n int, t text)");
-      try (PreparedStatement s = db.prepareStatement("INSERT INTO batch VALUES (?, ?)")) {
-        for (int i = 0; i < 3; i++) { s.setInt(1, i); s.setString(2, "row " + i); s.addBatch(); }
-        System.out.println(s.executeBatch().length);
-      }
-      db.commit();
-      try (PreparedStatement s = db.prepareStatement("SELECT ?::int8, ?::int8, ?::float8, ?::bool, ?::text")) {
-        s.setInt(1, 7); s.setLong(2, Long.MIN_VALUE); s.setDouble(3, 1.5); s.setBoolean(4, true); s.setString(5, "it's \\u2603");
-        for (int i = 0; i < 7; i++) { ResultSet r = s.executeQuery(); r.next(); if (i == 6) System.out.println(r.getLong(1)); }
-      }
-      try { db.createStatement().execute("SELECT 'x'::int"); } catch (SQLException e) { System.out.println(e.getSQLState()); }
-      db.rollback();
-      System.out.println("done");
-    }
-  }
-}
 `

@@ -59,7 +59,7 @@ suite("PostgreSQL: drivers and programs", { skip: needs("pg_dump", "pg_restore",
       ...more,
     },
   })
-  const pg = () => pgClient({ sluice, person: alice, target: "orders" }, postgres.role)
+  const pg = (more?: object) => pgClient({ sluice, person: alice, target: "orders" }, postgres.role, more)
 
   test("postgres.js: queries sent ahead of their answers, transactions, a cursor, COPY, and a cancel", async () => {
     const sql = postgresJs({
@@ -98,6 +98,52 @@ suite("PostgreSQL: drivers and programs", { skip: needs("pg_dump", "pg_restore",
       "the connection that was cancelled on goes on",
     )
     await sql.end()
+  })
+
+  test("node-postgres in pipeline mode: each query has its own answer, an error is of one alone, and a transaction holds together", async () => {
+    const client = await pg({ pipeline: true })
+    const named = { name: "item", text: "SELECT name FROM items WHERE id = $1" }
+    const ahead = [
+      ...Array.from({ length: 200 }, (_, nth) => client.query(named, [(nth % 3) + 1])),
+      client.query("SELECT 1 / (id - $1::int) AS one FROM items", [1]),
+      client.query("SET standard_conforming_strings = off"),
+      client.query("SELECT 'caf\u00e9\\'s' AS drink"),
+      client.query("RESET standard_conforming_strings"),
+      client.query("SELECT 'C:\\' AS disk"),
+      client.query("BEGIN"),
+      client.query("INSERT INTO items VALUES ($1, $2)", [5001, "never"]),
+      client.query("INSERT INTO items VALUES ($1, $2)", [1, "there is one"]),
+      client.query("SELECT 'in a failed transaction'"),
+      client.query("ROLLBACK"),
+      client.query("SELECT count(*)::int AS n FROM items WHERE id = $1", [5001]),
+    ]
+    const answers = await Promise.allSettled(ahead)
+    const said = answers.map((answer) =>
+      answer.status === "fulfilled" ? Object.values((answer.value.rows[0] ?? {}) as object)[0] : (answer.reason as { code: string }).code,
+    )
+    assert.deepEqual(said.slice(0, 4), ["apple", "pear", "plum", "apple"])
+    assert.deepEqual(said.slice(200), [
+      "22012",
+      undefined,
+      "caf\u00e9's",
+      undefined,
+      "C:\\",
+      undefined,
+      undefined,
+      "23505",
+      "25P02",
+      undefined,
+      0,
+    ])
+    await client.end()
+    const [lines] = sluice
+      .recorded()
+      .map((id) => sluice.recording(id))
+      .filter((one) => JSON.stringify(one).includes("'caf\u00e9"))
+    const doubtful = lines?.flatMap((line) =>
+      line.kind === "action" && line.action.kind === "postgres.statement" && line.action.ambiguous ? [line.action.sql] : [],
+    )
+    assert.deepEqual(doubtful, ["SELECT 'caf\u00e9\\'s' AS drink"], "what it could be read as hangs on where it stands")
   })
 
   test("psycopg 3 in pipeline mode: many statements on their way, an error that aborts the rest, and on it goes", async () => {

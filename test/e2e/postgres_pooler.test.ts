@@ -9,6 +9,7 @@ import { message, protocol_3_0, startupMessage } from "../../protocols/postgres/
 import type { GrantView } from "../../src/api/schema.ts"
 import type { Action } from "../../src/core/action.ts"
 import { pgClient, psql } from "../support/clients.ts"
+import { jdbc, jdbc_answers, jdbcSays } from "../support/jdbc.ts"
 import { withLibpq18 } from "../support/libpq.ts"
 import { type People, people } from "../support/people.ts"
 import { type Pooler, startPooler } from "../support/pgbouncer.ts"
@@ -18,7 +19,7 @@ import { launch, must, type Program } from "../support/run.ts"
 import { scratch } from "../support/scratch.ts"
 import { type Sluice, spawnSluice } from "../support/sluice.ts"
 import { postgresTarget } from "../support/sluice_config.ts"
-import { needs } from "../support/tools.ts"
+import { needs, needsFile } from "../support/tools.ts"
 import { eventually } from "../support/wait.ts"
 import { bind, execute, parse, query, sync } from "../unit/postgres/dialogue.ts"
 
@@ -27,6 +28,8 @@ const side_by_side = /AS bench|^START TRANSACTION;$|^END;$/
 
 /** What pgbouncer says to the server by itself, for the next client of a connection. */
 const of_the_pooler = /^DISCARD ALL$|^SET application_name='\w*';$/
+
+const jdbcMissing = needs("java") || needsFile(jdbc, "libpostgresql-jdbc-java")
 
 suite("pgbouncer as the target", { skip: needs("psql", "openssl", "pgbouncer", "pgbench"), concurrency: 1 }, () => {
   const { alice, bob, dana }: People = people()
@@ -173,6 +176,15 @@ suite("pgbouncer as the target", { skip: needs("psql", "openssl", "pgbouncer", "
           .map(({ sql, values }) => [sql, ...values])
         assert(ours.length > 30)
         assert.deepEqual(theirs.slice(-ours.length), ours)
+      })
+
+      test("JDBC: prepared, in batches, fetched in parts, in a transaction and out of one", { skip: jdbcMissing }, async () => {
+        await grant(target)
+        const where = `localhost:${sluice.port("postgres")}/${target}?sslmode=verify-ca&sslrootcert=${sluice.caFile}`
+        // What its driver names would be on another connection the next time.
+        const names = target === "transaction" ? "&prepareThreshold=0" : ""
+        const token = await sluice.token(alice, target)
+        assert.deepEqual(await jdbcSays(`jdbc:postgresql://${where}${names}`, postgres.role, token), jdbc_answers)
       })
 
       const busy: Readonly<Record<string, (mark: string) => string>> = {

@@ -22,9 +22,10 @@ export async function psql(login: Login, role: string, more: readonly string[] =
   return ["psql", args, { env: { PGPASSWORD: await sluice.token(person, target) } }]
 }
 
-/** The `pg` library, logged in as `role` with a token for the target; what its connection fails with later is left to its queries. */
-export async function pgClient({ sluice, person, target }: Login, role: string): Promise<Client> {
+/** The `pg` library, logged in as `role` with a token for the target; what its connection fails with later is left to its queries. `more`: of its options. */
+export async function pgClient({ sluice, person, target }: Login, role: string, more: object = {}): Promise<Client> {
   const client = new Client({
+    ...more,
     host: "127.0.0.1",
     port: sluice.port("postgres"),
     user: role,

@@ -38,6 +38,7 @@ export async function startPooler(postgres: Postgres, { mode, tls = false }: Poo
   const settings = {
     listen_addr: "127.0.0.1",
     unix_socket_dir: "",
+    ignore_startup_parameters: "extra_float_digits", // JDBC sends it, and pgbouncer refuses what it does not know
     pool_mode: mode,
     auth_type: "scram-sha-256",
     auth_file: users,

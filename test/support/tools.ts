@@ -1,5 +1,5 @@
 // Programs that users have and a test needs. Missing on a person's machine, the test is skipped and says so; missing in CI, it fails.
-import { accessSync, constants } from "node:fs"
+import { accessSync, constants, existsSync } from "node:fs"
 import { delimiter, join } from "node:path"
 
 /** Debian's package for each program that is not named like its package. */
@@ -43,7 +43,13 @@ export function mustHave(name: string): string {
 
 /** For a test's options: `test("…", { skip: needs("ssh", "psql") }, …)`. False when all are there; throws in CI when one is not. */
 export function needs(...names: readonly string[]): string | false {
-  const missing = names.filter((name) => !tool(name)).map((name) => `${name} (${packages[name] ?? name})`)
+  return notTested(names.filter((name) => !tool(name)).map((name) => `${name} (${packages[name] ?? name})`))
+}
+
+/** As `needs`, of a file of a Debian package that is no program. */
+export const needsFile = (path: string, debian: string): string | false => notTested(existsSync(path) ? [] : [`${path} (${debian})`])
+
+function notTested(missing: readonly string[]): string | false {
   if (missing.length === 0) return false
   const words = `NOT TESTED, missing: ${missing.join(", ")}`
   if (process.env["CI"]) throw new Error(words)
