@@ -104,7 +104,9 @@ function waiting(context: Context, request: RequestView): string {
   const now = context.now()
   const from = starts_at !== null && starts_at > now ? ` from ${until(starts_at, now)}` : ""
   const left = approvals_needed - new Set(decisions.filter(({ verdict }) => verdict === "approve").map(({ by }) => by)).size
-  const people = left === 1 ? "one approval" : `${left} approvals`
+  const { steps } = request
+  const of = steps.length === 1 ? ` of ${visible(steps[0]!.by.join(" or "))}` : ""
+  const people = `${left === 1 ? "one approval" : `${left} approvals`}${of}`
   const what =
     extends_grant === null || extends_to === null
       ? `for ${targetAs(target, as)}, ${formatDuration(duration_ms)}${from},`

@@ -6,7 +6,7 @@ const columns_usual = 80
 const label_width = 10
 const room_min = 20
 
-/** "  who     alice"; `text` is visible already. Nothing of it is left out, nor a space. */
+/** "  who     alice"; `text` is visible already; its lines stay lines. Nothing of it is left out, nor a space. */
 export function factLines(label: string, text: string, columns: number): string {
   const [first = "", ...rest] = folded(text, columns, label_width)
   return [`  ${label.padEnd(label_width - 3)} ${first}`, ...rest.map((part) => " ".repeat(label_width) + part)].join("\n")
@@ -20,10 +20,14 @@ export const indented = (text: string, columns: number, indent = 2): string =>
 
 function folded(text: string, columns: number, indent: number): string[] {
   const room = Math.max((Number.isFinite(columns) ? columns : columns_usual) - indent, room_min)
+  return text.split("\n").flatMap((line) => pieces(line, room))
+}
+
+function pieces(line: string, room: number): string[] {
   const parts: string[] = []
   let part = ""
   let filled = 0
-  for (const character of text) {
+  for (const character of line) {
     const wide = isWide.test(character) ? 2 : 1
     if (filled + wide > room) {
       parts.push(part)

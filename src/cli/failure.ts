@@ -32,7 +32,7 @@ const lines = (text: string): string => text.split("\n").map(visible).join("\n")
 const next: Partial<Record<ErrorCode, string>> = {
   unauthenticated:
     "The gateway does not take this proof any more. Try again; if it stays so, ask an administrator for your ssh key's place in the configuration.",
-  own_request: "Ask a colleague to approve it: `sluice requests` shows it to those who may.",
+  own_request: "Ask a colleague who may: it is in their list of requests, and on its page.",
   forbidden: "`sluice requests` and `sluice grants` mark what you may decide about.",
   not_askable: "`sluice targets` lists what you may ask for, and for how long.",
   not_found: "`sluice requests`, `sluice grants` and `sluice sessions` list what you may see.",

@@ -2,7 +2,7 @@
 // like the lines around it.
 import type { Estimate, HeldAction } from "../api/hold_schema.ts"
 import type { RequestView } from "../api/schema.ts"
-import { visible } from "../core/visible.ts"
+import { visible, visibleLines } from "../core/visible.ts"
 import { factLines, indented } from "./fact_lines.ts"
 import { accounts, reasonOf, until } from "./words.ts"
 
@@ -21,8 +21,8 @@ export function heldFacts(request: RequestView & { readonly action: HeldAction }
     fact("who", visible(subject)),
     fact("target", visible(target)),
     fact("as", accounts(as)),
-    fact("action", visible(text)),
-    ...values.map((value, at) => fact(`$${at + 1}`, value === null ? "NULL" : `'${visible(value)}'`)),
+    fact("action", visibleLines(text)),
+    ...values.map((value, at) => fact(`$${at + 1}`, value === null ? "NULL" : `'${visibleLines(value)}'`)),
     ...(action_kind === null ? [] : [fact("does", `${action_kind}${tables.length === 0 ? "" : ` on ${visible(tables.join(", "))}`}`)]),
     ...(calls.length === 0 ? [] : [fact("calls", visible(calls.join(", ")))]),
     ...(estimate === null ? [] : [fact("rows", estimateText(estimate))]),

@@ -4,6 +4,7 @@ import { tryAction } from "../classify/tried_action.ts"
 import type { Config } from "../config/config.ts"
 import type { Verdict } from "../core/action_rules.ts"
 import type { Action } from "../core/action.ts"
+import { recentAction } from "../gateway/shown_action.ts"
 import { visible } from "../core/visible.ts"
 import { recordingsSince } from "../record/all.ts"
 import type { SessionHeader } from "../record/events.ts"
@@ -114,13 +115,6 @@ async function replay(path: string, { config, reader, since, rehearsal }: Replay
 }
 
 function exampleOf(action: Action): string {
-  const text =
-    "sql" in action
-      ? action.sql
-      : "command" in action
-        ? action.command
-        : "method" in action
-          ? `${action.method} ${action.path}`
-          : action.kind
+  const text = recentAction(action)
   return text.length > 60 ? `${text.slice(0, 60)}…` : text
 }

@@ -3,13 +3,13 @@ import { type Content, html, type Html } from "./html.ts"
 import type { Millis } from "../core/clock.ts"
 import { formatDuration } from "../core/duration.ts"
 import { utc } from "../core/utc.ts"
-import { visible } from "../core/visible.ts"
+import { visible, visibleLines } from "../core/visible.ts"
 
 /** What somebody wrote: nothing in it moves, hides or reorders what stands around it. */
 export const said = (text: string): Html => html`<bdi>${visible(text)}</bdi>`
 
 /** The same, byte for byte as it would run; a line ends where it ends, and says so. */
-export const code = (text: string): Html => html`<code><bdi>${text.split("\n").map(visible).join("\\n\n")}</bdi></code>`
+export const code = (text: string): Html => html`<code><bdi>${visibleLines(text)}</bdi></code>`
 
 export const names = (list: readonly string[]): Html => said(list.join(", "))
 

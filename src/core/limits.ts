@@ -233,6 +233,7 @@ export const limits = {
   flagged_ms: minute, // what one rule flags of one person on one target is told at once, and then together after this long
   flagged_told_max: 5, // of such actions, in words; the others are counted
   flagged_followed_max: 10_000, // of rules, people and targets at once; what goes beyond is on record alone
+  hold_operations_max: 20, // that are named of a text which does several things
   hold_recent_max: 5, // of a session's last actions, for who decides about the next
   hold_recent_chars_max: 200, // of each of them
   hold_list_chars_max: 500, // of a held action's text, in a list

@@ -18,6 +18,9 @@ export function visible(text: string): string {
 /** U+2800 is a Braille pattern without a dot. Five marks on one letter reach into the lines above and below; no language has as many. */
 const hidden = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800\\]|(?! )\p{Zs}|(?<=\p{M}{4})\p{M}/gu
 
+/** The same over several lines: each ends where it ends, and says so. */
+export const visibleLines = (text: string): string => text.split("\n").map(visible).join("\\n\n")
+
 /** JSON that a terminal shows as it stands: the same characters as JSON's own escapes. */
 export function visibleJson(value: unknown, indent?: number): string {
   return JSON.stringify(value, null, indent).replace(/[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu, (character) =>

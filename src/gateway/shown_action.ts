@@ -2,7 +2,7 @@
 // shown whole cannot be held.
 import { createHash } from "node:crypto"
 import type { HeldAction } from "../api/hold_schema.ts"
-import type { Action, BoundValue, FileName } from "../core/action.ts"
+import type { Action, BoundValue, FileAttributes, FileName } from "../core/action.ts"
 import { canonicalText } from "../core/action_scope.ts"
 import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
@@ -66,14 +66,23 @@ function textOf(action: Action): string {
 
 function fileText(action: Extract<Action, { kind: "ssh.file" }>): string {
   const what = action.op === "other" ? action.name : action.op
-  const to = "to" in action ? ` ${pathText(action.to)}` : ""
+  const to = "to" in action ? ` to ${pathText(action.to)}` : ""
   const how = action.op === "open" ? ` (${action.flags.join(", ")})` : ""
-  const set = "set" in action ? ` ${JSON.stringify(action.set)}` : ""
+  const set = "set" in action && action.set ? ` set ${attributesText(action.set)}` : ""
   return `${what} ${pathText(action.path)}${to}${how}${set}`.trimEnd()
 }
 
-const pathText = (path: FileName | undefined): string =>
-  path === undefined ? "" : typeof path === "string" ? path : `base64:${path.base64}`
+const attributesText = (set: FileAttributes): string =>
+  Object.entries(set)
+    .map(([name, value]: [string, number]) => `${name} ${name === "mode" ? `0${value.toString(8)}` : value}`)
+    .join(", ")
+
+/** In quotes where it could be read as two, or as what it is not; a quote in it as two. */
+function pathText(path: FileName | undefined): string {
+  if (path === undefined) return ""
+  if (typeof path !== "string") return `base64:${path.base64}`
+  return path === "" || /[\s"]|^base64:/.test(path) ? `"${path.replaceAll('"', '""')}"` : path
+}
 
 type Statement = Extract<Action, { kind: "postgres.statement" }>
 
@@ -90,8 +99,19 @@ function valueOf({ value, text, format, bytes }: BoundValue): string | null {
 const sizeOf = (values: readonly (string | null)[]): number => values.reduce((sum, value) => sum + (value?.length ?? 0), 0)
 
 function notesOf(action: Action, facts: StatementFacts | undefined): string[] {
+  const several = operationsOf(facts)
   const every_row = facts?.parts.some((part) => part.every_row) ? ["it is done to every row: there is no WHERE that looks at a column"] : []
-  return [...every_row, ...(facts?.notes ?? []), ...doubtsOf(action)]
+  return [...several, ...every_row, ...(facts?.notes ?? []), ...doubtsOf(action)]
+}
+
+/** Of a text that does more than one thing, which, each once: its strongest kind says nothing of the others. */
+function operationsOf(facts: StatementFacts | undefined): string[] {
+  const all = (facts?.parts ?? []).map(({ kind, table }) => (table ? `${kind} on ${tableText(table)}` : kind))
+  const each = [...new Set(all)]
+  const kinds = new Set(facts?.parts.flatMap(({ kind }) => (kind === "transaction" ? [] : [kind])))
+  if (kinds.size < 2) return []
+  const more = each.length - limits.hold_operations_max
+  return [`it does several things: ${each.slice(0, limits.hold_operations_max).join(", ")}${more > 0 ? `, and ${more} more` : ""}`]
 }
 
 /** Throws for what is not the very action that would run; a password that was taken out is said to be missing. */

@@ -84,7 +84,8 @@ const ask = (person: Person, ...words: string[]): Promise<RequestView> => json(p
 test("verbs: ask, see it waiting, approve, see what was approved, use it", async () => {
   const asked = await ran(alice, ["request", "prod-host", "--for", "1h", "--as", "root", "--as", "deploy", "--reason", "INC-7: pods crash"])
   assert.equal(asked.status, 0, asked.err)
-  const [, id = ""] = /Request (\d+) for prod-host as deploy, root, 1h, needs one approval.*ssh gw approve \1/.exec(asked.out) ?? []
+  const [, id = ""] =
+    /Request (\d+) for prod-host as deploy, root, 1h, needs one approval of oncall.*ssh gw approve \1/.exec(asked.out) ?? []
   assert.ok(id, asked.out)
   assert.match(asked.out, new RegExp(`\\nor on its page: http://.*/requests/${id}\\n`))
   const waiting = await ran(bob, [])
@@ -114,7 +115,7 @@ test("verbs: nobody approves their own request, and is told what to do instead",
   assert.equal(status, 1)
   assert.equal(
     err,
-    "sluice: nobody approves their own request\nAsk a colleague to approve it: `ssh gw requests` shows it to those who may.\n",
+    "sluice: nobody approves their own request\nAsk a colleague who may: it is in their list of requests, and on its page.\n",
   )
   const machine = await ran(alice, ["approve", String(id), "--json"])
   assert.equal((JSON.parse(machine.out) as { error: { code: string } }).error.code, "own_request")

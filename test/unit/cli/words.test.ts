@@ -47,6 +47,7 @@ test("words: a text of others never begins where a line of ours does, however it
     assert.equal(lines.map((line) => line.slice(10)).join(""), forged)
     if (columns === 80) assert.ok(lines.every((line) => line.replaceAll(/[^\u0020-\u007e]/g, "..").length <= 80))
   }
+  assert.equal(factLines("action", "DELETE\\n\nFROM t", 80), "  action  DELETE\\n\n          FROM t")
   assert.equal(indented("x".repeat(100), 60), `  ${"x".repeat(58)}\n  ${"x".repeat(42)}`)
 })
 
