@@ -263,10 +263,11 @@ export class ClientGate implements Gate {
         client.destroy()
         reject(new GatewayError("protocol_broken", {}, failure))
       }
-      secured.once("error", onFailure).once("close", onFailure)
+      const onClose = (): void => onFailure() // it left
+      secured.once("error", onFailure).once("close", onClose)
       secured.once("secure", () => {
         this.#certificate = secured.getPeerX509Certificate()
-        secured.off("error", onFailure).off("close", onFailure)
+        secured.off("error", onFailure).off("close", onClose)
         secured.on("error", () => {}) // whoever reads it sees it end
         resolve(secured)
       })

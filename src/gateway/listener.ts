@@ -83,10 +83,15 @@ export class Listener {
       })
   }
 
-  #serve(socket: Socket, gate: ClientGate): Promise<void> {
+  async #serve(socket: Socket, gate: ClientGate): Promise<void> {
     const { protocol, serve } = this.#options
     if (protocol.tls !== "accept") return serve(socket, gate)
-    return gate.secure(socket, { alpn: ["http/1.1"] }).then((client) => serve(client, gate))
+    const client = await gate.secure(socket, { alpn: ["http/1.1"] }).catch((failure: unknown) => {
+      // Who leaves without a word is no fault: a load balancer looks every few seconds whether the port is there.
+      if (failure instanceof GatewayError && failure.cause === undefined) return undefined
+      throw failure
+    })
+    if (client) await serve(client, gate)
   }
 
   #refusal(from: string): "connections" | "handshakes" | "address" | undefined {

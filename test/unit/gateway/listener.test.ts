@@ -2,6 +2,7 @@ import assert from "node:assert/strict"
 import { once } from "node:events"
 import { connect, type Socket } from "node:net"
 import { networkInterfaces } from "node:os"
+import { Writable } from "node:stream"
 import { createSecureContext } from "node:tls"
 import { afterEach, describe, test } from "node:test"
 import { limits } from "../../../src/core/limits.ts"
@@ -19,9 +20,10 @@ const open: (() => void)[] = []
 afterEach(() => open.splice(0).forEach((close) => close()))
 
 /** A listener whose protocol echoes; its gate settles when the client sends "known". */
-async function setUp(serve?: Serve, host = "127.0.0.1") {
+async function setUp(serve?: Serve, host = "127.0.0.1", tls: Protocol["tls"] = "in_stream") {
   const clock = new FakeClock()
   const gates: Gate[] = []
+  const said: string[] = []
   const echo: Serve = async (client, gate) => {
     gates.push(gate)
     client.on("data", (chunk: Buffer) => {
@@ -30,19 +32,19 @@ async function setUp(serve?: Serve, host = "127.0.0.1") {
     })
     await once(client, "close")
   }
-  const protocol: Protocol = { name: "postgres", tls: "in_stream", configure: () => serve ?? echo }
-  const threshold = { clock, secureContext: () => createSecureContext() } as unknown as Threshold
+  const protocol: Protocol = { name: "postgres", tls, configure: () => serve ?? echo }
+  const threshold = { clock, secureContext: () => createSecureContext(), asksForCertificates: () => false } as unknown as Threshold
   const listener = new Listener({
     protocol,
     serve: serve ?? echo,
     listen: { host, port: 0 },
     threshold,
     processes: 1,
-    log: createLog("silent"),
+    log: createLog("info", new Writable({ write: (line: Buffer, _, done) => done(void said.push(String(line))) })),
   })
   const address = await listener.listen()
   open.push(() => listener.close())
-  return { clock, listener, address, gates }
+  return { clock, listener, address, gates, said }
 }
 
 function client({ host, port }: Address): Socket {
@@ -95,6 +97,22 @@ describe("a listener", () => {
     await once(first, "close")
     const second = client(address)
     assert.equal(String((await once(second, "data"))[0]), "fine")
+  })
+
+  test("who only looks whether the port is there is not in the log; who speaks nonsense is", async () => {
+    const { address, said } = await setUp(undefined, "127.0.0.1", "accept")
+    const looks = client(address)
+    await once(looks, "connect")
+    looks.end()
+    await once(looks.resume(), "close")
+    const talks = client(address)
+    await once(talks, "connect")
+    const { localPort } = talks
+    talks.end("this is no TLS")
+    await once(talks.resume(), "close")
+    await eventually("it to be told", () => said.length > 0)
+    const port = (line: string): string => (JSON.parse(line) as { client: string }).client
+    assert.deepEqual(said.map(port), [`127.0.0.1:${localPort}`])
   })
 
   test("stopped, it takes nobody new and keeps who is inside; closed, it keeps nobody", async () => {
