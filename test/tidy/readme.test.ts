@@ -54,9 +54,54 @@ function holdsFiles(path: string): boolean {
   return readdirSync(join(root, path), { recursive: true, withFileTypes: true }).some((entry) => entry.isFile())
 }
 
-test("readme: every verb it names exists", () => {
-  const verbs = sources("src/cli").flatMap(({ text }) => Array.from(text.matchAll(/\.command\("([\w-]+)/g), ([, verb]) => verb!))
-  const named = Array.from(readme.matchAll(/(?:npx sluice|`sluice|ssh_config gateway|ssh gateway) ([a-z][a-z-]+)/g), ([, verb]) => verb!)
+/** By name, with their text. */
+const pages: ReadonlyMap<string, string> = new Map(
+  ["README.md", ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`)].map((name) => [
+    name,
+    readFileSync(join(root, name), "utf8"),
+  ]),
+)
+
+test("readme and docs: every link leads to a file, and to a heading that it has", () => {
+  /** As GitHub makes them. */
+  const anchors = (text: string): string[] =>
+    Array.from(text.matchAll(/^#+ (.+)$/gm), ([, words]) =>
+      words!
+        .toLowerCase()
+        .replaceAll(/[^\w\- ]/g, "")
+        .replaceAll(" ", "-"),
+    )
+  const links = [...pages].flatMap(([page, text]) =>
+    Array.from(text.matchAll(/\]\(([^)#:\s]*)(?:#([^)\s]*))?\)/g), ([, path, anchor]) => ({
+      page,
+      to: path ? join(page, "..", path) : page,
+      anchor,
+    })),
+  )
+  assert(links.length > 10)
+  const broken = links.filter(
+    ({ to, anchor }) => !existsSync(join(root, to)) || (anchor !== undefined && !anchors(pages.get(to) ?? "").includes(anchor)),
+  )
+  assert.deepEqual(broken, [])
+})
+
+test("readme and docs: every path they name is there", () => {
+  const named = [...pages.values()].flatMap((text) =>
+    Array.from(text.matchAll(/`((?:src|protocols|test|docs|demo|config|bench|tools|bin)\/[\w./-]+)`/g), ([, path]) => path!),
+  )
+  assert(named.length > 5)
+  assert.deepEqual(
+    named.filter((path) => !existsSync(join(root, path))),
+    [],
+  )
+})
+
+test("readme and docs: every verb they name exists", () => {
+  const verbs = sources("src/cli").flatMap(({ text }) =>
+    Array.from(text.matchAll(/(?:\.command|helpCommand)\("([\w-]+)/g), ([, verb]) => verb!),
+  )
+  const all = [...pages.values()].join("\n")
+  const named = Array.from(all.matchAll(/(?:npx sluice|`sluice|ssh_config gateway|ssh gateway) ([a-z][a-z-]+)/g), ([, verb]) => verb!)
   assert(named.length > 10)
   assert.deepEqual(
     named.filter((verb) => !verbs.includes(verb)),
