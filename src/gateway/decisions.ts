@@ -88,6 +88,8 @@ export class Decisions {
 
   /** By the rules alone: that it may happen as such was decided before, and a use taken for it. */
   decidePart(action: Action): Decision {
+    const over = this.#options.ending()
+    if (over) return { verdict: "deny", error: over }
     const { verdict, rule } = decideAction(this.#options.rules().rules, action, undefined)
     if (verdict === "deny") return this.#deny(action, this.#forbidden(rule), marksOf(rule))
     if (verdict !== "hold" || !rule || this.#named !== undefined) return this.#allow(action, marksOf(rule, verdict === "flag"))

@@ -106,6 +106,8 @@ function setUp(opening: Partial<Opening> = {}) {
 const code = (expected: string) => (failure: unknown) => failure instanceof GatewayError && failure.code === expected
 const select = { kind: "sql", text: "SELECT 1" } as unknown as Parameters<LiveSession["decide"]>[0]
 
+const remove = { kind: "ssh.file", channel: 0, op: "remove", path: "/x" } as const
+
 describe("a session's end", () => {
   test("a connection to the target that comes up after the cut is given to nobody", async () => {
     const held = Promise.withResolvers<void>()
@@ -140,6 +142,17 @@ describe("a session's end", () => {
     const session = open(grant)
     clock.jump(hour)
     const decision = session.decide(select)
+    assert(decision.verdict === "deny" && decision.error.code === "expired")
+    assert(session.signal.aborted)
+    await session.ended
+  })
+
+  test("nor does a part of one that was allowed before, such as a file of a transfer, begin then", async () => {
+    const { open, grant, clock } = setUp()
+    const session = open(grant)
+    assert.equal(session.decidePart(remove).verdict, "allow")
+    clock.jump(hour)
+    const decision = session.decidePart(remove)
     assert(decision.verdict === "deny" && decision.error.code === "expired")
     assert(session.signal.aborted)
     await session.ended
