@@ -6,13 +6,13 @@ import type { Decided, Waiting } from "../../src/gateway/contract.ts"
 import { pump } from "../../src/gateway/pump.ts"
 import type { Event, Outcome } from "../../src/record/events.ts"
 import type { Channel } from "./channel.ts"
-import { type Exit, pack, packExit, packSize, packTerminal, Reader, readExit, readSize, readTerminal, type Terminal } from "./codec.ts"
+import { type Exit, pack, packExit, packSize, Reader, readExit, readSize, readTerminal, type Terminal } from "./codec.ts"
 import { mayPass, recordable } from "./environment.ts"
-import { actionOf, type Program } from "./program.ts"
+import { actionOf, type Program, startProgram } from "./program.ts"
 import { programStreams, sftpRelay, type Streams } from "./program_streams.ts"
 import type { RelayOptions } from "./relay_options.ts"
 import { TerminalModes } from "./terminal_modes.ts"
-import { tellWaiting, watchForInterrupt } from "./waiting_program.ts"
+import { ChannelHolds, tellWaiting, watchForInterrupt } from "./waiting_program.ts"
 
 const status_failed = 255 // what ssh itself exits with when the connection failed
 /** Of a command that was not allowed to run. */
@@ -31,6 +31,9 @@ export class ChannelRelay {
   #started = false
   /** What was started waits for a decision. */
   #waiting: Waiting | undefined
+  readonly #holds = new ChannelHolds()
+  /** Why nothing more can come of this channel. */
+  #abandoned: GatewayError | undefined
   #up: Channel | undefined
   /** The session's signal, for this channel alone: what waits on a session's own would gather there. */
   readonly #cut = Promise.withResolvers<void>()
@@ -43,6 +46,7 @@ export class ChannelRelay {
     this.#channel = options.channel
     this.#channel.onRequest = (type, data) => this.#request(type, data)
     options.session.signal.addEventListener("abort", this.#silence, { once: true })
+    void Promise.race([this.#channel.gone, this.#cut.promise]).then(() => this.#holds.end())
     this.ended = Promise.race([this.#done.promise, this.#channel.gone]).then(() => {
       options.session.signal.removeEventListener("abort", this.#silence)
     })
@@ -91,6 +95,13 @@ export class ChannelRelay {
     kill.cancel()
     signal(up, "KILL")
     up.closeNow()
+  }
+
+  /** The target has gone: nothing waits for it any more. What runs there sees it by itself. */
+  abandon(why: GatewayError): void {
+    this.#abandoned = why
+    this.#holds.end()
+    if (!this.#started) this.#done.resolve()
   }
 
   readonly #silence = (): void => {
@@ -179,7 +190,10 @@ export class ChannelRelay {
     if (this.#started || this.#agent) return false
     const decision = this.#options.forwards.decideAgent(this.#channel.id)
     if (!decision) return this.#refuse("agent forwarding", "note")
-    if (decision.verdict === "hold") tellWaiting(decision, this.#channel, this.#terminal !== undefined)
+    if (decision.verdict === "hold") {
+      tellWaiting(decision, this.#channel, this.#terminal !== undefined)
+      this.#holds.add(decision)
+    }
     this.#agent = decision.verdict === "hold" ? decision.decided : Promise.resolve(decision)
     return decision.verdict !== "deny"
   }
@@ -204,14 +218,14 @@ export class ChannelRelay {
    */
   #deny(error: GatewayError): true {
     this.#started = true
-    setImmediate(() => void this.#leave(error))
+    setImmediate(() => void this.#leave(error, status_denied))
     return true
   }
 
-  async #leave(error: GatewayError): Promise<void> {
+  async #leave(error: GatewayError, status: number): Promise<void> {
     if (this.#options.session.signal.aborted) return // those who cut say why, and close
     void this.farewell(error.say) // nothing comes behind it that would make the client leave without reading it
-    await this.#close({ status: status_denied })
+    await this.#close({ status })
     this.#channel.destroy()
     this.#done.resolve()
   }
@@ -239,7 +253,7 @@ export class ChannelRelay {
     this.#waiting = waiting
     tellWaiting(waiting, this.#channel, this.#terminal !== undefined)
     const readOn = this.#terminal ? watchForInterrupt(waiting, this.#channel, this.#terminal.modes) : undefined
-    void Promise.race([this.#channel.gone, this.#cut.promise]).then(() => waiting.withdraw())
+    this.#holds.add(waiting)
     void waiting.decided.then((decided) => {
       this.#waiting = undefined
       readOn?.()
@@ -248,7 +262,8 @@ export class ChannelRelay {
   }
 
   #begin(program: Program, decided: Decided): void {
-    if (decided.verdict === "deny") this.#deny(decided.error)
+    if (decided.verdict === "deny" && this.#abandoned) void this.#leave(this.#abandoned, status_failed)
+    else if (decided.verdict === "deny") this.#deny(decided.error)
     else void this.#run(program, decided.action)
   }
 
@@ -325,7 +340,7 @@ export class ChannelRelay {
       this.#options.forwards.lendAgent(agent.action)
       void up.request("auth-agent-req@openssh.com", Buffer.alloc(0), false)
     }
-    const accepted = this.#prepare(up, program)
+    const accepted = startProgram(up, program, { env: this.#env, terminal: this.#terminal, say: (words) => void down.stderr.write(words) })
     void down.gone.then(() => {
       if (session.signal.aborted) return // `stop` has more to say to the program than this
       signal(up, "HUP")
@@ -348,18 +363,6 @@ export class ChannelRelay {
     }
     await over
     return exit
-  }
-
-  /** Everything that comes before the program and the program itself, in one go: no waiting for answers in between. */
-  #prepare(up: Channel, program: Program): Promise<boolean> {
-    for (const [name, value] of this.#env) void up.request("env", pack(name, value), false)
-    if (this.#terminal) {
-      void up.request("pty-req", packTerminal(this.#terminal)).then((given) => {
-        if (!given && up.open) this.#channel.stderr.write("sluice: the target gave no terminal\r\n")
-      })
-    }
-    if (program.kind === "sftp") return up.request("subsystem", pack("sftp"))
-    return program.kind === "exec" ? up.request("exec", pack(program.command)) : up.request("shell", Buffer.alloc(0))
   }
 
   /** All output first, then how it ended, then the end of output, then the end of the channel. */

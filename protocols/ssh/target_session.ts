@@ -176,6 +176,7 @@ export class TargetSession implements ConnectionOwner {
     const session = this.#session
     const client = this.#client
     if (!session || !client || session.signal.aborted) return
+    for (const relay of this.#relays) relay.abandon(why)
     await Promise.race([Promise.all([...this.#relays].map((relay) => relay.ended)), client.closed])
     if (!session.signal.aborted) disconnect(client.transport, why)
     const bound = Promise.withResolvers<void>()

@@ -9,6 +9,24 @@ export function tellWaiting(waiting: Waiting, channel: Channel, terminal: boolea
   })
 }
 
+/** All that one channel waits for. */
+export class ChannelHolds {
+  readonly #waiting = new Set<Waiting>()
+  #over = false
+
+  add(waiting: Waiting): void {
+    if (this.#over) return waiting.withdraw()
+    this.#waiting.add(waiting)
+    void waiting.decided.then(() => this.#waiting.delete(waiting))
+  }
+
+  /** Nobody is there any more who would use an approval. */
+  end(): void {
+    this.#over = true
+    for (const waiting of this.#waiting) waiting.withdraw()
+  }
+}
+
 /** Sees what is typed while `waiting` is not decided, and leaves it for the program. Call the answer once it is. */
 export function watchForInterrupt(waiting: Waiting, channel: Channel, modes: Buffer): () => void {
   const key = interruptKey(modes)

@@ -3,11 +3,32 @@ import assert from "node:assert/strict"
 import type { Duplex } from "node:stream"
 import { afterEach, suite, test } from "node:test"
 import ssh2 from "ssh2"
+import { type Field, message, pack } from "../../../protocols/ssh/codec.ts"
 import { ssh } from "../../../protocols/ssh/index.ts"
+import { keyLife } from "../../../protocols/ssh/key_renewal.ts"
+import { type Ssh2Connection, Transport } from "../../../protocols/ssh/transport.ts"
+import type { ActionRule } from "../../../src/core/action_rules.ts"
+import { systemClock } from "../../../src/core/clock.ts"
 import { limits } from "../../../src/core/limits.ts"
+import { hold_ms } from "../../conformance/fake_holds.ts"
 import { createHarness, type Harness } from "../../conformance/harness.ts"
 import { eventually } from "../../support/wait.ts"
 import { hostKey, targetWith } from "./rig.ts"
+
+/** Whatever is done. */
+const holds: ActionRule = {
+  name: "policy.actions[0]",
+  index: 0,
+  digest: "d",
+  who: undefined,
+  targets: undefined,
+  as: undefined,
+  about: undefined,
+  verdict: "hold",
+  say: undefined,
+  approve: undefined,
+  within_ms: hold_ms,
+}
 
 const open: Harness[] = []
 afterEach(() => open.splice(0).forEach((harness) => harness.close()))
@@ -17,7 +38,7 @@ async function rig() {
   const target = Promise.withResolvers<Duplex>()
   const harness = await createHarness({
     protocol: ssh,
-    targets: [targetWith({ name: "shop" })],
+    targets: [targetWith({ name: "shop", allow: { ...targetWith().allow, agent: true } })],
     serveTarget: (socket: Duplex) => {
       const server = new ssh2.Server({ hostKeys: [hostKey.privateKey] }, (connection) => {
         connection.on("error", () => {})
@@ -62,6 +83,12 @@ async function rig() {
   return { ran, exec, refused, client, harness, target: await target.promise }
 }
 
+/** Sends messages of the connection layer behind the library's back. */
+function raw(client: ssh2.Client): (kind: number, ...fields: readonly Field[]) => void {
+  const transport = new Transport(client as unknown as Ssh2Connection, systemClock(), keyLife)
+  return (kind, ...fields) => transport.send(Buffer.concat([Buffer.of(kind), pack(...fields)]))
+}
+
 suite("ssh: programs that nobody types", () => {
   test("a command with a NUL in it, which an sshd would read as a shorter one, does not reach the target", async () => {
     const { ran, exec, refused } = await rig()
@@ -73,6 +100,37 @@ suite("ssh: programs that nobody types", () => {
     assert.deepEqual([ran, refused()], [[], ["a command with a NUL in it", "a command with a NUL in it"]])
     assert.equal((await exec("true")).status, 0)
     assert.deepEqual(ran, ["true"])
+  })
+
+  test("a command that waits for somebody when its target goes: it is taken back, and its user told why", async () => {
+    const { ran, exec, client, harness, target } = await rig()
+    harness.policy.actions = [holds]
+    // Beside it a channel on which nothing was ever started.
+    raw(client)(message.channel_open, "session", 7, 1 << 20, 1 << 15)
+    const closed = new Promise<void>((resolve) => client.once("close", () => resolve()))
+    const ended = exec("true")
+    await eventually("somebody to be asked", () => harness.holds.asked.length === 1)
+    target.destroy()
+    const { status, words } = await ended
+    assert.equal(status, 255)
+    assert.match(words, /the target closed or broke the connection/)
+    assert.ok(harness.holds.asked[0]?.withdrawn)
+    await closed
+    assert.deepEqual(ran, [])
+  })
+
+  test("the use of an agent that waits for somebody when its channel is closed: it is taken back, and the connection goes on", async () => {
+    const { client, harness, exec } = await rig()
+    harness.policy.actions = [holds]
+    const send = raw(client)
+    send(message.channel_open, "session", 7, 1 << 20, 1 << 15)
+    send(message.channel_request, 0, "auth-agent-req@openssh.com", false)
+    send(message.channel_request, 0, "exec", false, "true")
+    await eventually("somebody to be asked", () => harness.holds.asked.length === 2)
+    send(message.channel_close, 0)
+    await eventually("both to be taken back", () => harness.holds.asked.every((hold) => hold.withdrawn))
+    harness.policy.actions = []
+    assert.equal((await exec("true")).status, 0)
   })
 
   test("a target that reads no more and a client that tells it of one window size after the other: it is given up in time", async () => {
