@@ -15,6 +15,7 @@ import type { Siblings } from "../gateway/siblings.ts"
 import { type Ready, startHealth } from "../observe/health.ts"
 import type { Log } from "../observe/log.ts"
 import { nativeCrypto } from "../observe/native_crypto.ts"
+import { ownRecordings } from "../record/folder_lock.ts"
 import { gatewayCredential, sharedKey } from "./gateway_credential.ts"
 import type { Listening } from "./worker_messages.ts"
 import { workerCount, Workers } from "./workers.ts"
@@ -108,7 +109,25 @@ interface RunningGateway {
   drain(time_ms_max?: number): Promise<void>
 }
 
-async function runGateway({ fork, ...options }: GatewayStart & { readonly fork: StartOptions["fork"] }): Promise<RunningGateway> {
+async function runGateway(options: GatewayStart & { readonly fork: StartOptions["fork"] }): Promise<RunningGateway> {
+  const { config, log } = options
+  const folder = await ownRecordings({ ...config.recordings, log })
+  try {
+    const gateway = await runProcesses(options)
+    return {
+      ...gateway,
+      async drain(time_ms_max) {
+        await gateway.drain(time_ms_max)
+        folder.release()
+      },
+    }
+  } catch (failure) {
+    folder.release()
+    throw failure
+  }
+}
+
+async function runProcesses({ fork, ...options }: GatewayStart & { readonly fork: StartOptions["fork"] }): Promise<RunningGateway> {
   const { config, role, clock, log, url } = options
   const count = workerCount(config.gateway.workers)
   if (!fork || count === 1) {

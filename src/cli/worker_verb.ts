@@ -8,6 +8,7 @@ import type { AnyProtocol } from "../gateway/contract.ts"
 import type { Gateway } from "../gateway/gateway.ts"
 import type { Siblings } from "../gateway/siblings.ts"
 import { createLog, type LogLevel } from "../observe/log.ts"
+import { shareRecordings } from "../record/folder_lock.ts"
 import type { AddVerb } from "./context.ts"
 import { Failure } from "./failure.ts"
 import { untilTold } from "./start_verb.ts"
@@ -49,8 +50,11 @@ export const addWorker =
         const config = await configOf(await go.promise)
         const state = await openState(config.state)
         const siblings = siblingsOf(place)
-        const started = startGateway({ config, protocols: list, log, state, clock: systemClock(), ...place, siblings })
-        const running = await started.catch(async (failure: unknown) => {
+        const started = async () => {
+          shareRecordings({ ...config.recordings, log }) // until this process ends
+          return startGateway({ config, protocols: list, log, state, clock: systemClock(), ...place, siblings })
+        }
+        const running = await started().catch(async (failure: unknown) => {
           const { message, code, cause } = failure as NodeJS.ErrnoException
           await say({ kind: "failed", message, code: code ?? (cause as NodeJS.ErrnoException | undefined)?.code })
           return undefined

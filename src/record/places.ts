@@ -1,6 +1,6 @@
 // Where recordings lie. A live one is `live/<session>.<writer>.ndjson`; closed, it moves to `YYYY/MM/DD/<session>.ndjson` by the day
-// (UTC) it began, which costs one rename. So only `live` has to be looked through after a crash. One folder serves the gateways
-// of one machine: the writer is a process of it.
+// (UTC) it began, which costs one rename. So only `live` has to be looked through after a crash. One folder is one
+// gateway's (`folder_lock.ts`): the writer is a process of it.
 import assert from "node:assert/strict"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"

@@ -1,13 +1,16 @@
 // A gateway killed with SIGKILL in the middle of sessions: nothing reached a client or a target that is not on record, and the next
 // start says that they were interrupted.
 import assert from "node:assert/strict"
+import { readdirSync } from "node:fs"
+import { join } from "node:path"
 import { after, before, suite, test } from "node:test"
 import type { Line } from "../../src/record/events.ts"
 import { psql } from "../support/clients.ts"
 import { type People, people } from "../support/people.ts"
 import { type Postgres, startPostgres } from "../support/postgres.ts"
 import { launch } from "../support/run.ts"
-import { type SluiceOptions, spawnSluice } from "../support/sluice.ts"
+import { livePsql } from "../support/live.ts"
+import { type SluiceOptions, spawnSluice, startSluice } from "../support/sluice.ts"
 import { postgresTarget, sshTarget } from "../support/sluice_config.ts"
 import { scratch } from "../support/scratch.ts"
 import { type Sshd, startSshd } from "../support/sshd.ts"
@@ -66,6 +69,27 @@ suite("SIGKILL", { skip: needs("ssh", "sshd", "psql", "openssl"), concurrency: 1
     } finally {
       await second.stop()
     }
+  })
+
+  test("a second gateway on a folder of recordings that is in use says so and does not start, and what is live there stays live", async () => {
+    const recordings = scratch("shared_recordings")
+    const shared: SluiceOptions = {
+      users: [alice, bob, dana],
+      targets: [postgresTarget("orders", postgres)],
+      recordings: { store: `dir:${recordings}` },
+    }
+    const first = await startSluice(shared)
+    await first.grant(alice, "orders", { by: bob, for: "1h" })
+    const sleeper = await livePsql({ sluice: first, person: alice, target: "orders" }, postgres)
+    await assert.rejects(
+      spawnSluice(shared),
+      /sluice: could not start: another gateway records in \S+; each needs a folder of its own \(recordings\.store\)/,
+    )
+    assert(await sleeper.runs())
+    assert.equal(readdirSync(join(recordings, "live")).length, 1)
+    await first.stop()
+    assert.match(await sleeper.ended, /the gateway is shutting down/)
+    await (await spawnSluice(shared)).stop()
   })
 })
 
