@@ -35,12 +35,12 @@ export const metrics = {
 
   /** From the moment a session had to end to its client's closed connection. */
   cut(latency_ms: number): void {
-    instruments().cut_ms.record(latency_ms)
+    instruments().cut_duration.record(latency_ms / 1_000)
   },
 
   /** From an event to the kernel's answer that it has it. */
   recorded(write_ms: number): void {
-    instruments().recorder_write_ms.record(write_ms)
+    instruments().recorder_write_duration.record(write_ms / 1_000)
   },
 
   /** A config was read again. */
@@ -54,7 +54,11 @@ export const metrics = {
   },
 }
 
-const milliseconds = { unit: "ms", advice: { explicitBucketBoundaries: [0.1, 0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500] } }
+// Seconds, as every duration in Prometheus and in OpenTelemetry's own metrics.
+const seconds = {
+  unit: "s",
+  advice: { explicitBucketBoundaries: [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5] },
+}
 
 function make(meter: Meter) {
   return {
@@ -64,8 +68,14 @@ function make(meter: Meter) {
     decisions: meter.createCounter("sluice.decisions", { description: "approvals and denials, of people and of rules" }),
     reloads: meter.createCounter("sluice.config.reloads", { description: "configs that were put in the place of one in use, or refused" }),
     bytes: meter.createCounter("sluice.bytes", { unit: "By", description: "bytes forwarded, by direction" }),
-    cut_ms: meter.createHistogram("sluice.cut_ms", { ...milliseconds, description: "from the end of a grant to the closed connection" }),
-    recorder_write_ms: meter.createHistogram("sluice.recorder.write_ms", { ...milliseconds, description: "one write of a recording" }),
+    cut_duration: meter.createHistogram("sluice.cut.duration", {
+      ...seconds,
+      description: "from the end of a grant to the closed connection",
+    }),
+    recorder_write_duration: meter.createHistogram("sluice.recorder.write.duration", {
+      ...seconds,
+      description: "one write of a recording",
+    }),
     handshakes_refused: meter.createCounter("sluice.handshakes.refused", { description: "connections that ended before a login" }),
   }
 }

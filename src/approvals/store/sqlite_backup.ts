@@ -14,7 +14,9 @@ const grants_at_once = 500
 /** Writes a whole copy of the store at `path` to `to`, which must not be there. Rejects with words for the operator. */
 export async function backUp(path: string, to: string): Promise<void> {
   if (await stat(to).catch(() => undefined)) throw new Error(`${to} is there already`)
-  await stat(path)
+  await stat(path).catch((failure: NodeJS.ErrnoException) => {
+    throw failure.code === "ENOENT" ? new Error(`there is no store at ${path}; a service makes it at its first start`) : failure
+  })
   const unfinished = `${to}.unfinished`
   await (await open(unfinished, "wx", 0o600)).close()
   const db = new DatabaseSync(path, { readOnly: true })

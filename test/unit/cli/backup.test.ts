@@ -59,3 +59,15 @@ test("backup and restore: all that was in it, but no access that was taken back 
     await second.stop()
   }
 })
+
+test("backup: where no service has run yet, it says that there is no store, and leaves no file", async () => {
+  const folder = scratch("no-store")
+  const config = join(folder, "sluice.yaml")
+  writeFileSync(config, readFileSync(join(import.meta.dirname, "../../../config/sluice.yaml"), "utf8").replaceAll("file:example/", "env:"))
+  const copy = join(folder, "copy.db")
+  const env = { "prod_host.password": "a", "orders_readonly.password": "b" }
+  const none = await run(process.execPath, [main, "backup", copy, "--config", config], { env })
+  assert.equal(none.status, 1)
+  assert.match(none.stderr, /no copy was made: there is no store at .*sluice\.db; a service makes it/)
+  assert.ok(!existsSync(copy) && !existsSync(`${copy}.unfinished`))
+})

@@ -48,7 +48,7 @@ test("telemetry: with the usual environment, every instrument and span arrives b
   await once(collector, "listening")
   const { stderr } = await runScript({ OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${(collector.address() as AddressInfo).port}` })
   assert.match(stderr, /telemetry is on/)
-  const names = ["sessions.live", "actions", "bytes", "cut_ms", "recorder.write_ms", "handshakes.refused"]
+  const names = ["sessions.live", "actions", "bytes", "cut.duration", "recorder.write.duration", "handshakes.refused"]
   for (const name of names) assert(got.get("/v1/metrics")?.includes(`sluice.${name}`), `sluice.${name} in ${[...got.keys()].join()}`)
   assert(got.get("/v1/traces")?.includes("a span"))
   assert.deepEqual([...got.keys()].sort(), ["/v1/metrics", "/v1/traces"])
