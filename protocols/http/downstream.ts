@@ -47,7 +47,8 @@ interface Arrival {
   readonly connection: Connection
   readonly request: IncomingMessage
   readonly response: ServerResponse
-  readonly expects: boolean
+  /** "else": something but 100, and nothing else is known (RFC 9110, section 10.1.1). */
+  readonly expects: boolean | "else"
   readonly upgrade: Incoming["upgrade"]
 }
 
@@ -69,7 +70,7 @@ class Downstream {
     this.#server.maxHeadersCount = 0
     this.#server.on("request", (request, response) => this.#arrive({ request, response, expects: false, upgrade: undefined }))
     this.#server.on("checkContinue", (request, response) => this.#arrive({ request, response, expects: true, upgrade: undefined }))
-    this.#server.on("checkExpectation", (_, response) => void response.writeHead(417, { Connection: "close", "Content-Length": "0" }).end())
+    this.#server.on("checkExpectation", (request, response) => this.#arrive({ request, response, expects: "else", upgrade: undefined }))
     this.#server.on("upgrade", (request, socket, head) => {
       // Node has let go of the connection, so an earlier response can no longer be told from this one's.
       if (this.#connections.get(socket)?.turn.length !== 0) return void socket.destroy()
@@ -108,6 +109,8 @@ class Downstream {
     const connection = this.#connections.get(parsed.request.socket)
     if (!connection) return void parsed.request.socket.destroy()
     const { client, turn, gate } = connection
+    // What stands behind an answer that ends the connection is not read (RFC 9112, section 9.6).
+    if (!client.writable) return
     if (turn.length > limits.http_pipelined_max) return void client.destroy()
     const arrival = { ...parsed, connection }
     turn.push(arrival)
@@ -115,13 +118,18 @@ class Downstream {
       turn.shift()
       connection.used_at = gate.clock.now()
       const [next] = turn
-      if (next && !client.destroyed) this.#take(next)
+      // That answer may have ended the connection: after a request with two readings, what was read behind it has two as well.
+      if (next && client.writable) this.#take(next)
     })
     if (turn.length === 1) this.#take(arrival)
   }
 
   #take(arrival: Arrival): void {
     let accept: string | undefined
+    if (arrival.expects === "else") {
+      arrival.response.writeHead(417, { Connection: "close", "Content-Length": "0" }).end()
+      return
+    }
     try {
       const headers = readHeaders(arrival.request.rawHeaders)
       accept = headers.accept
@@ -134,7 +142,8 @@ class Downstream {
 
   /** Synchronous for a request like the one before it on the same connection, which is most of them. */
   #route(arrival: Arrival, headers: RequestHeaders): Promise<void> | undefined {
-    const { request, connection, expects, response, upgrade } = arrival
+    const { request, connection, response, upgrade } = arrival
+    const expects = arrival.expects === true
     const line = readRequestLine(request, headers.host)
     const body = readFraming(request, headers)
     if (upgrade && (!isWebSocket(headers.upgrade) || line.method !== "GET" || body !== 0)) {
@@ -226,7 +235,7 @@ class Downstream {
     else connection.gate.log.debug({ err: failure, code: error.code }, "an exchange was refused")
     if (response.destroyed || response.headersSent) return void response.destroy()
     // After a request that can be read in two ways, what follows on the connection could be too.
-    const close = expects || upgrade !== undefined || ["ended", "protocol", "unsupported", "input"].includes(error.kind)
+    const close = expects !== false || upgrade !== undefined || ["ended", "protocol", "unsupported", "input"].includes(error.kind)
     const refusal: Refusal = { error, accept, close }
     refuse(response, error.kind === "identity" ? { ...refusal, hint: tokenHint(this.#options.host.token_line) } : refusal)
   }
@@ -234,6 +243,8 @@ class Downstream {
   /** Bytes that are no HTTP. Said once if nothing else is being said on the connection, which then closes. */
   #garbage(failure: NodeJS.ErrnoException, socket: Duplex): void {
     const connection = this.#connections.get(socket)
+    // More came behind a request that is the connection's last: its answer is still to be sent.
+    if (failure.code === "HPE_CLOSED_CONNECTION" && connection && connection.turn.length > 0) return
     if (!socket.writable || !connection || connection.turn.length > 0 || failure.code === "ECONNRESET") return void socket.destroy()
     connection.gate.log.info({ code: failure.code }, "not HTTP")
     const status = failure.code === "HPE_HEADER_OVERFLOW" ? 431 : 400

@@ -7,6 +7,8 @@ import { createServer as createSecureServer } from "node:https"
 import { once } from "node:events"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
+import { text as readText } from "node:stream/consumers"
+import { connect } from "node:tls"
 import { after, before, suite, test } from "node:test"
 import { createRemoteJWKSet, customFetch, jwtVerify } from "jose"
 import { WebSocket, type ClientOptions } from "ws"
@@ -121,6 +123,37 @@ suite("http, with curl and a WebSocket client", { skip: needs("curl", "openssl")
     assert.equal(said, createHash("sha256").update(readFileSync(file)).digest("hex"))
     assert.equal(await ask(`/bytes/${size}`, ["-o", "/dev/null", "-w", "%{size_download}"]), String(size))
     assert.ok(process.memoryUsage().rss - before_bytes < 150_000_000)
+  })
+
+  test("what stands behind a request that ends its connection never runs, and that request is answered", async () => {
+    const servername = `grafana.${gatewayName}`
+    const head = `Host: ${servername}\r\nX-Sluice-Token: ${await sluice.token(who.alice, "grafana")}\r\n`
+    const get = (path: string, more = ""): string => `GET ${path} HTTP/1.1\r\n${head}${more}\r\n`
+    const last: readonly (readonly [string, number])[] = [
+      [get("/a%2fb"), 400],
+      [get("/", "Host: wiki\r\n"), 400],
+      [get("/", "X_Auth_User: root\r\n"), 400],
+      [get("/", "Expect: anything\r\n"), 417],
+      [`POST / HTTP/1.1\r\n${head}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`, 501],
+      [get("/status/201", "Connection: close\r\n"), 201],
+      [get("/status/201").replace("1.1", "1.0"), 201],
+    ]
+    for (const [request, status] of last)
+      for (const before of ["", get("/status/200")]) {
+        const socket = connect({ host: "127.0.0.1", port: sluice.port("http"), ca: readFileSync(sluice.caFile), servername })
+        await once(socket, "secureConnect")
+        socket.write(before + request + get("/behind"), "latin1")
+        const answers = (await readText(socket)).matchAll(/^HTTP\/1\.1 (\d+)/gm)
+        const expected = [...(before === "" ? [] : [200]), status]
+        assert.deepEqual(
+          Array.from(answers, ([, code]) => Number(code)),
+          expected,
+          request,
+        )
+      }
+    await ask("/status/200")
+    assert.ok(!app.received.some((request) => request.url === "/behind"))
+    assert.ok(!app.received.some((request) => request.url === "/behind"))
   })
 
   test("a target that does not answer is a 502 in our words", async () => {
