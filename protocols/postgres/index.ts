@@ -77,7 +77,7 @@ async function admit(side: Downstream, gate: Gate, shared: Shared & { startup: S
   if (!identity) return
   const visit = new Visit(side, gate, host)
   let unfit: GatewayError | undefined
-  const unsuited = (target: Target): GatewayError | undefined => (unfit = unsuitedFor(target, { startup, host, subject: identity.subject }))
+  const unsuited = (target: Target): GatewayError | undefined => (unfit = unsuitedFor(target, startup))
   const open = (): Promise<Session> => gate.open({ identity, target: startup.target, as: startup.user, unsuited, ...visit.opening() })
   const session = await open().catch(async (refusal: unknown) => {
     // More access would not help whom the target does not suit.
@@ -106,12 +106,14 @@ async function admit(side: Downstream, gate: Gate, shared: Shared & { startup: S
   }
 }
 
-/** What the client asks for in its first packet is more than the target gives. */
-function unsuitedFor(target: Target, { startup, host, subject }: Asking & { readonly subject: string }): GatewayError | undefined {
+/** What the client asks for in its first packet is more than the target gives. Said to who has access alone. */
+function unsuitedFor(target: Target, startup: Startup): GatewayError | undefined {
   if (target.protocol !== "postgres") return undefined // never lent here
-  // Another database of the same server was not granted: the same answer as for a target that does not exist.
-  if (startup.database !== undefined && startup.database !== target.database && !target.databases.includes(startup.database)) {
-    return new GatewayError("no_grant", { ask: host.ask(startup.target, subject) })
+  const databases = [target.database, ...target.databases]
+  if (startup.database !== undefined && !databases.includes(startup.database)) {
+    return new GatewayError("unsupported", {
+      what: `another database on this target than ${databases.map((name) => `"${name}"`).join(", ")}`,
+    })
   }
   const [unwanted] = startup.wants.filter((name) => !target.startup[name])
   return unwanted && new GatewayError("unsupported", { what: `the startup parameter "${unwanted}" on this target` })

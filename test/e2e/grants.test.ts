@@ -259,7 +259,7 @@ suite("grants for less, and for longer", { skip: needs("ssh", "sshd", "psql", "p
       const elsewhere = where.replace("dbname=orders", `dbname=${database}`)
       return (await run(program, [elsewhere, ...more, "-c", "SELECT 1"], { env: { ...env, PGOPTIONS: options } })).stderr
     }
-    assert.match(await refused("orders/postgres", "-c sluice.reason=INC-7"), /FATAL: {2}sluice: you have no access to this target now/)
+    assert.match(await refused("orders/postgres", "-c sluice.reason=INC-7"), /FATAL: {2}sluice: another database on this target than /)
     assert.match(await refused("orders", "-c work_mem=1234kB"), /FATAL: {2}sluice: the startup parameter "options" on this target is not/)
     const stands = async () => (await sluice.api(alice).call("grants", { query: {} })).grants.find(({ id }) => id === grant.id)
     const still = await stands()

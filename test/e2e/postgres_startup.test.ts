@@ -195,7 +195,7 @@ suite("the start of a PostgreSQL connection", { skip: needs("psql", "openssl"), 
     assert.ok(!(await runs()))
   })
 
-  test("an unknown target, a forbidden one, another role and another database read the same", async () => {
+  test("an unknown target, a forbidden one and another role read the same; who is in reads which databases there are", async () => {
     const words = async (person: typeof alice, database: string, user = postgres.role) => {
       const [program, args] = await psql({ sluice, person, target: database }, user)
       const PGPASSWORD = await sluice.token(person)
@@ -213,7 +213,11 @@ suite("the start of a PostgreSQL connection", { skip: needs("psql", "openssl"), 
     )
     assert.equal(await words(dana, "orders"), refused)
     assert.equal(await words(alice, "orders", "postgres"), refused)
-    assert.equal((await words(alice, "orders/postgres")).replaceAll("TARGET/postgres", "TARGET"), refused)
+    assert.equal((await words(dana, "orders/postgres")).replaceAll("TARGET/postgres", "TARGET"), refused)
+    assert.match(
+      await words(alice, "orders/postgres", postgres.role),
+      /FATAL: {2}sluice: another database on this target than "\w+" is not supported\n/,
+    )
     assert.equal(
       (await run(...(await psql({ sluice, person: alice, target: "orders/orders" }, postgres.role, ["-tAc", "SELECT 'in'"])))).status,
       2,

@@ -47,8 +47,8 @@ describe("what an SQL text does", () => {
       "read u",
       "update t *",
     ],
-    // By its rule an UPDATE of it is a SET: of the role, of search_path.
-    ["UPDATE pg_settings SET setting = 'postgres' WHERE name = 'role'", "unknown", "update pg_settings"],
+    // By its rule an UPDATE of it is a SET.
+    ["UPDATE pg_settings SET setting = 'mine, pg_catalog' WHERE name = 'search_path'", "unknown", "update pg_settings"],
     ["UPDATE pg_catalog.pg_settings SET setting = 'off' WHERE name = 'row_security'", "unknown", "update pg_catalog.pg_settings"],
     ["WITH s AS (UPDATE pg_settings SET setting = 'x' WHERE name = 'y') SELECT 1", "read", "unknown", "update pg_settings"],
     [
