@@ -23,6 +23,8 @@ const plainPath = /^\/[!"$-[\]-~\u0080-\u00ff]*$/
 const plainQuery = /^[!"$-~\u0080-\u00ff]*$/
 /** Escapes that turn into path syntax where they are decoded, be it twice, by a proxy and what is behind it: `.`, `/`, `\`, NUL, line ends. */
 const escapedSyntax = /%(25)*(2e|2f|5c|00|0a|0d)/i
+/** What is no escape, `%u002e` too, and the longer forms of ASCII that UTF-8 forbids and lenient decoders take (RFC 3629, section 3). */
+const falseEscape = /%(?![\da-f]{2})|%c[01]%[89ab]|%e0%[89]/i
 /** `/../`, `/./`, and the `/..;/` that servlet containers read so. */
 const dotSegment = /\/\.{1,2}(?=[/;]|$)/
 
@@ -37,6 +39,7 @@ export function readRequestLine(request: IncomingMessage, host: string): Request
   const path = inOneForm(mark === -1 ? url : url.slice(0, mark))
   if (!plainPath.test(path)) throw badRequest("the path has a character that may not be in one")
   if (path.includes("%") && escapedSyntax.test(path)) throw badRequest("the path has an escaped dot, slash or control character")
+  if (path.includes("%") && falseEscape.test(path)) throw badRequest("the path has a % that is no escape of a character")
   if (path.includes("/.") && dotSegment.test(path)) throw badRequest("the path has a dot segment")
   if (mark === -1) return { method, url: path, path, query: [] }
   const search = url.slice(mark + 1)
