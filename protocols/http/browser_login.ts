@@ -37,6 +37,17 @@ export function isFromHere({ line, headers }: Pick<Visit, "line" | "headers">): 
   return origin === undefined ? headerOf(headers, "sec-fetch-site") === "same-origin" : origin === `https://${headers.host}`
 }
 
+/**
+ * The same for who is known by a TLS certificate, which browsers show whatever page sends them. Programs, which have no page, say
+ * nothing of where a request comes from.
+ */
+export function isFromElsewhere(visit: Pick<Visit, "line" | "headers">): boolean {
+  const { headers } = visit
+  if (isFromHere(visit)) return false
+  const site = headerOf(headers, "sec-fetch-site")
+  return headerOf(headers, "origin") !== undefined || (site !== undefined && site !== "none")
+}
+
 export class BrowserLogin {
   readonly #host: Host
 

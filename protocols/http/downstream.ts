@@ -8,7 +8,7 @@ import type { Identity } from "../../src/core/identity.ts"
 import { limits } from "../../src/core/limits.ts"
 import type { Gate, Host, Serve } from "../../src/gateway/contract.ts"
 import { BearerReader } from "./bearer.ts"
-import { type BrowserLogin, isBrowsing, isFromHere, isOwnPath, type Visit } from "./browser_login.ts"
+import { type BrowserLogin, isBrowsing, isFromElsewhere, isFromHere, isOwnPath, type Visit } from "./browser_login.ts"
 import { readFraming, readRequestLine } from "./codec.ts"
 import { readCookies } from "./cookies.ts"
 import { readHeaders, type RequestHeaders } from "./headers.ts"
@@ -167,6 +167,7 @@ class Downstream {
       this.#options.login.begin(visit)
       return undefined
     }
+    if (token === undefined && isFromElsewhere(visit)) throw new GatewayError("not_allowed", { what: "what a page of another site sends" })
     const now = gate.clock.now()
     const cookie = cookies.rest
     const incoming: Incoming = { request, response, gate, at: now, line, headers, authorization, cookie, body, expects, upgrade }

@@ -162,6 +162,20 @@ describe("client certificates, with the stock psql and curl", { skip: needs("psq
     assert.equal((await curl(undefined, status)).stdout, "401")
   })
 
+  test("a page of another site cannot spend one: a browser shows it whoever sends the form or opens the WebSocket", async () => {
+    const status = ["-o", "/dev/null", "-w", "%{http_code}"]
+    const own = `https://app.${gatewayName}:${sluice.port("http")}`
+    const send = async (headers: readonly string[], more: readonly string[] = ["-X", "POST", "-d", "a=b"]): Promise<string> =>
+      (await curl(mine, [...status, ...more, ...headers.flatMap((header) => ["-H", header])])).stdout
+    const elsewhere = ["Origin: https://evil.example", "Origin: null", `Origin: ${own}.evil.example`, "Sec-Fetch-Site: same-site"]
+    for (const header of [...elsewhere, "Sec-Fetch-Site: cross-site"]) assert.equal(await send([header]), "403", header)
+    const upgrade = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: eA=="]
+    assert.equal(await send([...upgrade, "Origin: https://evil.example"], []), "403")
+    for (const headers of [[], [`Origin: ${own}`], ["Sec-Fetch-Site: same-origin"], ["Sec-Fetch-Site: none"]])
+      assert.equal(await send(headers), "200", headers.join())
+    assert.equal(await send(["Origin: https://evil.example"], []), "200", "a GET is for looking")
+  })
+
   test("after a rotation the old certificates and the new ones are good at once", async () => {
     await sluice.api(dana).call("rotate", { id: "client", body: { reason: "a test" } })
     const fresh = await certified(alice)
