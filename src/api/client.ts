@@ -1,6 +1,8 @@
 // Calls to the approval service, typed by the routes. Owns filling in a route, the bounds of time and size, and turning error
 // bodies back into errors; it keeps nothing, and asks again only where another service answered than the credential was made for: what a
 // failed call means is the caller's to say.
+import { lookup } from "node:dns"
+import type { LookupFunction } from "node:net"
 import { Pool } from "undici"
 import type { Dispatcher } from "undici"
 import { errorCodes, GatewayError, type ErrorCode } from "../core/errors.ts"
@@ -60,10 +62,17 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   const prefix = base.pathname.replace(/\/$/, "")
   const pool = new Pool(base.origin, {
     connections: limits.control_connections_max,
-    connect: { timeout: limits.control_call_ms_max, ...(options.ca === undefined ? {} : { ca: options.ca }) },
+    connect: {
+      timeout: limits.control_call_ms_max,
+      ...(base.hostname.endsWith(".localhost") ? { lookup: thisMachine } : {}),
+      ...(options.ca === undefined ? {} : { ca: options.ca }),
+    },
   })
   return clientOf({ pool, prefix }, options.credential)
 }
+
+/** Names under localhost are this machine (RFC 6761, section 6.3). Browsers and curl know that, many a resolver does not. */
+const thisMachine: LookupFunction = (_, options, done) => lookup("localhost", options, done)
 
 interface Service {
   readonly pool: Pool

@@ -20,6 +20,8 @@ export interface Context {
   /** How somebody else does. */
   readonly callOfOthers: string
   now(): Millis
+  /** The verb runs on this person's own machine: why a call failed is theirs to know. */
+  readonly own?: true
   /** The API as the person who runs the verb. */
   api(): Promise<ApiClient>
   /** A line that uses `target`; undefined when this side does not know one. */

@@ -17,14 +17,25 @@ export class Failure extends Error {
 }
 
 /** Writes it and answers the exit status. What is neither ours nor of the table is thrown on. */
-export function tell({ io, call }: Context, failure: unknown, json: boolean): 1 | 2 {
+export function tell(context: Context, thrown: unknown, json: boolean): 1 | 2 {
+  const { io, call } = context
+  const failure = context.own ? withCause(thrown) : thrown
   if (!(failure instanceof GatewayError) && !(failure instanceof Failure)) throw failure
-  const code = failure instanceof GatewayError ? failure.code : "failed"
+  const code = thrown instanceof GatewayError ? thrown.code : "failed"
   const advice = failure instanceof GatewayError ? next[failure.code]?.replaceAll("sluice ", `${call} `) : failure.advice
   if (json) io.write(`${visibleJson({ error: { code, message: failure.message, ...(advice ? { advice } : {}) } })}\n`)
   else io.error(`sluice: ${lines(failure.message)}\n${advice ? `${lines(advice)}\n` : ""}`)
   if (failure instanceof Failure) return failure.status
   return failure.kind === "input" ? 2 : 1
+}
+
+/** From here the service could not be called: the table's words are about a gateway. */
+function withCause(failure: unknown): unknown {
+  if (!(failure instanceof GatewayError) || failure.code !== "stale" || !(failure.cause instanceof Error)) return failure
+  return new Failure(
+    `the approval service cannot be reached from here: ${failure.cause.message}`,
+    "It is called at its `approvals.public_url`, or where --service says. Over ssh, as in `ssh gateway whoami`, nobody needs a way to it.",
+  )
 }
 
 const lines = (text: string): string => text.split("\n").map(visible).join("\n")

@@ -80,6 +80,7 @@ export function localContext(io: Io, options: () => Places): Local {
     context: {
       io,
       call: "sluice",
+      own: true,
       callOfOthers: "sluice",
       now: Date.now,
       api: () => (connected ??= api()),

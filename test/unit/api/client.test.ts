@@ -6,11 +6,16 @@ import { createApiClient } from "../../../src/api/client.ts"
 import { limits } from "../../../src/core/limits.ts"
 import { Secret } from "../../../src/core/secret.ts"
 
-async function serve(t: TestContext, listener: RequestListener, path = ""): Promise<ReturnType<typeof createApiClient>> {
+async function serve(
+  t: TestContext,
+  listener: RequestListener,
+  path = "",
+  host = "127.0.0.1",
+): Promise<ReturnType<typeof createApiClient>> {
   const server = createServer(listener).listen(0, "127.0.0.1")
   await new Promise((resolve) => server.once("listening", resolve))
   const client = createApiClient({
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`,
+    url: `http://${host}:${(server.address() as AddressInfo).port}${path}`,
     credential: () => new Secret("t0ken"),
   })
   t.after(async () => {
@@ -54,6 +59,13 @@ test("api client: works under a path, as behind a proxy", async (t) => {
   const client = await serve(t, (request, response) => void (urls.push(request.url), response.end("{}")), "/access/")
   await client.call("targets", {})
   assert.deepEqual(urls, ["/access/v1/targets"])
+})
+
+test("api client: a name under localhost is this machine, whatever its resolver knows", async (t) => {
+  const hosts: unknown[] = []
+  const client = await serve(t, (request, response) => void (hosts.push(request.headers.host), response.end("{}")), "", "sluice.localhost")
+  await client.call("targets", {})
+  assert.match(String(hosts[0]), /^sluice\.localhost:\d+$/)
 })
 
 test("api client: an error body becomes the same error, with the service's words where they say what is wrong", async (t) => {
