@@ -76,7 +76,7 @@ function withoutValue(value: BoundValue): BoundValue {
 }
 
 /** Words before a literal that is code. */
-const code_follows = /^(?:do|as|language)$/i
+const code_follows = /^(?:as|language)$/i
 
 /** `sql` without the literals that start at these places; undefined when there is none at one of them. "all": but those that are code. */
 export function withoutLiterals(sql: string, literals: readonly number[] | "all"): string | undefined {
@@ -85,15 +85,17 @@ export function withoutLiterals(sql: string, literals: readonly number[] | "all"
   const sure = certainLiterals(sql)
   const kept: string[] = []
   let before = ""
+  let block = false // a DO: of its literals one is code, and the other the language
   let signed = false // its minus is a number's own
   for (const piece of piecesOf(sql)) {
     const { at, text, kind, groups } = piece
     const here = wanted ? wanted.delete(at) || (signed && groups["number"] !== undefined) : false
     const certain = kind !== "literal" || sure(piece)
     const number = groups["number"] !== undefined
+    if (kind !== "blank" && (before === "" || before === ";")) block = /^do$/i.test(text)
     const takes = wanted
       ? here && (kind === "literal" || number || /^(?:true|false)$/i.test(text))
-      : number || (kind === "literal" && groups["dollar"] === undefined && !code_follows.test(before))
+      : number || (kind === "literal" && groups["dollar"] === undefined && !block && !code_follows.test(before))
     kept.push(takes && certain ? `'${replacement}'` : text)
     if (here && text === "-") signed = true
     else if (here && !takes) return undefined

@@ -146,9 +146,9 @@ export class Statements {
         if (name === undefined || sql === undefined) return this.forget()
         return this.parsed(name, { sql, sql_bytes: undefined, inexact: false, oids: [], renames: mayRename(sql.replace(/prepare/i, "")) })
       }
-      // A block runs what it likes, also what it puts together.
+      // A block runs what it likes, also what it puts together, and may have another query under a portal's name.
       case "DO":
-        return sql === "" || /\b(?:execute|prepare|deallocate|discard)\b/i.test(sql ?? "") ? this.forget() : undefined
+        return sql === "" || /\b(?:execute|prepare|deallocate|discard|close)\b/i.test(sql ?? "") ? this.forget() : undefined
       case "COMMIT":
       case "ROLLBACK":
       case "PREPARE TRANSACTION":

@@ -160,8 +160,10 @@ class Found {
     switch (type) {
       case "ExplainStmt": {
         const options = (fields["options"] ?? []) as { DefElem?: Fields }[]
-        if (!options.some(({ DefElem }) => DefElem?.["defname"] === "analyze" && !isOff(DefElem["arg"]))) return this.#add({ kind: "read" })
-        return this.visit(fields["query"], scope)
+        if (options.some(({ DefElem }) => DefElem?.["defname"] === "analyze" && !isOff(DefElem["arg"])))
+          return this.visit(fields["query"], scope)
+        this.#add({ kind: "read" })
+        return this.#callsIn(fields["query"]) // planning evaluates functions that are declared to change nothing
       }
       case "PrepareStmt":
       case "DeclareCursorStmt":

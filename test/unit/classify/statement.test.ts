@@ -92,6 +92,7 @@ describe("what an SQL text does", () => {
     ["COPY t TO PROGRAM 'sh'", "copy t", "read t", "unknown"],
     ["COPY t FROM '/etc/passwd'", "copy t", "insert t", "unknown"],
     ["EXPLAIN DELETE FROM t", "read"],
+    ["EXPLAIN SELECT f(1), lower('a')", "read", "unknown"],
     ["EXPLAIN ANALYZE DELETE FROM t", "delete t *"],
     ["EXPLAIN (ANALYZE true, VERBOSE) DELETE FROM t WHERE id = 1", "delete t"],
     ["EXPLAIN (ANALYZE off) DELETE FROM t", "read"],

@@ -119,6 +119,8 @@ test("column values: literals of every form go whole, and only at their places",
 
 test("column values: code is not hidden with the rest, nor what may be code by another reading", () => {
   assert.equal(withoutLiterals("DO 'BEGIN x; END'; SELECT 'a', 1, $1", "all"), "DO 'BEGIN x; END'; SELECT '[secret]', '[secret]', $1")
+  const named = "SELECT '[secret]'; /* a */ DO LANGUAGE plpgsql 'BEGIN x; END'"
+  assert.equal(withoutLiterals(named.replace("[secret]", "a"), "all"), named)
   assert.equal(withoutLiterals("DO $$BEGIN x 'y'; END$$", "all"), "DO $$BEGIN x 'y'; END$$")
   const twoWays = "SELECT 'a\\' , '; DELETE FROM t; --'"
   assert.equal(withoutLiterals(twoWays, "all"), "SELECT '[secret]' , '; DELETE FROM t; --'")

@@ -147,6 +147,16 @@ test("names: portals end with the transaction, the unnamed ones with a simple qu
   assert.equal(talk.actions[3]?.unresolved, true)
 })
 
+test("names: a portal that a block may have closed and opened again is not certain", () => {
+  const talk = new Dialogue()
+  talk.client(parse("", "SELECT 1"), bind("c", ""), sync())
+  talk.server(parsed(), bound(), ready("T"))
+  talk.client(query("DO $$DECLARE r refcursor := 'c'; BEGIN CLOSE r; OPEN r FOR DELETE FROM items RETURNING *; END$$"))
+  talk.server(complete("DO"), ready("T"))
+  talk.client(execute("c"), sync())
+  assert.equal(talk.actions.at(-1)?.unresolved, true)
+})
+
 test("names: what was bound and not executed makes a FETCH uncertain, for as long as the server may have it", () => {
   const talk = new Dialogue((sql) => (/DROP/.test(sql) ? new GatewayError("rule_denied") : undefined))
   const fetched = (): boolean | undefined => {
