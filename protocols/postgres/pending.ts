@@ -14,6 +14,7 @@ export class Asked {
   portal: Portal | undefined
   /** The text that runs; undefined: it is not known. */
   sql: string | undefined
+  #rereads: boolean | undefined
   /** The text that runs, when it may change what names stand for. */
   renaming: string | undefined
   /** The recorded action, or -1. */
@@ -29,6 +30,11 @@ export class Asked {
 
   constructor(kind: Asked["kind"]) {
     this.kind = kind
+  }
+
+  /** Whether running it may change how the server reads what comes after it. Looked at once: its text may be long. */
+  get rereads(): boolean {
+    return (this.#rereads ??= this.sql === undefined || mayChangeReading(this.sql))
   }
 }
 
@@ -116,10 +122,11 @@ export class Pending {
   rereads(steady: boolean): "no" | "open" | "answered" {
     let sync = false
     for (let at = this.#queue.length - 1; at >= this.#head; at--) {
-      const { kind, sql } = this.#queue[at] as Asked
+      const one = this.#queue[at] as Asked
+      const { kind } = one
       if (kind === "sync" || kind === "query" || kind === "call") sync = true
       if (kind !== "query" && kind !== "call" && kind !== "execute") continue
-      if (!steady || sql === undefined || mayChangeReading(sql)) return sync ? "answered" : "open"
+      if (!steady || one.rereads) return sync ? "answered" : "open"
     }
     return "no"
   }

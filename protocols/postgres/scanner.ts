@@ -37,8 +37,9 @@ export const header_bytes = 5
 
 export class Scanner {
   readonly #reader: MessageReader
-  /** The start of a message that has not been seen far enough. */
+  /** The start of a message that has not been seen far enough, and how much of the buffer it takes. */
   #held: Buffer | undefined
+  #heldBytes = 0
   /** Of a message that has been decided about: what is still to come, and whether it passes. */
   #rest = 0
   #restPasses = true
@@ -82,6 +83,7 @@ export class Scanner {
       const size = this.#look(chunk, at)
       if (size === 0) {
         this.#held = chunk.subarray(at)
+        this.#heldBytes = this.#held.length
         break
       }
       const fate = this.#seen.end < 0 ? "pass" : this.#reader.read(this.#seen)
@@ -136,11 +138,11 @@ export class Scanner {
   #join(chunk: Buffer, parts: Buffer[]): number {
     let used = this.#take(chunk, 0, header_bytes)
     let held = this.#held as Buffer
-    if (held.length < header_bytes) return -1
+    if (this.#heldBytes < header_bytes) return -1
     const goal = this.#goal(held[0] as number, sizeAt(held, 0))
     used += this.#take(chunk, used, goal)
+    if (this.#heldBytes < goal) return -1
     held = this.#held as Buffer
-    if (held.length < goal) return -1
     this.#held = undefined
     const size = this.#look(held, 0)
     const fate = this.#seen.end < 0 ? "pass" : this.#reader.read(this.#seen)
@@ -156,12 +158,22 @@ export class Scanner {
     return used
   }
 
-  /** Moves bytes of `chunk` from `from` on to what is held, until that is `until` long; how many. */
+  /**
+   * Moves bytes of `chunk` from `from` on to what is held, until that is `until` long; how many. The buffer doubles on the way there, so
+   * that a message that comes byte by byte is not copied for each of them.
+   */
   #take(chunk: Buffer, from: number, until: number): number {
-    const held = this.#held as Buffer
-    const more = Math.min(until - held.length, chunk.length - from)
+    const more = Math.min(until - this.#heldBytes, chunk.length - from)
     if (more <= 0) return 0
-    this.#held = Buffer.concat([held, chunk.subarray(from, from + more)])
+    const bytes = this.#heldBytes + more
+    let held = this.#held as Buffer
+    if (bytes > held.length) {
+      const grown = Buffer.allocUnsafe(Math.min(until, Math.max(bytes, 2 * held.length)))
+      held.copy(grown, 0, 0, this.#heldBytes)
+      this.#held = held = grown
+    }
+    chunk.copy(held, this.#heldBytes, from, from + more)
+    this.#heldBytes = bytes
     return more
   }
 }
