@@ -1,19 +1,25 @@
 // Every recording there is, the newest day first: for who looks through all of them.
 import { readdir } from "node:fs/promises"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import type { Millis } from "../core/clock.ts"
-import { liveFolder } from "./places.ts"
+import { liveFolder, readLiveName } from "./places.ts"
 
 const suffix = ".ndjson"
 
-/** Paths of recordings whose day may be after `since`. */
+/** Paths of recordings whose day may be after `since`, each once: also of one that moves from the live to its day meanwhile. */
 export async function* recordingsSince(dir: string, since: Millis): AsyncGenerator<string> {
-  yield* recordingsIn(liveFolder(dir))
+  const live = new Set<string>()
+  for await (const path of recordingsIn(liveFolder(dir))) {
+    const id = readLiveName(basename(path))?.id
+    if (id !== undefined) live.add(id + suffix)
+    yield path
+  }
   for (const year of await numbersIn(dir)) {
     for (const month of await numbersIn(join(dir, year))) {
       for (const day of await numbersIn(join(dir, year, month))) {
         const folder = join(dir, year, month, day)
-        if (Date.parse(`${year}-${month}-${day}T23:59:59.999Z`) >= since) yield* recordingsIn(folder)
+        if (Date.parse(`${year}-${month}-${day}T23:59:59.999Z`) < since) continue
+        for await (const path of recordingsIn(folder)) if (!live.has(basename(path))) yield path
       }
     }
   }

@@ -1,7 +1,7 @@
 // From a session's id to its recording. A closed one lies in the folder of its day, which the id does not tell: each day is one
 // look at a name, the newest first.
 import { access, readdir } from "node:fs/promises"
-import { join } from "node:path"
+import { basename, dirname, join } from "node:path"
 import { isSessionId, type SessionId } from "../core/ids.ts"
 import { liveFolder, readLiveName } from "./places.ts"
 
@@ -21,6 +21,14 @@ export async function findRecording(dir: string, id: SessionId): Promise<Found |
     if (await exists(path)) return { path, live: false }
   }
   return undefined
+}
+
+/** Where the recording lies that was live at `path` and is not there any more; undefined when it is nowhere. */
+export async function movedTo(path: string): Promise<string | undefined> {
+  const live = readLiveName(basename(path))
+  const dir = dirname(dirname(path))
+  if (!live || dirname(path) !== liveFolder(dir)) return undefined
+  return (await findRecording(dir, live.id))?.path
 }
 
 async function* days(dir: string): AsyncGenerator<string> {

@@ -1,8 +1,10 @@
 // Reads a recording line by line, and says where it is not one: another version, numbers that do not follow, what is no JSON. A
-// last line without its end is not an error: a live recording may be read in the middle of a write.
-import { createReadStream } from "node:fs"
+// last line without its end is not an error: a live recording may be read in the middle of a write. Nor is one that has ended, and so
+// moved to its day, since its path was found.
+import { open, type FileHandle } from "node:fs/promises"
 import { limits } from "../core/limits.ts"
 import { recording_version, type Line } from "./events.ts"
+import { movedTo } from "./find.ts"
 
 /** Words for the person who reads it, with file and line. */
 export class RecordingError extends Error {
@@ -67,7 +69,8 @@ async function* wholeLines(path: string): AsyncGenerator<string> {
   let parts: Buffer[] = []
   let bytes = 0
   let number = 1
-  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+  const file = await openRecording(path)
+  for await (const chunk of file.createReadStream() as AsyncIterable<Buffer>) {
     let start = 0
     for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
       parts.push(chunk.subarray(start, end))
@@ -80,5 +83,17 @@ async function* wholeLines(path: string): AsyncGenerator<string> {
     parts.push(chunk.subarray(start))
     bytes += chunk.length - start
     if (bytes > limits.recorded_line_bytes_max) throw new RecordingError(path, number, "a line longer than any that is written")
+  }
+}
+
+/** What is open stays open when the file moves, so one look is enough. */
+async function openRecording(path: string): Promise<FileHandle> {
+  try {
+    return await open(path)
+  } catch (failure) {
+    if ((failure as NodeJS.ErrnoException).code !== "ENOENT") throw failure
+    const moved = await movedTo(path)
+    if (moved === undefined) throw failure
+    return open(moved)
   }
 }

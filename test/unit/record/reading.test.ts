@@ -3,6 +3,7 @@ import { appendFileSync, mkdirSync, readFileSync, readdirSync, renameSync, trunc
 import { basename, dirname, join } from "node:path"
 import { test } from "node:test"
 import { newSessionId, type SessionId } from "../../../src/core/ids.ts"
+import { recordingsSince } from "../../../src/record/all.ts"
 import { findRecording } from "../../../src/record/find.ts"
 import { isAlive, ourselves } from "../../../src/record/places.ts"
 import { readRecording } from "../../../src/record/read.ts"
@@ -150,4 +151,41 @@ test("read: a gap can be told instead, and a line that is still being written is
   for await (const line of readRecording(path, { onGap: (words) => gaps.push(words) })) numbers.push(line.n)
   assert.deepEqual(numbers, [0, 1, 3])
   assert.deepEqual(gaps, ["events 2 to 2 are missing"])
+})
+
+test("read: a recording that ends, and so moves to its day, after it was found is read to its end", async () => {
+  const dir = fresh()
+  const { recorder, header } = record(dir)
+  recorder.write({ kind: "refused", what: "one" })
+  const found = await findRecording(dir, header.id)
+  assert.equal(found?.live, true)
+  await recorder.close(closed)
+  assert.deepEqual(
+    (await linesOf(found.path)).map(({ kind }) => kind),
+    ["session", "refused", "end"],
+  )
+})
+
+test("read: one that is nowhere any more is said to be missing, and so is a path that is no live one", async () => {
+  const dir = fresh()
+  const { path } = left(dir)
+  renameSync(path, `${path}.away`)
+  await assert.rejects(linesOf(path), { code: "ENOENT" })
+  const { recorder, header } = record(dir)
+  await recorder.close(closed)
+  await assert.rejects(linesOf(join(dir, "2026/01/14", `${header.id}.ndjson`)), { code: "ENOENT" })
+})
+
+test("all: a recording that ends while they are looked through is met once, and can be read", async () => {
+  const dir = fresh()
+  const { recorder, header: ending } = record(dir)
+  const other = record(dir)
+  await other.recorder.close(closed)
+  const seen: unknown[] = []
+  for await (const path of recordingsSince(dir, 0)) {
+    await recorder.close(closed)
+    const [first] = await linesOf(path)
+    seen.push(first?.kind === "session" && first.id)
+  }
+  assert.deepEqual(seen, [ending.id, other.header.id])
 })
