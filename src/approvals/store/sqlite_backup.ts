@@ -6,6 +6,7 @@ import { systemClock } from "../../core/clock.ts"
 import { note } from "../journal.ts"
 import { sqlite } from "./dialect.ts"
 import { schema_version } from "./migrations.ts"
+import { ownSqliteStore } from "./sqlite_owner.ts"
 import { openSqliteStore } from "./sqlite_store.ts"
 import { otherHistory } from "./steps/step_8_history.ts"
 
@@ -41,17 +42,33 @@ export interface Restored {
 export async function restore(path: string, from: string): Promise<Restored> {
   checkCopy(from)
   const there = await stat(path).catch(() => undefined)
-  if (there) checkUnused(path)
+  if (!there) return { kept: undefined, ended: await putInPlace(path, from) }
+  checkUnused(path)
+  // From here on no service begins with what is about to be moved away.
+  const release = await ownSqliteStore(path)
+  try {
+    const kept = `${path}.before-${new Date().toISOString().replaceAll(/[:.]/g, "-")}`
+    return { kept, ended: await putInPlace(path, from, kept) }
+  } finally {
+    release()
+  }
+}
+
+/** Answers how many grants were ended. What is at `path` moves to `kept` once nothing can fail any more but the move itself. */
+async function putInPlace(path: string, from: string, kept?: string): Promise<number> {
   const unfinished = `${path}.restoring`
   await rm(unfinished, { force: true })
-  await copyFile(from, unfinished)
-  await chmod(unfinished, 0o600)
-  const ended = await endGrants(unfinished)
-  beginOtherHistory(unfinished)
-  const kept = there ? `${path}.before-${new Date().toISOString().replaceAll(/[:.]/g, "-")}` : undefined
-  if (kept !== undefined) await rename(path, kept)
-  await rename(unfinished, path)
-  return { kept, ended }
+  try {
+    await copyFile(from, unfinished)
+    await chmod(unfinished, 0o600)
+    const ended = await endGrants(unfinished)
+    beginOtherHistory(unfinished)
+    if (kept !== undefined) await rename(path, kept)
+    await rename(unfinished, path)
+    return ended
+  } finally {
+    for (const left of [unfinished, `${unfinished}.lock`, `${unfinished}-wal`, `${unfinished}-shm`]) await rm(left, { force: true })
+  }
 }
 
 function checkCopy(path: string): void {

@@ -14,13 +14,27 @@ import { lists } from "./lists.ts"
 import { migrate, schema_version } from "./migrations.ts"
 import { type Door, feeds, lastSequence, reader } from "./reads.ts"
 import { type SqliteConnection, sqliteConnection } from "./sqlite_database.ts"
+import { ownSqliteStore } from "./sqlite_owner.ts"
 import { Turns } from "./turns.ts"
 
-/** Opens or makes the file at `path`, and its folder. Rejects when it is no store, is damaged, or is of a newer version. */
+/**
+ * Opens or makes the file at `path`, and its folder. Rejects when another service has it, and when it is no store, is damaged, or is of a
+ * newer version.
+ */
 export async function openSqliteStore(path: string, clock: Clock): Promise<Store> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   // Made here so that it is ours alone from its first byte: SQLite would let others read it.
   await (await open(path, "a", 0o600)).close()
+  const release = await ownSqliteStore(path)
+  try {
+    return await openOwned(path, { clock, release })
+  } catch (failure) {
+    release()
+    throw failure
+  }
+}
+
+async function openOwned(path: string, { clock, release }: { readonly clock: Clock; release(): void }): Promise<Store> {
   await migrateSqlite(path)
   // Two connections: a read between the steps of a change must not see the half of it.
   const file = new DatabaseSync(path, { timeout: limits.store_wait_ms_max })
@@ -68,6 +82,7 @@ export async function openSqliteStore(path: string, clock: Clock): Promise<Store
       await checkpoints.close()
       await reading.db.destroy()
       await writing.db.destroy()
+      release()
     },
   }
 }
