@@ -47,5 +47,18 @@ export const loginCookieName = (state: string): string => login_prefix + createH
 export const loginCookie = (name: string, value: string, max_age_s: number): string =>
   `${name}=${value}; ${attributes}; Max-Age=${max_age_s}`
 
-/** Whether an application tries to set one of ours. */
-export const setsOurs = (value: string): boolean => /^\s*__host-sluice/i.test(value)
+/**
+ * A Set-Cookie of an application, as a browser may have it: for this very host, so that no application sets a cookie for another one
+ * or for the gateway, and for the path as it is here. Undefined when it would be one of ours. `publicPath`: of the target's.
+ */
+export function applicationCookie(line: string, publicPath: (path: string) => string): string | undefined {
+  // One without a name is sent back as its value alone, which then looks like a name and a value (RFC 6265bis, section 5.7).
+  if (/^[\s=]*__host-sluice/i.test(line)) return undefined
+  const [pair = "", ...attributes] = line.split(";")
+  const kept = attributes.flatMap((attribute) => {
+    const [, name = "", value = ""] = /^\s*([^=]*?)\s*(?:=\s*(.*?)\s*)?$/.exec(attribute) ?? []
+    if (/^domain$/i.test(name)) return []
+    return /^path$/i.test(name) && value.startsWith("/") ? [` ${name}=${publicPath(value)}`] : [attribute]
+  })
+  return [pair, ...kept].join(";")
+}

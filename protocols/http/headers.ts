@@ -3,7 +3,7 @@
 import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
 import { badRequest } from "./codec.ts"
-import { setsOurs } from "./cookies.ts"
+import { applicationCookie } from "./cookies.ts"
 
 /** Names and values in turn, as they stood on the wire. */
 export type RawHeaders = readonly string[]
@@ -191,8 +191,10 @@ export function responseHeaders(raw: readonly (Buffer | string)[], { origin, pre
     const lower = name.toLowerCase()
     if (lower === "connection") connection = connection === undefined ? value : `${connection}, ${value}`
     else if (withheld.has(lower) || lower.startsWith("sluice-")) continue
-    else if (lower === "set-cookie" && setsOurs(value)) continue
-    else if (lower === "location") headers.push(name, publicLocation(value, { origin, prefix }))
+    else if (lower === "set-cookie") {
+      const cookie = applicationCookie(value, (path) => publicPath(path, prefix))
+      if (cookie !== undefined) headers.push(name, cookie)
+    } else if (lower === "location" || lower === "content-location") headers.push(name, publicLocation(value, { origin, prefix }))
     else headers.push(name, value)
   }
   if (connection === undefined || /^(keep-alive|close|upgrade)$/i.test(connection)) return headers
@@ -205,7 +207,15 @@ const text = (part: Buffer | string | undefined): string => (typeof part === "st
 
 function publicLocation(location: string, { origin, prefix }: ResponseContext): string {
   let path = location
-  if (location.startsWith(origin) && /^([/?#]|$)/.test(location.slice(origin.length))) path = location.slice(origin.length) || "/"
-  if (prefix !== "" && path.startsWith(`${prefix}/`)) path = path.slice(prefix.length)
-  return path
+  if (location.startsWith(origin) && /^([/?#]|$)/.test(location.slice(origin.length))) path = rooted(location.slice(origin.length))
+  return publicPath(path, prefix)
 }
+
+/** A path of the target's, as it is here. */
+function publicPath(path: string, prefix: string): string {
+  if (prefix === "" || !path.startsWith(prefix) || !/^([/?#]|$)/.test(path.slice(prefix.length))) return path
+  return rooted(path.slice(prefix.length))
+}
+
+/** With one slash before it: with two it would be the name of another host (RFC 3986, section 4.2). */
+const rooted = (path: string): string => `/${path.replace(/^[/\\]+/, "")}`

@@ -1,7 +1,7 @@
 // The gateway's own cookies among an application's: what is ours stays here, and what is not as it should be is nothing.
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { readCookies, setsOurs } from "../../../protocols/http/cookies.ts"
+import { applicationCookie, readCookies } from "../../../protocols/http/cookies.ts"
 import { readHeaders, responseHeaders } from "../../../protocols/http/headers.ts"
 
 test("cookies: an application gets its own and never ours", () => {
@@ -36,7 +36,38 @@ test("cookies: several Cookie headers are one", () => {
 })
 
 test("cookies: an application cannot set one of ours", () => {
-  const raw = ["Set-Cookie", "a=1", "set-cookie", " __HOST-sluice=evil; Path=/", "Set-Cookie", "__Host-sluice-login-x=1"]
+  const raw = [
+    "Set-Cookie",
+    "a=1",
+    "set-cookie",
+    " __HOST-sluice=evil; Path=/",
+    "Set-Cookie",
+    "__Host-sluice-login-x=1",
+    "Set-Cookie",
+    "=__Host-sluice=x",
+  ]
   assert.deepEqual(responseHeaders(raw, { origin: "http://app", prefix: "" }), ["Set-Cookie", "a=1"])
-  assert.equal(setsOurs("sluice=1"), false)
+  assert.equal(
+    applicationCookie("sluice=1", (path) => path),
+    "sluice=1",
+  )
+})
+
+test("cookies: an application sets none for another one or for the gateway, and its paths are those that are seen here", () => {
+  const cookie = (line: string, prefix = ""): string | undefined =>
+    responseHeaders(["Set-Cookie", line], { origin: "http://app", prefix })[1]
+  assert.equal(cookie("a=1; Domain=gw.example.com; Path=/; Secure"), "a=1; Path=/; Secure")
+  assert.equal(cookie("a=1;DOMAIN = .example.com"), "a=1")
+  assert.equal(cookie("domain=x; path=/app/x; HttpOnly"), "domain=x; path=/app/x; HttpOnly", "the first is its name")
+  for (const [path, seen] of [
+    ["/app", "/"],
+    ["/app/", "/"],
+    ["/app/x", "/x"],
+    ["/apps", "/apps"],
+    ["/", "/"],
+  ])
+    assert.equal(
+      cookie(`a=b; Expires=Wed, 1 Jan 2031 00:00:00 GMT; Path=${path}`, "/app"),
+      `a=b; Expires=Wed, 1 Jan 2031 00:00:00 GMT; Path=${seen}`,
+    )
 })

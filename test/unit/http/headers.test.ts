@@ -134,6 +134,19 @@ suite("http: which of an application's headers pass", () => {
     assert.equal(location("http://10.0.0.7:3000"), "/")
     assert.equal(location("http://10.0.0.7:30001/login"), "http://10.0.0.7:30001/login")
     assert.equal(location("https://elsewhere.example/"), "https://elsewhere.example/")
-    assert.equal(location("http://10.0.0.7:3000/app/login", { ...here, prefix: "/app" }), "/login")
+    const below = { ...here, prefix: "/app" }
+    assert.equal(location("http://10.0.0.7:3000/app/login", below), "/login")
+    for (const [told, seen] of [
+      ["/app", "/"],
+      ["/app?x", "/?x"],
+      ["/apps", "/apps"],
+      ["//evil.example/app", "//evil.example/app"],
+    ])
+      assert.equal(location(told ?? "", below), seen)
+    assert.equal(location("/app//evil.example", below), "/evil.example")
+    assert.equal(location("http://10.0.0.7:3000//evil.example/x"), "/evil.example/x")
+    assert.equal(location("http://10.0.0.7:3000/\\evil.example/x"), "/evil.example/x")
+    assert.equal(location("http://10.0.0.7:3000?x"), "/?x")
+    assert.deepEqual(responseHeaders(["Content-Location", "http://10.0.0.7:3000/app/a"], below), ["Content-Location", "/a"])
   })
 })
