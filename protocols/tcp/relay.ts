@@ -42,6 +42,7 @@ export async function relayConnection(visit: Visit, gate: Gate): Promise<void> {
     const upstream = await connection.dial()
     const accepted = visit.accept()
     client = accepted.client
+    if (session.signal.aborted) client.destroy() // those who cut had none yet to close
     await connection.pass(upstream, accepted)
   } catch (failure) {
     visit.refuse(GatewayError.from(failure, "target_unreachable").with({ session: session.id }))

@@ -104,11 +104,12 @@ suite("ssh: programs that nobody types", () => {
 
   test("a command that waits for somebody when its target goes: it is taken back, and its user told why", async () => {
     const { ran, exec, client, harness, target } = await rig()
+    assert.equal((await exec("true")).status, 0)
     harness.policy.actions = [holds]
     // Beside it a channel on which nothing was ever started.
     raw(client)(message.channel_open, "session", 7, 1 << 20, 1 << 15)
     const closed = new Promise<void>((resolve) => client.once("close", () => resolve()))
-    const ended = exec("true")
+    const ended = exec("reboot")
     await eventually("somebody to be asked", () => harness.holds.asked.length === 1)
     target.destroy()
     const { status, words } = await ended
@@ -116,7 +117,7 @@ suite("ssh: programs that nobody types", () => {
     assert.match(words, /the target closed or broke the connection/)
     assert.ok(harness.holds.asked[0]?.withdrawn)
     await closed
-    assert.deepEqual(ran, [])
+    assert.deepEqual(ran, ["true"])
   })
 
   test("the use of an agent that waits for somebody when its channel is closed: it is taken back, and the connection goes on", async () => {
