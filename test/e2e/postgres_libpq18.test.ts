@@ -1,4 +1,5 @@
-// libpq 18 itself: its own OAuth login against the gateway's endpoints, as somebody of a company; protocol 3.2 and its long cancel keys.
+// libpq 18 and psql 18: their own OAuth login against the gateway's endpoints, as somebody of a company; protocol 3.2 and its long cancel
+// keys. libpq is driven through its hook too, which is how programs other than psql show the code.
 import assert from "node:assert/strict"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -76,6 +77,66 @@ suite("libpq 18", { skip: needs("python3", "psql", "curl", "openssl", "ssh"), co
     assert.match(stdout, new RegExp(`\n30000\nin by ${postgres.role}\n$`), stderr)
     const [session] = await sluice.sessions({ ...who.alice, name: "olga@corp.example" })
     assert.equal(session?.subject, "olga@corp.example")
+  })
+
+  /** What a stock psql shows of the code, and in: its person types that on the page it names, and allows it. */
+  async function allow(shown: (pattern: RegExp) => Promise<RegExpMatchArray>): Promise<void> {
+    const [, page = "", code = ""] = await shown(/Visit (\S+) and enter the code: ([A-Z-]+)/)
+    assert.equal(page, `${url}/device`)
+    const me = new Browser({ ca: readFileSync(sluice.caFile, "utf8") })
+    const question = await me.submit(await me.get(page), { user_code: code })
+    await me.submit(question, { decision: "allow" })
+    await me.close()
+  }
+
+  suite("psql 18", { skip: needs("newer-psql", "unshare") }, () => {
+    /** On a machine that trusts the gateway's CA: it logs in as it comes, and its curl asks the system alone whom to trust. */
+    const stock = (...args: string[]): Program => {
+      const trusting = 'mount --bind "$1" /etc/ssl/certs/ca-certificates.crt && shift && exec newer-psql "$@"'
+      return launch("unshare", [
+        "--map-root-user",
+        "--mount",
+        "sh",
+        "-c",
+        trusting,
+        "sh",
+        sluice.caFile,
+        "-X",
+        "-At",
+        where(oauth()),
+        ...args,
+      ])
+    }
+
+    const omar = { sub: "sub-omar", claims: { email: "omar@corp.example", email_verified: true, groups: ["engineers"] } }
+
+    test("shows a code, waits, and goes on by itself: who has no grant reads how to ask, who has one is in", async () => {
+      const start = (): Program => stock("-c", "SELECT 'in by ' || current_user")
+      provider.account = omar
+      const stranger = start()
+      await allow((pattern) => stranger.says(pattern))
+      const refused = await stranger.ended
+      assert.match(refused.stderr, /FATAL: {2}sluice: you have no access to this target now\. Ask for it: ssh gateway request orders/)
+      assert.equal(refused.status, 2)
+      await sluice.grant({ ...who.alice, name: omar.claims.email }, "orders", { by: who.bob, for: "1h" })
+      const psql = start()
+      await allow((pattern) => psql.says(pattern))
+      const { stdout, stderr, status } = await psql.ended
+      assert.deepEqual([stdout, status], [`in by ${postgres.role}\n`, 0], stderr)
+    })
+
+    test("speaks protocol 3.2 where it is told to, and Ctrl-C stops what runs", async () => {
+      await sluice.grant(who.alice, "orders", { by: who.bob, for: "1h" })
+      const latest = where("max_protocol_version=latest options='-c sluice.login=token'")
+      const psql = launch("newer-psql", ["-X", "-At", latest, "-c", "SELECT pg_sleep(60)"], {
+        env: { PGPASSWORD: await sluice.token(who.alice, "orders") },
+      })
+      const runs = async () => (await postgres.active()).some(({ query }) => query.includes("pg_sleep(60)"))
+      await eventually("the query to run", async () => !psql.running || (await runs()))
+      psql.signal("SIGINT")
+      const { stderr } = await psql.ended
+      assert.match(stderr, /ERROR: {2}canceling statement due to user request/)
+    })
   })
 
   test("does not go to another issuer than its person named", async () => {

@@ -1,4 +1,4 @@
-// Debian's pgbouncer in front of a PostgreSQL of a test: it asks its clients for SCRAM, and logs in to the server as they are called.
+// pgbouncer, Debian's or a newer one, in front of a PostgreSQL of a test: it asks its clients for SCRAM, and logs in to the server as they are called.
 import { chmodSync, chownSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { selfSigned } from "./certificate.ts"
@@ -16,6 +16,7 @@ export interface Pooler extends Pick<Postgres, "at" | "database" | "role" | "pas
 }
 
 export interface PoolerOptions {
+  readonly program?: string
   readonly mode: "session" | "transaction"
   readonly tls?: boolean
 }
@@ -23,7 +24,7 @@ export interface PoolerOptions {
 const nobody = { uid: 65_534, gid: 65_534 } as const
 const isRoot = process.getuid?.() === 0
 
-export async function startPooler(postgres: Postgres, { mode, tls = false }: PoolerOptions): Promise<Pooler> {
+export async function startPooler(postgres: Postgres, { program = "pgbouncer", mode, tls = false }: PoolerOptions): Promise<Pooler> {
   const folder = scratch("pgbouncer")
   const own = (name: string, content: string): string => {
     const path = join(folder, name)
@@ -56,7 +57,7 @@ export async function startPooler(postgres: Postgres, { mode, tls = false }: Poo
   return onFreePort(async (port) => {
     const where = `${database} = host=127.0.0.1 port=${address.port} dbname=${database}`
     const file = own("pgbouncer.ini", `[databases]\n${where}\n[pgbouncer]\nlisten_port = ${port}\n${lines.join("")}`)
-    const running = launch(mustHave("pgbouncer"), [file], { ...(isRoot ? nobody : {}), cwd: folder, background: true })
+    const running = launch(mustHave(program), [file], { ...(isRoot ? nobody : {}), cwd: folder, background: true })
     await eventually("pgbouncer to listen", async () => !running.running || (await answers(port)))
     if (!running.running) throw new Error(`pgbouncer did not start:\n${running.stdout}${running.stderr}`)
     return {
