@@ -55,13 +55,30 @@ const rarely =
 suite(
   "ssh: clients",
   {
-    skip: needs("ssh", "sshd", "dbclient", "dropbearconvert", "plink", "psftp", "pscp", "puttygen", "rsync", "scp", "sftp", "script"),
+    skip: needs(
+      "ssh",
+      "sshd",
+      "dbclient",
+      "dropbearconvert",
+      "plink",
+      "psftp",
+      "pscp",
+      "puttygen",
+      "rsync",
+      "scp",
+      "sftp",
+      "script",
+      "newer-ssh",
+      "newer-sftp",
+      "newer-scp",
+    ),
     concurrency: 1,
   },
   () => {
     const { alice, bob }: People = people()
     const folder = scratch("clients")
     const file = (name: string): string => join(folder, name)
+    const own = ({ name }: Client, way: Way, what: string): string => file(`${name.replace(" ", "")}-${ways.indexOf(way)}-${what}`)
     let sshd: Sshd
     let greeter: Greeter
     let line: TcpLine
@@ -190,14 +207,10 @@ suite(
       {
         name: "sftp: put, rename, get",
         go: async (client, way) => {
-          const batch = file(`${client.name}-${ways.indexOf(way)}-batch`)
+          const batch = own(client, way, "batch")
           const words = client.sftp(way, batch)
           if (!words) return false
-          const [put, renamed, got] = ["put", "renamed", "got"].map((name) => file(`${client.name}-${ways.indexOf(way)}-${name}`)) as [
-            string,
-            string,
-            string,
-          ]
+          const [put, renamed, got] = ["put", "renamed", "got"].map((name) => own(client, way, name)) as [string, string, string]
           wanted(put)
           writeFileSync(batch, `put ${file("bulk")} ${put}\nrename ${put} ${renamed}\nget ${renamed} ${got}\n`)
           const ran = await go(words, [], { input: readFileSync(batch) })
@@ -210,7 +223,7 @@ suite(
       {
         name: "scp",
         go: async (client, way) => {
-          const to = file(`${client.name}-${ways.indexOf(way)}-scp`)
+          const to = own(client, way, "scp")
           const words = client.scp(way, file("bulk"), to)
           if (!words) return false
           const ran = await go(words, [])
@@ -224,7 +237,7 @@ suite(
         go: async (client, way) => {
           const through = client.rsync(way)
           if (!through) return false
-          const to = file(`${client.name}-${ways.indexOf(way)}-rsync`)
+          const to = own(client, way, "rsync")
           mkdirSync(to)
           const ran = await run("rsync", ["-e", through.shell, file("bulk"), `${through.host}:${to}/`])
           assert.equal(ran.status, 0, ran.stderr)
@@ -297,9 +310,9 @@ suite(
         const here = there.filter((client) => whole || !rarely(state, ending)(client))
         const opening = here.flatMap((client) =>
           ways.map((way) => {
-            const own = file(key(ending, state.name, client.name, way).replaceAll(/\W+/g, "_"))
-            mkdirSync(own)
-            const open = state.open(client, way, { folder: own, large: file("large"), greeter })
+            const place = file(key(ending, state.name, client.name, way).replaceAll(/\W+/g, "_"))
+            mkdirSync(place)
+            const open = state.open(client, way, { folder: place, large: file("large"), greeter })
             const cut = (async () => (open ? { target: ending, open: await open } : undefined))()
             cut.catch(() => {}) // its cell says so
             cuts.set(key(ending, state.name, client.name, way), cut)
@@ -339,6 +352,17 @@ suite(
       const made = text(table)
       if (whole) writeFileSync(page, made)
       assert.equal(readFileSync(page, "utf8"), made)
+    })
+
+    test("OpenSSH 10 has nothing to warn of: the keys are exchanged as it wants them, on both hops", async () => {
+      for (const way of ways) {
+        const ran = await go(all.find(({ name }) => name === "OpenSSH 10")!.ssh(way), ["-v", "true"])
+        assert.equal(ran.status, 0, ran.stderr)
+        assert.doesNotMatch(ran.stderr, /WARNING/)
+        const exchanges = ran.stderr.match(/kex: algorithm: .*/g)
+        assert.deepEqual(new Set(exchanges?.map((line) => line.trim())), new Set(["kex: algorithm: mlkem768x25519-sha256"]))
+        assert.equal(exchanges?.length, way === "-J" ? 2 : 1)
+      }
     })
 
     test("all that was allowed is on record, and so is every cut", async () => {

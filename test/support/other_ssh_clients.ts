@@ -1,4 +1,4 @@
-// Clients of SSH that are not OpenSSH's, set up as their users have them: dropbear's dbclient, PuTTY's plink, psftp and pscp,
+// Clients of SSH, set up as their users have them: OpenSSH's, Debian's and a newer one, dropbear's dbclient, PuTTY's plink, psftp and pscp,
 // paramiko and asyncssh. Each comes to the gateway through a jump or under `login@target`; all accept the one host key the gateway has.
 import { execFileSync } from "node:child_process"
 import { join } from "node:path"
@@ -53,7 +53,7 @@ export interface Client {
 }
 
 export function clients(place: Place): readonly Client[] {
-  return [openssh(place), dropbear(place), putty(place), library(place, "paramiko"), library(place, "asyncssh")]
+  return [openssh(place), openssh(place, "newer-"), dropbear(place), putty(place), library(place, "paramiko"), library(place, "asyncssh")]
 }
 
 /** `-L` and `-R` are the same to all that have them. */
@@ -65,22 +65,24 @@ const atTerminal = (words: readonly string[]): Words => ["script", "-qefc", quot
 
 const quoted = (words: readonly string[]): string => words.map((word) => (/^[\w@%/.:,=+-]+$/.test(word) ? word : `'${word}'`)).join(" ")
 
-function openssh({ login, target, openssh: first }: Place): Client {
+/** `prefix`: of the programs' names. */
+function openssh({ login, target, openssh: first }: Place, prefix = ""): Client {
+  const [ssh, sftp, scp] = [`${prefix}ssh`, `${prefix}sftp`, `${prefix}scp`]
   const to = (way: Way): [string[], string] =>
     way === "-J" ? [[...first, "-J", "gateway"], `${login}@${target}`] : [[...first], `${login}@${target}@gateway`]
   return {
-    name: "OpenSSH",
+    name: prefix === "" ? "OpenSSH" : "OpenSSH 10",
     signalled: "failure",
-    ssh: (way) => ["ssh", ...to(way).flat()],
-    terminal: (way) => atTerminal(["ssh", ...to(way).flat()]),
-    tunnel: (way, forwards) => ["ssh", "-N", "-o", "ExitOnForwardFailure=yes", ...flags(forwards), ...to(way).flat()],
+    ssh: (way) => [ssh, ...to(way).flat()],
+    terminal: (way) => atTerminal([ssh, ...to(way).flat()]),
+    tunnel: (way, forwards) => [ssh, "-N", "-o", "ExitOnForwardFailure=yes", ...flags(forwards), ...to(way).flat()],
     shared: (way, at) => ({
-      first: ["ssh", "-M", "-S", at, "-o", "ControlPersist=no", ...to(way).flat()],
-      again: ["ssh", "-S", at, ...to(way).flat()],
+      first: [ssh, "-M", "-S", at, "-o", "ControlPersist=no", ...to(way).flat()],
+      again: [ssh, "-S", at, ...to(way).flat()],
     }),
-    rsync: (way) => ({ shell: quoted(["ssh", ...to(way)[0]]), host: to(way)[1] }),
-    sftp: (way, batch) => ["sftp", ...to(way)[0], "-b", batch, to(way)[1]],
-    scp: (way, from, path) => ["scp", ...to(way)[0], from, `${to(way)[1]}:${path}`],
+    rsync: (way) => ({ shell: quoted([ssh, ...to(way)[0]]), host: to(way)[1] }),
+    sftp: (way, batch) => [sftp, "-S", mustHave(ssh), ...to(way)[0], "-b", batch, to(way)[1]],
+    scp: (way, from, path) => [scp, "-S", mustHave(ssh), ...to(way)[0], from, `${to(way)[1]}:${path}`],
   }
 }
 

@@ -16,7 +16,7 @@ export function text([head = [], ...rows]: readonly (readonly string[])[]): stri
   return `# SSH clients
 
 Made by \`npm run matrix\` from the results of test/e2e/ssh_clients.test.ts, which fails when they are others. The clients are those of
-Debian 12: OpenSSH 9.2, dropbear's dbclient 2022.83, PuTTY 0.78 (plink, psftp, pscp), paramiko 2.12 and asyncssh 2.10. "jump" is
+Debian 12: OpenSSH 9.2 and, of Debian 14, 10.6, dropbear's dbclient 2022.83, PuTTY 0.78 (plink, psftp, pscp), paramiko 2.12 and asyncssh 2.10. "jump" is
 \`ssh -J gateway login@target\` in each client's own words, "direct" is \`login@target\` as the user's name at the gateway. "has none": the client
 has no such thing.
 

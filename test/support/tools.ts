@@ -26,9 +26,11 @@ const packages: Readonly<Record<string, string>> = {
   puttygen: "putty-tools",
   "ansible-playbook": "ansible-core",
   script: "bsdutils",
-  "newer-psql": "postgresql-client-18 and libpq-oauth of the next Debian, by .ci/newer_programs",
-  "newer-pgbouncer": "pgbouncer of the next Debian, by .ci/newer_programs",
-  "newer-ssh": "openssh-client of the next Debian, by .ci/newer_programs",
+  "newer-psql": "postgresql-client-18 and libpq-oauth of Debian 14, by .ci/newer_programs",
+  "newer-pgbouncer": "pgbouncer of Debian 14, by .ci/newer_programs",
+  "newer-ssh": "openssh-client of Debian 14, by .ci/newer_programs",
+  "newer-sftp": "openssh-client of Debian 14, by .ci/newer_programs",
+  "newer-scp": "openssh-client of Debian 14, by .ci/newer_programs",
 }
 
 /** The full path of a program, also of those in sbin that an ordinary user's PATH leaves out; undefined when it is not installed. */
