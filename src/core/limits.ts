@@ -99,6 +99,8 @@ export const limits = {
   store_idle_ms_max: minute, // a connection that nobody uses
   store_confirm_ms: 100, // between two questions about a commit that was not answered
   store_confirm_attempts_max: 20,
+  store_look_ms: second, // between two looks at the version of a shared store: for how long what an older service reads may be used
+  store_settle_ms: 2 * second, // after a service has brought a shared store on, before it writes: the older ones have seen it by then
   store_checkpoint_ms: 200, // between two times that the embedded store's log is written back
   store_log_bytes_min: 4 * MiB, // a log this small is left alone; SQLite's own
   store_log_pages_max: 16_384, // 64 MiB: a log that grows faster than it is written back
@@ -362,4 +364,5 @@ assert(limits.notification_send_ms_max < limits.notification_claim_ms, "nobody e
 assert(limits.freshness_ms + 3 * limits.gateway_word_ms < limits.gateway_lost_ms, "a gateway that works is not given up")
 assert(limits.announced_sessions_max * 24 < limits.control_body_bytes_max, "the names of its sessions fit in one report")
 assert(limits.store_turn_ms_max < limits.control_call_ms_max, "a caller hears that it did not happen, and does not guess")
+assert(limits.store_look_ms < limits.store_settle_ms, "an older service has stopped when a newer one begins")
 assert(limits.store_statement_ms_max < limits.store_answer_ms_max, "the database gives up first, and says so")

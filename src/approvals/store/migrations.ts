@@ -55,12 +55,13 @@ export interface Migrated {
   exec(sql: string): Promise<void>
 }
 
-/** Takes it to `to`. Throws, with words for the operator, when it was made by a newer program. */
-export async function migrate(database: Migrated, to = schema_version): Promise<void> {
+/** Takes it to `to`; answers where it was. Throws, with words for the operator, when it was made by a newer program. */
+export async function migrate(database: Migrated, to = schema_version): Promise<number> {
   const from = await database.version()
   if (from > schema_version)
     throw new Error(`the store is of version ${from} and this program knows up to ${schema_version}: start a newer sluice`)
   for (const step of steps.slice(from, to)) await database.exec(step.up(database.dialect))
   for (const step of steps.slice(to, from).reverse()) await database.exec(step.down(database.dialect))
   if (from !== to) await database.setVersion(to)
+  return from
 }

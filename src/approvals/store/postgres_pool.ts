@@ -14,6 +14,8 @@ const int8: number = types.builtins.INT8
 export interface PoolOptions {
   readonly connections_max: number
   readonly log: Log
+  /** Settles before an answer of `db` or `read` is passed on. It may ask more on the same connection: others may wait for one. */
+  readonly confirm?: (ask: Alone["ask"]) => Promise<void>
 }
 
 export interface Connections {
@@ -39,13 +41,13 @@ export interface Alone {
 export type Answer = Pick<QueryResult<Record<string, unknown>>, "command" | "rows">
 
 /** Closing `db` closes its connections. */
-export function connectionsTo(config: PostgresStoreConfig, { connections_max, log }: PoolOptions): Connections {
+export function connectionsTo(config: PostgresStoreConfig, { connections_max, log, confirm = async () => {} }: PoolOptions): Connections {
   const bounds = { max: connections_max, idleTimeoutMillis: limits.store_idle_ms_max }
   const pool = new Pool({ ...clientConfig(config), ...bounds, pipeline: true })
   pool.on("error", (err) => log.warn({ err }, "lost a connection to the store"))
   const connect = async () => {
     try {
-      return checked(await pool.connect())
+      return checked(await pool.connect(), confirm)
     } catch (failure) {
       throw asStale(failure)
     }
@@ -60,7 +62,14 @@ export function connectionsTo(config: PostgresStoreConfig, { connections_max, lo
   }
   return {
     db: new Kysely<Tables>({ dialect: new PostgresDialect({ pool: { connect, end: () => pool.end(), options: {} } }) }),
-    read: async (sql, parameters) => (await alone(({ ask }) => ask(sql, parameters))).rows,
+    read: async (sql, parameters) => {
+      const answer = await alone(async ({ ask }) => {
+        const answer = await ask(sql, parameters)
+        await confirm(ask)
+        return answer
+      })
+      return answer.rows
+    },
     alone,
     async connect(settings = {}) {
       const client = new Client({ ...clientConfig(config), ...settings })
@@ -103,7 +112,7 @@ function clientConfig({ host, port, user, password, database, tls, ca, options }
 }
 
 /** A connection that failed is not used again. */
-function checked(client: PoolClient) {
+function checked(client: PoolClient, confirm: NonNullable<PoolOptions["confirm"]>) {
   let lost = false
   const ask = async (sql: string, parameters: readonly unknown[] = []): Promise<Answer> => {
     if (lost) throw new GatewayError("stale", {}, new Error("the connection to the store is lost"))
@@ -120,8 +129,13 @@ function checked(client: PoolClient) {
   const onError = (): void => void (lost = true)
   client.on("error", onError)
   const query = ask as never
+  const confirmed: typeof ask = async (sql, parameters) => {
+    const answer = await ask(sql, parameters)
+    await confirm(ask)
+    return answer
+  }
   return {
-    query,
+    query: confirmed as never,
     release(destroy?: boolean) {
       client.off("error", onError)
       client.release(lost || destroy === true)

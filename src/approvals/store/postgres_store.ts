@@ -17,8 +17,9 @@ import { lists } from "./lists.ts"
 import { migrate, schema_version } from "./migrations.ts"
 import { outboxReader } from "./outbox.ts"
 import type { WritingDoor } from "./kept.ts"
-import { type Alone, type Connections, connectionsTo } from "./postgres_pool.ts"
+import { type Alone, type Answer, type Connections, connectionsTo } from "./postgres_pool.ts"
 import { feeds, lastSequence, reader } from "./reads.ts"
+import { SchemaWatch } from "./schema_watch.ts"
 import type { Tables } from "./tables.ts"
 import { Turns } from "./turns.ts"
 
@@ -31,7 +32,12 @@ export interface PostgresOptions {
 export async function openPostgresStore(config: PostgresStoreConfig, { clock, log }: PostgresOptions): Promise<Store> {
   // Changes have a connection of their own, so that no crowd of readers keeps them waiting.
   const writing = connectionsTo(config, { connections_max: 1, log })
-  const reading = connectionsTo(config, { connections_max: limits.store_readers_max, log })
+  const watch = new SchemaWatch(log)
+  const reading = connectionsTo(config, {
+    connections_max: limits.store_readers_max,
+    log,
+    confirm: (ask) => watch.confirm(async () => versionOf(await ask(of_version))),
+  })
   const door = { db: reading.db, dialect: postgres, read: reading.read }
   const turns = new Turns()
   const service = newServiceId()
@@ -39,7 +45,8 @@ export async function openPostgresStore(config: PostgresStoreConfig, { clock, lo
   const closeAll = async (): Promise<void> => void (await Promise.all([writing.db.destroy(), reading.db.destroy()]))
   try {
     await checkServer(reading.db)
-    await migratePostgres(writing)
+    await migratePostgres(writing, { settle_ms: limits.store_settle_ms, log })
+    watch.begin()
     const { events } = outboxReader(door)
     tail = new CommitTail({
       seen: await lastSequence(reading.db),
@@ -59,7 +66,7 @@ export async function openPostgresStore(config: PostgresStoreConfig, { clock, lo
   const change: Store["change"] = (work) =>
     turns.take(async () => {
       const appended: EventRecord[] = []
-      const transaction = await writing.alone((alone) => inTransaction(alone, { appended, service }, work))
+      const transaction = await writing.alone((alone) => inTransaction(alone, { appended, service, watch }, work))
       if (transaction.lost) await confirm(transaction, appended, reading.db).finally(() => tail.look())
       tail.committed(appended)
       return transaction.answer
@@ -93,11 +100,12 @@ const lock =
   // What was answered is kept, whatever the server's setting for others is.
   "select pg_advisory_xact_lock(1936746851, hashtext(current_schema())), " +
   "case when current_setting('synchronous_commit') = 'off' then set_config('synchronous_commit', 'on', true) end"
+const of_version = "select version from schema_version"
 /**
  * In one go, because each way to the database and back is a good part of what a change takes. What is last is read under the lock. Its
  * name is asked for before anything is written: a commit whose answer is lost can be asked about, whatever else got lost with it.
  */
-const begin = `begin; ${lock}; select coalesce(max(sequence), 0) as last, pg_current_xact_id()::text as id from events`
+const begin = `begin; ${lock}; select coalesce(max(sequence), 0) as last, pg_current_xact_id()::text as id, (${of_version}) as version from events`
 const channel = "'sluice_' || hashtext(current_schema())::text"
 /** Whose events they are, so that the one who has told them does not read them again. */
 const notify = `select pg_notify(${channel}, $1)`
@@ -106,12 +114,13 @@ interface Writer {
   readonly appended: EventRecord[]
   /** This opening of the store, as others are told who has committed. */
   readonly service: string
+  readonly watch: SchemaWatch
 }
 
 /** What is written goes out without waiting, and its answers are looked at when the commit's is there. */
 async function inTransaction<T>(
   { db, ask, isLost }: Alone,
-  { appended, service }: Writer,
+  { appended, service, watch }: Writer,
   work: (change: Change) => Promise<T>,
 ): Promise<Transaction<T>> {
   const written: Promise<unknown>[] = []
@@ -122,8 +131,9 @@ async function inTransaction<T>(
   }
   const read = async (sql: string, parameters: readonly unknown[]) => (await ask(sql, parameters)).rows
   try {
-    const [begun] = (await ask(begin)).rows as { last: number; id: string }[]
+    const [begun] = (await ask(begin)).rows as { last: number; id: string; version: number }[]
     if (!begun) throw new GatewayError("stale")
+    watch.check(begun.version)
     const writes = changer({ db, dialect: postgres, read, write }, { appended, last: begun.last })
     const answer = await work(writes)
     await writes.writeEvents()
@@ -190,18 +200,29 @@ async function checkServer(db: Kysely<Tables>): Promise<void> {
     throw new Error("the store's search_path names no schema that is there: make one, or change options=-c search_path=… in the URL")
 }
 
+/** Undefined: nobody has made it. */
+const versionOf = ({ rows }: Answer): number | undefined => rows[0]?.["version"] as number | undefined
+
+export interface Migrating {
+  /** Left out: to this program's own. */
+  readonly to?: number
+  /** How long to keep still when a store that was there is of another version now, and with it whoever starts meanwhile. */
+  readonly settle_ms?: number
+  readonly log?: Log
+}
+
 /** Takes the database to a version of the schema. */
-export async function migratePostgres({ connect }: Pick<Connections, "connect">, to = schema_version): Promise<void> {
+export async function migratePostgres({ connect }: Pick<Connections, "connect">, options: Migrating = {}): Promise<void> {
+  const { to = schema_version, settle_ms = 0, log } = options
   // Tables may be large: this is the operator's time, not a caller's.
   const client = await connect({ query_timeout: 0 })
   try {
-    // One service migrates, the others wait and find it done.
-    await client.query(
-      "begin; set local statement_timeout = 0; set local lock_timeout = 0; set local idle_in_transaction_session_timeout = 0",
-    )
-    await client.query("select pg_advisory_xact_lock(1936746851, hashtext(current_schema()))")
+    await client.query("set statement_timeout = 0; set lock_timeout = 0; set idle_in_transaction_session_timeout = 0")
+    // One service migrates, the others wait and find it done. It is the connection's, not the transaction's: kept while it keeps still.
+    await client.query("select pg_advisory_lock(1936746851, hashtext(current_schema()))")
+    await client.query("begin")
     await client.query("create table if not exists schema_version (version bigint not null)")
-    await migrate(
+    const from = await migrate(
       {
         dialect: postgres,
         version: async () => (await client.query<{ version: number }>("select version from schema_version")).rows[0]?.version ?? 0,
@@ -214,6 +235,9 @@ export async function migratePostgres({ connect }: Pick<Connections, "connect">,
       to,
     )
     await client.query("commit")
+    if (from === 0 || from === to) return
+    log?.info({ from, to, settle_ms }, "the store was brought to this program's version; services of another one stop now")
+    await sleep(settle_ms)
   } finally {
     await client.end() // what was not committed goes with the connection
   }

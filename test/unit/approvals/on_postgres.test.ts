@@ -19,6 +19,7 @@ for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" }).to
 
 await import("./postgres_store.ts")
 await import("./postgres_migrations.ts")
+await import("./postgres_side_by_side.ts")
 
 const { stopStores } = await import("../../support/store.ts")
 after(stopStores)

@@ -21,7 +21,7 @@ const rows = /^insert into requests[\s\S]*?(?=^pragma)/m
 async function migrateTo(config: PostgresStoreConfig, version: number): Promise<void> {
   const connections = connectionsTo(config, { connections_max: 1, log })
   try {
-    await migratePostgres(connections, version)
+    await migratePostgres(connections, { to: version })
   } finally {
     await connections.db.destroy()
   }
