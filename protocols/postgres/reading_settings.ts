@@ -37,7 +37,7 @@ export class ReadingSettings {
 export const hangsOnSettings = (sql: string): boolean => /[\\\u0080-\uffff]/.test(sql)
 
 /** Parentheses that are no call of a function. */
-const lists = /(?:,|\bvalues|\bin|\binto\s+[\w.$"]+)\s*\(/gi
+const lists = /(?:,|(?<![\w.$"])(?:values|in|into\s+[\w.$"]+))\s*\(/gi
 
 /**
  * Whether running `sql` may change those settings: everything may but plain statements in which no function is called. pg_settings is

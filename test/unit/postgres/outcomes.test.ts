@@ -332,6 +332,8 @@ test("settings that make another text: nothing that they could change is read wh
     "SET standard_conforming_strings = off",
     "/**/ SET NAMES 'SJIS'",
     "SELECT f()",
+    "SELECT s.in (1)",
+    "INSERT INTO t VALUES (1, f(2))",
     "UPDATE pg_settings SET a = 'b'",
     "DO ''",
   ]) {
