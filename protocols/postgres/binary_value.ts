@@ -1,6 +1,7 @@
 // A bound value in binary format as text, for the types that drivers send so, nearly as PostgreSQL would show it. What does not have
 // the shape of its type has no text; its bytes are on record all the same.
 // Source: the `…_send` and `…_recv` functions of PostgreSQL's src/backend/utils/adt; pg_type.dat for the numbers.
+import { isUtf8 } from "node:buffer"
 
 /** By type OID. Undefined: these bytes are no such value. */
 const readers: Readonly<Record<number, (bytes: Buffer) => string | undefined>> = {
@@ -15,13 +16,18 @@ const readers: Readonly<Record<number, (bytes: Buffer) => string | undefined>> =
   1082: (bytes) => sized(bytes, 4, () => date(bytes.readInt32BE())),
   1114: (bytes) => sized(bytes, 8, () => timestamp(bytes.readBigInt64BE())),
   1184: (bytes) => sized(bytes, 8, () => timestamp(bytes.readBigInt64BE(), "+00")), // timestamptz, shown in UTC
-  3802: (bytes) => (bytes[0] === 1 ? bytes.toString("utf8", 1) : undefined), // jsonb
+  3802: (bytes) => (bytes[0] === 1 ? letters(bytes.subarray(1)) : undefined), // jsonb
 }
-for (const text of [19, 25, 114, 1042, 1043]) Object.assign(readers, { [text]: (bytes: Buffer) => bytes.toString("utf8") }) // name, text, json, bpchar, varchar
+for (const text of [19, 25, 114, 1042, 1043]) Object.assign(readers, { [text]: letters }) // name, text, json, bpchar, varchar
 
 /** Undefined for a type that is not read here, and for bytes that are not of it. */
 export function binaryValueText(oid: number, bytes: Buffer): string | undefined {
   return readers[oid]?.(bytes)
+}
+
+/** In another encoding two values would read the same. */
+function letters(bytes: Buffer): string | undefined {
+  return isUtf8(bytes) ? bytes.toString("utf8") : undefined
 }
 
 function sized(bytes: Buffer, size: number, read: () => string | undefined): string | undefined {

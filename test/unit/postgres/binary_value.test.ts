@@ -35,6 +35,8 @@ test("binary values: what the server shows for the same bytes", () => {
 test("binary values: bytes that are not of their type, dates no calendar has, and other types have no text", () => {
   const silent: readonly (readonly [number, string])[] = [
     [23, "0000"],
+    [25, "e9"],
+    [3802, "01e9"],
     [16, ""],
     [2950, "00"],
     [1082, "80000001"],
