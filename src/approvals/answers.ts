@@ -46,6 +46,7 @@ function whatIsWrong({ issues }: z.ZodError): string {
 export function answerFailure(failure: unknown, reply: FastifyReply, log: Log): void {
   const error = known(failure)
   if (!error) log.error({ err: failure }, "a call failed")
+  else if (error.code === "stale" && error.cause !== undefined) log.error({ err: error }, "a call could not be answered now")
   else if (error.cause !== undefined) log.debug({ err: error }, "a call was refused")
   const body: ErrorBody = error ? { code: error.code, message: error.message } : { code: "internal", message: "something went wrong here" }
   if (error?.kind === "identity") void reply.header("www-authenticate", "Bearer")

@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite"
 import { parentPort, workerData } from "node:worker_threads"
 import { limits } from "../../core/limits.ts"
 
-/** How many pages the log has, and how many of them are in the file by now. */
+/** How many pages the log has, and how many of them are in the file by now; null: it could not be written back, as on a full disk. */
 export interface Checkpoint {
   readonly log: number
   readonly checkpointed: number
@@ -14,7 +14,16 @@ file.exec("pragma synchronous = full")
 const checkpoint = file.prepare("pragma wal_checkpoint(passive)")
 
 parentPort?.on("message", (word: "checkpoint" | "close") => {
-  if (word === "checkpoint") return parentPort?.postMessage(checkpoint.get(), [])
+  if (word === "checkpoint") return parentPort?.postMessage(writtenBack(), [])
   file.close()
   parentPort?.close()
 })
+
+/** The thread outlives a failure: there may be room the next time. */
+function writtenBack(): unknown {
+  try {
+    return checkpoint.get()
+  } catch {
+    return null
+  }
+}

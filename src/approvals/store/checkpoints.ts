@@ -5,6 +5,9 @@ import type { DatabaseSync } from "node:sqlite"
 import { Worker } from "node:worker_threads"
 import { limits } from "../../core/limits.ts"
 import type { Checkpoint } from "./checkpoint_worker.ts"
+import { able } from "./sqlite_database.ts"
+
+const page_bytes = 4096 // SQLite's own choice
 
 export interface CheckpointsOptions {
   readonly path: string
@@ -26,12 +29,12 @@ export class Checkpoints {
     options.file.exec("pragma wal_autocheckpoint = 0")
   }
 
-  /** Before a change begins. */
+  /** Before a change begins. Throws `stale` when the log is too long and cannot be written back. */
   beginning(): void {
     if (!this.#behind) return
+    // Of this connection: then the log begins anew with what is written next. When it fails no change begins, or the log had no bound.
+    able(() => this.#options.file.exec("pragma wal_checkpoint(passive)"))
     this.#behind = false
-    // Of this connection: then the log begins anew with what is written next.
-    this.#options.file.exec("pragma wal_checkpoint(passive)")
   }
 
   /** After a commit. */
@@ -58,8 +61,9 @@ export class Checkpoints {
     const script = new URL(here.endsWith(".ts") ? "./checkpoint_worker.ts" : "./checkpoint_worker.js", here)
     const worker = new Worker(script, { workerData: this.#options.path })
     worker.unref()
-    worker.on("message", ({ log, checkpointed }: Checkpoint) => {
+    worker.on("message", (done: Checkpoint | null) => {
       this.#busy = false
+      const { log, checkpointed } = done ?? { log: logBytes(this.#options.path) / page_bytes, checkpointed: 0 }
       this.#behind = checkpointed < log && log > limits.store_log_pages_max
     })
     worker.once("error", () => this.#fallBack())

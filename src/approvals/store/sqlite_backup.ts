@@ -27,7 +27,7 @@ export async function backUp(path: string, to: string): Promise<void> {
     await rename(unfinished, to)
   } finally {
     db.close()
-    await rm(unfinished, { force: true })
+    await removeStore(unfinished)
   }
 }
 
@@ -67,8 +67,13 @@ async function putInPlace(path: string, from: string, kept?: string): Promise<nu
     await rename(unfinished, path)
     return ended
   } finally {
-    for (const left of [unfinished, `${unfinished}.lock`, `${unfinished}-wal`, `${unfinished}-shm`]) await rm(left, { force: true })
+    await removeStore(unfinished)
   }
+}
+
+/** With what SQLite and we keep beside it; what checks a copy leaves an empty log there. */
+async function removeStore(path: string): Promise<void> {
+  for (const beside of ["", "-wal", "-shm", "-journal", ".lock"]) await rm(path + beside, { force: true })
 }
 
 function checkCopy(path: string): void {

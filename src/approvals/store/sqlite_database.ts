@@ -2,6 +2,7 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite"
 import { Kysely, SqliteDialect } from "kysely"
 import { LRUCache } from "lru-cache"
+import { GatewayError } from "../../core/errors.ts"
 import { limits } from "../../core/limits.ts"
 import type { Tables } from "./tables.ts"
 
@@ -34,8 +35,24 @@ function shaped(statement: StatementSync) {
   const bound = (parameters: readonly unknown[]): SQLInputValue[] => parameters as SQLInputValue[]
   return {
     reader: statement.columns().length > 0,
-    all: (parameters: readonly unknown[]) => statement.all(...bound(parameters)),
-    run: (parameters: readonly unknown[]) => statement.run(...bound(parameters)),
+    all: (parameters: readonly unknown[]) => able(() => statement.all(...bound(parameters))),
+    run: (parameters: readonly unknown[]) => able(() => statement.run(...bound(parameters))),
     iterate: (parameters: readonly unknown[]) => statement.iterate(...bound(parameters)),
+  }
+}
+
+/**
+ * Result codes of a file that cannot be used now (sqlite.org/rescode.html), in place of a statement that it will not do: BUSY, READONLY,
+ * IOERR, CORRUPT, FULL and CANTOPEN. The lowest eight bits are the code; the others say more about it.
+ */
+const unable = new Set([5, 8, 10, 11, 13, 14])
+
+/** What `work` answers. Throws `stale` where the disk, or somebody else's hold on the file, is in the way. */
+export function able<T>(work: () => T): T {
+  try {
+    return work()
+  } catch (failure) {
+    const { errcode } = failure as { readonly errcode?: number }
+    throw errcode !== undefined && unable.has(errcode & 0xff) ? new GatewayError("stale", {}, failure) : failure
   }
 }

@@ -13,7 +13,7 @@ import { sqlite } from "./dialect.ts"
 import { lists } from "./lists.ts"
 import { migrate, schema_version } from "./migrations.ts"
 import { type Door, feeds, lastSequence, reader } from "./reads.ts"
-import { type SqliteConnection, sqliteConnection } from "./sqlite_database.ts"
+import { able, type SqliteConnection, sqliteConnection } from "./sqlite_database.ts"
 import { ownSqliteStore } from "./sqlite_owner.ts"
 import { Turns } from "./turns.ts"
 
@@ -89,12 +89,12 @@ async function openOwned(path: string, { clock, release }: { readonly clock: Clo
 
 const doorOf = ({ db, all }: SqliteConnection): Door => ({ db, dialect: sqlite, read: async (sql, parameters) => all(sql, parameters) })
 
-/** All of `work` or nothing of it. */
+/** All of `work` or nothing of it. Throws `stale` when the disk does not take it. */
 async function whole<T>(file: DatabaseSync, work: () => Promise<T>): Promise<T> {
-  file.exec("begin immediate")
+  able(() => file.exec("begin immediate"))
   try {
     const answer = await work()
-    file.exec("commit")
+    able(() => file.exec("commit"))
     return answer
   } catch (failure) {
     if (file.isTransaction) file.exec("rollback")
