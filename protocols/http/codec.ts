@@ -11,18 +11,24 @@ export interface RequestLine {
   readonly url: string
   /** Without the query. */
   readonly path: string
+  /** The path has one: it is for those targets alone that say so. */
+  readonly escaped_slash: boolean
   /** Names of the query's parameters. */
   readonly query: readonly string[]
 }
 
 export const badRequest = (what: string): GatewayError => new GatewayError("invalid", { what })
+export const escapedSlash = (): GatewayError => badRequest("the path has an escaped slash")
 const unsupported = (what: string): GatewayError => new GatewayError("unsupported", { what })
 
 /** What a path may hold (RFC 3986, section 3.3, and bytes beyond ASCII that some send): no control, no space, no `#`, no backslash. */
 const plainPath = /^\/[!"$-[\]-~\u0080-\u00ff]*$/
 const plainQuery = /^[!"$-~\u0080-\u00ff]*$/
-/** Escapes that turn into path syntax where they are decoded, be it twice, by a proxy and what is behind it: `.`, `/`, `\`, NUL, line ends. */
-const escapedSyntax = /%(25)*(2e|2f|5c|00|0a|0d)/i
+/**
+ * Escapes that turn into path syntax where they are decoded, be it twice, by a proxy and what is behind it: `.`, `/`, `\`, NUL, line
+ * ends. A `/` that is escaped once has a rule of its own.
+ */
+const escapedSyntax = /%(25)*(2e|5c|00|0a|0d)|%(25)+2f/i
 /** What is no escape, `%u002e` too, and the longer forms of ASCII that UTF-8 forbids and lenient decoders take (RFC 3629, section 3). */
 const falseEscape = /%(?![\da-f]{2})|%c[01]%[89ab]|%e0%[89]/i
 /** `/../`, `/./`, and the `/..;/` that servlet containers read so. */
@@ -40,11 +46,13 @@ export function readRequestLine(request: IncomingMessage, host: string): Request
   if (!plainPath.test(path)) throw badRequest("the path has a character that may not be in one")
   if (path.includes("%") && escapedSyntax.test(path)) throw badRequest("the path has an escaped dot, slash or control character")
   if (path.includes("%") && falseEscape.test(path)) throw badRequest("the path has a % that is no escape of a character")
-  if (path.includes("/.") && dotSegment.test(path)) throw badRequest("the path has a dot segment")
-  if (mark === -1) return { method, url: path, path, query: [] }
+  const escaped_slash = path.includes("%") && /%2f/i.test(path)
+  const read = escaped_slash ? path.replaceAll(/%2f/gi, "/") : path
+  if (read.includes("/.") && dotSegment.test(read)) throw badRequest("the path has a dot segment")
+  if (mark === -1) return { method, url: path, path, escaped_slash, query: [] }
   const search = url.slice(mark + 1)
   if (!plainQuery.test(search)) throw badRequest("the query has a character that may not be in one")
-  return { method, url: `${path}?${search}`, path, query: parameterNames(search) }
+  return { method, url: `${path}?${search}`, path, escaped_slash, query: parameterNames(search) }
 }
 
 /** Escapes of characters that need none are those characters (RFC 3986, section 6.2.2), so that no path has two texts. */

@@ -9,7 +9,7 @@ import { limits } from "../../src/core/limits.ts"
 import type { Gate, Host, Serve } from "../../src/gateway/contract.ts"
 import { BearerReader } from "./bearer.ts"
 import { type BrowserLogin, isBrowsing, isFromElsewhere, isFromHere, isOwnPath, type Visit } from "./browser_login.ts"
-import { readFraming, readRequestLine } from "./codec.ts"
+import { escapedSlash, readFraming, readRequestLine } from "./codec.ts"
 import { readCookies } from "./cookies.ts"
 import { readHeaders, type RequestHeaders } from "./headers.ts"
 import type { IdentitySigner } from "./identity_jwt.ts"
@@ -152,6 +152,7 @@ class Downstream {
     const route = this.#options.router(headers.host)
     const { gate, admission, certified } = connection
     if (route.to !== "target") {
+      if (line.escaped_slash) throw escapedSlash()
       if (expects) response.writeContinue()
       return this.#answerItself(arrival, { own: route.to === "gateway", asked: { request, response, gate, line, headers, body } })
     }

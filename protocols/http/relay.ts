@@ -9,7 +9,7 @@ import { GatewayError } from "../../src/core/errors.ts"
 import { limits } from "../../src/core/limits.ts"
 import type { Asked, Decided, Exact, Gate, Session, Waiting } from "../../src/gateway/contract.ts"
 import type { Outcome } from "../../src/record/events.ts"
-import type { RequestLine } from "./codec.ts"
+import { escapedSlash, type RequestLine } from "./codec.ts"
 import { responseHeaders, type RequestHeaders } from "./headers.ts"
 import { answerHeld, exactRequest, readBody } from "./held_exchange.ts"
 import type { HttpSession, InFlight } from "./http_session.ts"
@@ -71,6 +71,7 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
   /** Throws, or rejects with, what the client is to be told when it may not happen. A promise: while that is being decided. */
   begin(identity: string): Promise<void> | undefined {
     const { line, response, upgrade } = this.#in
+    if (line.escaped_slash && !this.#http.upstream.passesEscapedSlash) throw escapedSlash()
     this.#http.enter(this)
     response.once("close", () => this.#clientDone())
     const decision = this.#session.decide(actionOf(line, upgrade !== undefined), () => this.#exact())

@@ -15,6 +15,7 @@ export interface Upstream {
    * by, and applications compare Host with Origin. One with a name is asked by that name.
    */
   readonly keepsHost: boolean
+  readonly passesEscapedSlash: boolean
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void
   /** Everything that runs fails with `reason`, now. */
   destroy(reason: Error): void
@@ -36,6 +37,7 @@ export function openUpstream(session: Session, target: HttpTarget): Upstream {
     origin: url.origin,
     prefix: url.pathname.replace(/\/+$/, ""),
     keepsHost: url.hostname === "localhost" || /^[\d.]+$|^\[/.test(url.hostname),
+    passesEscapedSlash: target.escaped_slashes === "pass",
     dispatch: (request, handler) => void pool.dispatch(request, handler),
     destroy: (reason) => void pool.destroy(reason),
   }

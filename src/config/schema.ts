@@ -141,6 +141,10 @@ const target = z.strictObject({
     .strictObject({
       url: text.describe("http:// or https://, the host and the port"),
       ca: text.optional().describe("PEM of the CA for https; the system's unless told"),
+      escaped_slashes: z
+        .enum(["refuse", "pass"])
+        .default("refuse")
+        .describe("What becomes of %2F in a path, which GitLab and RabbitMQ need and others take for a slash"),
     })
     .optional()
     .describe("A web application, served as <name>.<domain> by gateway.http"),

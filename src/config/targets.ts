@@ -183,7 +183,13 @@ function readHttp(reading: Reading, path: Path, file: Written<"http">): Rest<Htt
   if (url?.protocol === "http:" && file.ca !== undefined) reading.problem([...path, "ca"], "a CA is only looked at with https")
   const host = url?.hostname.replace(/^\[|\]$/g, "") ?? ""
   const port = Number(url?.port || (url?.protocol === "https:" ? 443 : 80))
-  return { protocol: "http", url: url ?? new URL("http://invalid"), address: { host, port }, ca: readCa(reading, [...path, "ca"], file.ca) }
+  return {
+    protocol: "http",
+    url: url ?? new URL("http://invalid"),
+    address: { host, port },
+    ca: readCa(reading, [...path, "ca"], file.ca),
+    ...(file.escaped_slashes === "pass" ? { escaped_slashes: "pass" } : {}),
+  }
 }
 
 function readCa(reading: Reading, path: Path, ca: string | undefined): string | undefined {

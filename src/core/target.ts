@@ -112,6 +112,8 @@ export interface HttpTarget extends Reachable {
   readonly protocol: "http"
   readonly url: URL
   readonly ca: string | undefined
+  /** Whether a path may hold `%2F`: an application that takes it for a slash reads another path than the rules, unless they forbid. */
+  readonly escaped_slashes?: "pass"
 }
 
 /** Anything that speaks TCP: a connection is lent as it is, and what passes is not looked at. */

@@ -306,7 +306,7 @@ test("config: a rule's actions are read as its targets' kind writes them, and to
   assert.match(both.join(), /several kinds of targets: write one for each kind/)
   const loaded = await load(
     sound
-      .replace("policy:\n", '  - { name: web, http: { url: "http://10.0.0.7" } }\npolicy:\n')
+      .replace("policy:\n", '  - { name: web, http: { url: "http://10.0.0.7", escaped_slashes: pass } }\npolicy:\n')
       .replace(
         "access:\n",
         "access:\n    - { who: bob, targets: web, max: 1h, approve: auto, methods: [HEAD, GET, WEBSOCKET], first_use: deny }\n",
@@ -314,6 +314,8 @@ test("config: a rule's actions are read as its targets' kind writes them, and to
       .replace(end, `approve: { by: [oncall] }, actions: [uptime, "ls *"], first_use: 8h }`),
   )
   assert(loaded.ok, inspect(loaded))
+  const web = loaded.config.targets.find(({ name }) => name === "web")
+  assert.equal(web?.protocol === "http" && web.escaped_slashes, "pass")
   assert.deepEqual(
     loaded.config.policy.access.map(({ actions, first_use_ms_max }) => [actions, first_use_ms_max]),
     [

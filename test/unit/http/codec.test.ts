@@ -16,6 +16,7 @@ suite("http: the request line", () => {
       method: "GET",
       url: "/a/b%20c;v=1?user=alice&token=hunter2&flag&=x",
       path: "/a/b%20c;v=1",
+      escaped_slash: false,
       query: ["user", "token", "…"],
     })
   })
@@ -38,7 +39,9 @@ suite("http: the request line", () => {
     "/a#b",
     "/a\\b",
     "/%2e%2e/b",
-    "/a%2Fb",
+    "/a%2f..%2Fb",
+    "/a/.%2fb",
+    "/%2f..",
     "/a%5cb",
     "/a%00",
     "/a%0d",
@@ -62,6 +65,14 @@ suite("http: the request line", () => {
   test("dots that are no segment, and escapes that are no syntax, pass", () => {
     for (const url of ["/.well-known/x", "/a..b", "/...", "/a%20%c3%a9", "/100%2525/a", "/100%25", "/%c3%80%e0%a4%95", "/?path=../x&y=%2f"])
       assert.equal(line(url).url, url)
+  })
+
+  test("an escaped slash is told of, and stays as it is", () => {
+    for (const url of ["/a%2Fb", "/api/queues/%2f/name?q=%2f"]) {
+      const read = line(url)
+      assert.deepEqual([read.url, read.escaped_slash], [url, true])
+    }
+    assert.equal(line("/a?b=%2f").escaped_slash, false)
   })
 
   test("an escape of a character that needs none is that character, for rules and for the target alike", () => {

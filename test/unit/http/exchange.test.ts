@@ -2,6 +2,7 @@ import assert from "node:assert/strict"
 import { once } from "node:events"
 import { suite, test } from "node:test"
 import { createLocalJWKSet, jwtVerify, type JSONWebKeySet } from "jose"
+import { forbiddenPathPattern, pathPattern } from "../../../src/core/action_pattern.ts"
 import type { Line } from "../../../src/record/events.ts"
 import { createRig, type Rig } from "./rig.ts"
 
@@ -56,6 +57,22 @@ suite("http: one exchange", () => {
     assert.equal(protectedHeader.alg, "ES256")
     assert.deepEqual([payload.sub, payload["groups"], payload["sid"]], [rig.harness.alice.name, ["engineers"], rig.harness.lastSession()])
     assert.doesNotMatch(JSON.stringify(request.rawHeaders), new RegExp(rig.token))
+  })
+
+  test("an escaped slash reaches a target that says so, as it was, and a rule that forbids knows it for a slash", async () => {
+    const [strict, lenient] = [await createRig(), await createRig({ escaped_slashes: "pass" })]
+    const refused = await strict.send(strict.get("/api/queues/%2f/name")).answer()
+    assert.deepEqual([refused.status, strict.seen.length], [400, 0])
+    assert.match(refused.body, /the path has an escaped slash/)
+    for (const path of ["/api/queues/%2f/name", "/projects/group%2Fname?x=%2f"]) {
+      assert.equal((await lenient.send(lenient.get(path)).answer()).status, 200)
+      assert.equal(lenient.seen.at(-1)?.url, path)
+    }
+    for (const path of ["/a%2f..%2fb", "/a%252fb"]) assert.equal((await lenient.send(lenient.get(path)).answer()).status, 400)
+    const own = await lenient.send("GET /v1%2Fgateway HTTP/1.1\r\nHost: gateway\r\n\r\n").answer()
+    assert.equal(own.status, 400)
+    assert.equal(forbiddenPathPattern("/api/*")("/api%2Fqueues"), true)
+    assert.equal(pathPattern("/api/*")("/api%2Fqueues"), false)
   })
 
   test("a target that has a name is asked by that name", async () => {

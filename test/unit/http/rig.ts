@@ -26,6 +26,7 @@ export interface RigOptions {
   /** Instead of an application: what to do with a dialled connection. */
   readonly serve?: (socket: Duplex) => void
   readonly url?: string
+  readonly escaped_slashes?: "pass"
   /** Whether alice has an hour on `shop`; true unless told. */
   readonly granted?: boolean
 }
@@ -33,6 +34,7 @@ export interface RigOptions {
 export async function createRig(options: RigOptions = {}): Promise<Rig> {
   const seen: IncomingMessage[] = []
   const sockets: Duplex[] = []
+  const slashes = options.escaped_slashes === undefined ? {} : { escaped_slashes: options.escaped_slashes }
   const app = createServer((request, response) => {
     seen.push(request)
     if (options.app) options.app(request, response)
@@ -40,7 +42,7 @@ export async function createRig(options: RigOptions = {}): Promise<Rig> {
   })
   const harness = await createHarness({
     protocol: http,
-    targets: [target("shop", options.url ?? "http://10.0.0.7:3000/"), target("books", "http://books.internal/")],
+    targets: [{ ...target("shop", options.url ?? "http://10.0.0.7:3000/"), ...slashes }, target("books", "http://books.internal/")],
     serveTarget(socket) {
       sockets.push(socket)
       if (options.serve) options.serve(socket)
