@@ -40,6 +40,12 @@ export interface ConnectionOwner {
   onBroken(why: GatewayError): void
 }
 
+/** The last answer that has to wait, and how many refusals are to follow it. */
+interface Answers {
+  readonly settled: Promise<void>
+  refused: number
+}
+
 export class Connection implements Carrier {
   readonly transport: Transport
   /** The socket is closed; every channel is gone. */
@@ -52,7 +58,7 @@ export class Connection implements Carrier {
   #next = 0
   #drains: (() => void)[] = []
   /** Answers to global requests that wait for the one before them. */
-  #answers: Promise<void> | undefined
+  #answers: Answers | undefined
   #globals = 0
 
   constructor(transport: Transport, owner: ConnectionOwner) {
@@ -268,13 +274,17 @@ export class Connection implements Carrier {
       this.transport.send(Buffer.concat([Buffer.of(given === false ? message.request_failure : message.request_success), said]))
     }
     if (!(answer instanceof Promise) && !this.#answers) return send(answer)
-    if (++this.#globals > limits.ssh_globals_max) throw broken("more global requests than anybody waits for")
     if (this.#answers) this.transport.ignore() // who only asks whether we are alive must not wait for others' answers: clients count anything as a sign
-    const answers = Promise.all([answer, this.#answers]).then(([given]) => {
+    // They go on asking for as long as somebody else takes to decide, so such an answer is only counted.
+    if (answer === false && this.#answers) return void (wantReply && this.#answers.refused++)
+    if (++this.#globals > limits.ssh_globals_max) throw broken("more global requests than anybody waits for")
+    const settled = Promise.all([answer, this.#answers?.settled]).then(([given]) => {
       this.#globals--
       if (this.#answers === answers) this.#answers = undefined
       send(given)
+      for (; answers.refused > 0; answers.refused--) this.transport.send(Buffer.of(message.request_failure))
     })
+    const answers: Answers = { settled, refused: 0 }
     this.#answers = answers
   }
 }

@@ -120,7 +120,7 @@ suite("ssh: a client that says what it likes", () => {
     const asked: string[] = []
     const harness = await rig(asked)
     let [ran, held] = [0, 0]
-    for (let seed = 0; seed < 20; seed++) {
+    for (let seed = 0; seed < 12; seed++) {
       const random = new Random(seed)
       asked.length = 0
       harness.policy.actions = random.chance(0.5) ? [holds] : []
@@ -145,6 +145,8 @@ suite("ssh: a client that says what it likes", () => {
         harness.change(grant, { status: "revoked" })
         const before = asked.length
         for (let more = 0; more < 5; more++) oneOf(random, send, ended)
+        for (let more = 0; more < 20; more++) await new Promise(setImmediate)
+        client.destroy() // the library does not say that it has read the last words
         await closed
         await eventually(`seed ${seed}: the end`, () => harness.recording(harness.lastSession()).at(-1)?.kind === "end")
         assert.equal(asked.length, before, `seed ${seed}: asked after the cut`)
