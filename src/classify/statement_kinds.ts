@@ -59,18 +59,23 @@ const keeping: ReadonlySet<string> = new Set([
   "AlterPolicyStmt",
 ])
 
-/** `runs`: expressions in it are evaluated, now or for each row there is. */
-export function kindOfStatement(type: string, fields: Fields): { readonly kind: StatementKind; readonly runs: boolean } {
-  const runs = !keeping.has(type)
-  if (type === "DropStmt" && fields["removeType"] === "OBJECT_POLICY") return { kind: "grant", runs }
-  if (type === "AlterTableStmt" && changesWhoMay(fields["cmds"])) return { kind: "grant", runs }
+/** `runs`: expressions in it are evaluated, now or for each row there is. `drops`: it takes away what was there. */
+export function kindOfStatement(
+  type: string,
+  fields: Fields,
+): { readonly kind: StatementKind; readonly runs: boolean; readonly drops: boolean } {
+  const how = { runs: !keeping.has(type), drops: type.startsWith("Drop") || commandsAre(takingAway, fields["cmds"]) }
+  if (type === "DropStmt" && fields["removeType"] === "OBJECT_POLICY") return { kind: "grant", ...how }
+  if (type === "AlterTableStmt" && commandsAre(changingWhoMay, fields["cmds"])) return { kind: "grant", ...how }
   const kind = named[type] ?? (/^(?:Create|Alter|Drop)/.test(type) ? "ddl" : "unknown")
-  return { kind, runs }
+  return { kind, ...how }
 }
 
-function changesWhoMay(commands: unknown): boolean {
+const changingWhoMay = /^AT_(ChangeOwner|(Enable|Disable|Force|NoForce)RowSecurity)$/
+const takingAway = /^AT_Drop(Column|Constraint)$/
+
+/** Whether one of an ALTER TABLE's commands is. */
+function commandsAre(subtype: RegExp, commands: unknown): boolean {
   if (!Array.isArray(commands)) return false
-  return commands.some(({ AlterTableCmd }: { AlterTableCmd?: Fields }) =>
-    /^AT_(ChangeOwner|(Enable|Disable|Force|NoForce)RowSecurity)$/.test(String(AlterTableCmd?.["subtype"])),
-  )
+  return commands.some(({ AlterTableCmd }: { AlterTableCmd?: Fields }) => subtype.test(String(AlterTableCmd?.["subtype"])))
 }

@@ -187,8 +187,8 @@ class Found {
       }
       case "TruncateStmt":
         for (const table of tablesIn(fields)) {
-          this.#add({ kind: "ddl", table })
-          this.#add({ kind: "delete", table, every_row: true })
+          this.#add({ kind: "ddl", table, drops: true })
+          this.#add({ kind: "delete", table, every_row: true, drops: true })
         }
         return
       case "VariableSetStmt": {
@@ -215,12 +215,13 @@ class Found {
 
   /** Statements that are told by their name alone. */
   #other(type: string, fields: Fields, scope: Scope): void {
-    const { kind, runs } = kindOfStatement(type, fields)
+    const { kind, runs, drops } = kindOfStatement(type, fields)
+    const taking = drops ? ({ drops } as const) : {}
     const tables = type === "CreateSchemaStmt" ? [] : tablesIn(fields)
-    for (const table of tables) this.#add({ kind, table })
-    if (tables.length === 0) this.#add({ kind })
+    for (const table of tables) this.#add({ kind, table, ...taking })
+    if (tables.length === 0) this.#add({ kind, ...taking })
     // It takes away rights, and whatever its owner has.
-    if (type === "DropOwnedStmt") this.#add({ kind: "ddl" })
+    if (type === "DropOwnedStmt") this.#add({ kind: "ddl", ...taking })
     if (type === "LockStmt") this.#notes.add("it locks tables")
     if (type === "CreateSchemaStmt") this.visit(fields["schemaElts"], scope)
     else if (runs) this.#callsIn(fields)
@@ -249,8 +250,8 @@ class Found {
   }
 
   #add(part: StatementPart): void {
-    const { kind, table, every_row } = part
-    this.#parts.set(JSON.stringify([kind, table && tableText(table), table?.schema, every_row]), part)
+    const { kind, table, every_row, drops } = part
+    this.#parts.set(JSON.stringify([kind, table && tableText(table), table?.schema, every_row, drops]), part)
   }
 }
 

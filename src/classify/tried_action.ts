@@ -3,7 +3,6 @@ import type { Config } from "../config/config.ts"
 import type { Action } from "../core/action.ts"
 import { type ActionRuling, decideAction, rulesFor } from "../core/action_rules.ts"
 import { unseen } from "../core/statement.ts"
-import type { ProtocolName } from "../core/target.ts"
 import type { StatementReader } from "./statement_reader.ts"
 
 export interface Tried {
@@ -24,22 +23,4 @@ export async function tryAction(
   const rules = rulesFor(policy.actions, { person, target, as })
   const seen = action.kind === "postgres.statement" && !action.unresolved && !action.ambiguous && action.sql_bytes === undefined
   return decideAction(rules, action, seen ? await reader.read(action.sql) : unseen("it is not known for certain"))
-}
-
-/** An action as people write it in an example: SQL, a command, or "METHOD /path". */
-export function writtenAction(protocol: ProtocolName, text: string): Action {
-  switch (protocol) {
-    case "postgres":
-      return { kind: "postgres.statement", how: "simple", sql: text }
-    case "ssh":
-      return { kind: "ssh.exec", channel: 0, command: text }
-    case "tcp":
-      return { kind: "tcp.connect" }
-    case "http": {
-      const [method = "", path = ""] = text.split(" ")
-      return method === "WEBSOCKET"
-        ? { kind: "http.request", method: "GET", path, query: [], upgrade: "websocket" }
-        : { kind: "http.request", method, path, query: [] }
-    }
-  }
 }

@@ -2,9 +2,10 @@
 import { dirname, join } from "node:path"
 import { differences, tryCase } from "../approvals/policy_trial.ts"
 import { StatementReader } from "../classify/statement_reader.ts"
-import { tryAction, writtenAction } from "../classify/tried_action.ts"
+import { tryAction } from "../classify/tried_action.ts"
 import type { Config } from "../config/config.ts"
 import { loadPolicyCases, type PolicyCase } from "../config/policy_cases.ts"
+import type { Action } from "../core/action.ts"
 import { visible } from "../core/visible.ts"
 import { config_default, problemLines, readConfig } from "./config_file.ts"
 import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
@@ -54,16 +55,15 @@ export const addPolicy: AddVerb = (program, context) => {
 
 interface Acting {
   readonly one: PolicyCase
-  readonly action: string
+  readonly action: Action
   readonly reader: StatementReader
 }
 
 /** The same for an example of the rules for actions. */
-async function actionDifferences(config: Config, { one, action: text, reader }: Acting): Promise<string[]> {
+async function actionDifferences(config: Config, { one, action, reader }: Acting): Promise<string[]> {
   const target = config.targets.find(({ name }) => name === one.target)
   if (!target) return [`there is no target ${one.target}`]
   const person = { name: one.who, groups: one.groups }
-  const action = writtenAction(target.protocol, text)
   const ruling = await tryAction(config, { person, target: one.target, as: one.as?.[0], action }, reader)
   const { action: verdict, action_rule } = one.expect
   const found = `${ruling?.verdict ?? "allow"}${ruling?.rule === undefined ? "" : ` by ${ruling.rule.name}`}`

@@ -29,6 +29,7 @@ export const actionRule = z.strictObject({
         .optional()
         .describe("What a statement does; anything unless told"),
       tables: several.optional().describe("orders, public.orders or audit.*; a name without a schema is in any"),
+      drops: z.literal(true).optional().describe("Only what takes away what is there: DROP, TRUNCATE, ALTER TABLE ... DROP"),
       without: z.literal("where").optional().describe("Only an update or delete of every row"),
     })
     .optional()

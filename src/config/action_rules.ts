@@ -11,6 +11,8 @@ import { changing, hiding, type StatementKind, type TableName } from "../core/st
 import type { Target } from "../core/target.ts"
 import type { ActionRuleFile } from "./action_rule_schema.ts"
 import type { AccessRule } from "./config.ts"
+import { checkPossible } from "./rule_approvals.ts"
+import { nearest } from "./nearest.ts"
 import { readWait } from "./rule_conditions.ts"
 import { type Context, each, people } from "./rule_people.ts"
 import { matched, readAccounts, readTargets } from "./rule_targets.ts"
@@ -24,6 +26,15 @@ export function readActionRules(context: Context, access: readonly AccessRule[])
   const named = new Set(files.flatMap((file) => (file?.postgres?.kinds === undefined ? [] : [file.postgres.kinds].flat())))
   const unnamed = new Set(hiding.filter((kind) => !named.has(kind)))
   return files.flatMap((file, index) => (file ? [readRule(context, { file, index, path: [...list, index], unnamed, access })] : []))
+}
+
+function labelsNear(labels: Readonly<Record<string, string>>, { targets }: Context): string {
+  const said = Object.entries(labels).flatMap(([key, value]) => {
+    const known = targets.flatMap((target) => (target.labels[key] === undefined ? [] : [target.labels[key]]))
+    const near = known.includes(value) ? undefined : nearest(value, known)
+    return near === undefined ? [] : [`${key}: ${near}`]
+  })
+  return said.length === 0 ? "" : `; did you mean ${said.join(", ")}?`
 }
 
 interface Placed {
@@ -40,6 +51,9 @@ function readRule(context: Context, placed: Placed): ActionRule {
   const { reading } = context
   const targets = file.targets === undefined ? undefined : readTargets(context, [...path, "targets"], file.targets)
   const about_targets = targets === undefined ? context.targets : matched(targets, context)
+  // An access rule that is about nothing gives nothing; one that forbids something would let it pass.
+  if (targets && "labels" in targets && about_targets.length === 0 && context.targets.length === context.names.length)
+    reading.problem([...path, "targets"], `no target has these labels, so the rule is about nothing${labelsNear(targets.labels, context)}`)
   checkWords(context, placed, about_targets)
   return {
     name: `policy.actions[${index}]`,
@@ -51,9 +65,20 @@ function readRule(context: Context, placed: Placed): ActionRule {
     about: readMatch(context, placed, about_targets),
     verdict: file.then,
     say: file.say,
-    approve: file.approve && { by: people(context, [...path, "approve", "by"], file.approve.by), count: file.approve.count },
+    approve: file.approve && readApprovers(context, placed, file.approve),
     within_ms: readWait(reading, [...path, "within"], { written: file.within, ms_max: limits.pending_ms_max }),
   }
+}
+
+function readApprovers(
+  context: Context,
+  { file, path, access }: Placed,
+  { by: written, count }: NonNullable<ActionRuleFile["approve"]>,
+): NonNullable<ActionRule["approve"]> {
+  const by = people(context, [...path, "approve", "by"], written)
+  const who = file.who === undefined ? access.flatMap((rule) => rule.who) : [file.who].flat()
+  checkPossible(context, { path: [...path, "approve"], plan: { order: "any", steps: [{ by, count }] }, who })
+  return { by, count }
 }
 
 /** Who approves, and what is said, where that can come to be. */
@@ -91,11 +116,13 @@ function readMatch(context: Context, placed: Placed, about: readonly Target[]): 
 function readPostgres(
   { reading }: Context,
   { file, path, unnamed }: Placed,
-  { kinds, tables, without }: NonNullable<ActionRuleFile["postgres"]>,
+  { kinds, tables, without, drops }: NonNullable<ActionRuleFile["postgres"]>,
 ): ActionMatch {
   const named = kinds === undefined ? undefined : new Set([kinds].flat())
   if (without && named && !named.has("update") && !named.has("delete"))
     reading.problem([...path, "postgres", "without"], "only an update or a delete has a WHERE")
+  if (drops && named && !(["ddl", "grant", "delete"] as const).some((kind) => named.has(kind)))
+    reading.problem([...path, "postgres", "drops"], "only ddl, grant and delete take away what is there: write kinds: [ddl, grant]")
   const read: TableName[] = []
   if (tables !== undefined)
     each([...path, "postgres", "tables"], tables, (at, name) => {
@@ -111,6 +138,7 @@ function readPostgres(
     hidden: hides ? unnamed : new Set(),
     tables: tables === undefined ? undefined : read,
     without_where: without === "where",
+    drops: drops === true,
   }
 }
 
@@ -128,7 +156,9 @@ function readSsh(
   { path }: Placed,
   { exec, argv, shell, sftp, forward, listen, agent }: NonNullable<ActionRuleFile["ssh"]>,
 ): ActionMatch {
-  if ([exec, argv, shell, sftp, forward, listen, agent].every((one) => one === undefined))
+  const written = reading.at([...path, "ssh"])
+  // Of a key that is not understood, that is said.
+  if (Object.keys(written ?? {}).length === 0)
     reading.problem([...path, "ssh"], "write what: exec, argv, shell, sftp, forward, listen or agent")
   const commands: NamedCommand[] = []
   if (exec !== undefined && exec !== true)

@@ -2,8 +2,10 @@
 // reading of that file; whether it is so is tried by `sluice policy test`.
 import { dirname, resolve } from "node:path"
 import { formatDuration, parseDuration } from "../core/duration.ts"
+import type { Action } from "../core/action.ts"
 import { limits } from "../core/limits.ts"
 import type { Millis } from "../core/clock.ts"
+import { writtenAction } from "../core/written_action.ts"
 import type { Config } from "./config.ts"
 import { type Problem, Reading } from "./reading.ts"
 import { readBounded } from "./references.ts"
@@ -21,7 +23,7 @@ export interface PolicyCase {
   readonly reason: string
   readonly actions: readonly string[] | undefined
   /** One action that is tried with the rules for actions, in place of access. */
-  readonly action: string | undefined
+  readonly action: Action | undefined
   /** When it is asked, and the later start that is asked for. */
   readonly at: Millis
   readonly starts_at: Millis | undefined
@@ -87,13 +89,36 @@ function readCase(reading: Reading, { config, now, instant, at, file, line }: Pl
     as: file.as === undefined ? undefined : [file.as].flat(),
     duration_ms,
     reason,
-    action: file.action,
+    action: readAction(reading, { config, at, file }),
     actions: file.actions === undefined ? undefined : [file.actions].flat(),
     at: when,
     starts_at: file.start === undefined ? undefined : readInstant(reading, [...at, "start"], { text: file.start, instant }),
     break_glass,
     proof: login ? { at: when - readDuration(reading, [...at, "login", "age"], login.age), acr: login.acr ?? null } : null,
     expect,
+  }
+}
+
+/** Also that an example says what should come of it, and of what it is one: one that says nothing always holds. */
+function readAction(reading: Reading, { config, at, file }: Pick<Placed, "config" | "at" | "file">): Action | undefined {
+  const { action: text, expect } = file
+  const { action: verdict, action_rule, ...of_access } = expect
+  const said = Object.values(of_access).some((one) => one !== undefined)
+  if (text === undefined) {
+    if (verdict !== undefined || action_rule !== undefined)
+      reading.problem([...at, "expect"], "action and action_rule are about an action: write which, as action: …")
+    else if (!said) reading.problem([...at, "expect"], "say what should come of it: refused, rule, approve, by, count or as")
+    return undefined
+  }
+  if (verdict === undefined && action_rule === undefined)
+    reading.problem([...at, "expect"], "say what should come of it: action or action_rule")
+  if (said) reading.problem([...at, "expect"], "of an action only action and action_rule can be expected")
+  const target = config.targets.find(({ name }) => name === file.target)
+  try {
+    return target && writtenAction(target.protocol, text)
+  } catch (failure) {
+    reading.problem([...at, "action"], (failure as Error).message)
+    return undefined
   }
 }
 

@@ -66,8 +66,8 @@ function readPlan(context: Context, path: Path, { by, count, steps, order }: App
   }
 }
 
-/** As far as the file knows who is in a group: with a company login only the login does. */
-function checkPossible(
+/** That the approvals can be had, as far as the file knows who is in a group: with a company login only the login does. */
+export function checkPossible(
   { reading, users, company }: Context,
   { path, plan, who }: { readonly path: Path; readonly plan: ApprovalPlan; readonly who: readonly string[] },
 ): void {

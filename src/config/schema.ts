@@ -232,7 +232,11 @@ const policyCase = z.strictObject({
   as: several.optional(),
   for: text.default("1h").describe("How long"),
   reason: z.string().default(""),
-  action: text.optional().describe("Instead of access: an SQL text, a command, or METHOD /path, to try the rules for actions with"),
+  action: text
+    .optional()
+    .describe(
+      "Instead of access, to try the rules for actions with: an SQL text, a command, METHOD /path; shell, sftp write /path, forward host:port",
+    ),
   actions: several.optional(),
   at: text.optional().describe('When: 2026-01-15T14:00Z or "2026-01-15T14:00 Europe/Berlin"; now unless told'),
   start: text.optional().describe("The later start that is asked for, as `at` is written"),

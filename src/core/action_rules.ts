@@ -56,6 +56,8 @@ export type ActionMatch =
       readonly hidden: ReadonlySet<StatementKind>
       readonly tables: readonly TableName[] | undefined
       readonly without_where: boolean
+      /** Only what takes away what was there. */
+      readonly drops: boolean
     }
   | {
       readonly protocol: "ssh"
@@ -190,11 +192,12 @@ const isWhole = ({ ops, paths }: FileMatch): boolean => ops === undefined && pat
 
 type PostgresMatch = Extract<ActionMatch, { protocol: "postgres" }>
 
-function matchesPart({ kinds, hidden, tables, without_where }: PostgresMatch, part: StatementPart, wide: boolean): boolean {
+function matchesPart({ kinds, hidden, tables, without_where, drops }: PostgresMatch, part: StatementPart, wide: boolean): boolean {
   if (wide && hidden.has(part.kind)) return true
   if (kinds !== undefined && !kinds.has(part.kind)) return false
   const hides = (hiding as readonly StatementKind[]).includes(part.kind)
-  if (hides && (tables !== undefined || without_where)) return wide
+  if (hides && (tables !== undefined || without_where || drops)) return wide
+  if (drops && part.drops !== true) return false
   if (without_where && part.every_row !== true) return false
   return tables === undefined || (part.table !== undefined && tables.some((table) => isTable(table, part.table as TableName, wide)))
 }

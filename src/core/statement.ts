@@ -36,6 +36,8 @@ export interface StatementPart {
   readonly table?: TableName
   /** Of an update or delete: it has no WHERE, or one that looks at no column. */
   readonly every_row?: true
+  /** It takes away what was there, with all that is in it: DROP, TRUNCATE, ALTER TABLE … DROP. */
+  readonly drops?: true
 }
 
 export interface StatementFacts {

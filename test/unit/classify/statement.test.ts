@@ -7,7 +7,11 @@ import { type StatementFacts, strongest, tableText } from "../../../src/core/sta
 
 /** "delete a.b *": every row. */
 const parts = ({ parts: all }: StatementFacts): string[] =>
-  all.map(({ kind, table, every_row }) => [kind, ...(table ? [tableText(table)] : []), ...(every_row ? ["*"] : [])].join(" ")).sort()
+  all
+    .map(({ kind, table, every_row, drops }) =>
+      [kind, ...(table ? [tableText(table)] : []), ...(every_row ? ["*"] : []), ...(drops ? ["drops"] : [])].join(" "),
+    )
+    .sort()
 
 describe("what an SQL text does", () => {
   before(() => loadParser())
@@ -68,10 +72,16 @@ describe("what an SQL text does", () => {
     ["WITH a AS (SELECT 1) SELECT * FROM public.a", "read", "read public.a"],
     ["SELECT * INTO copy FROM t", "ddl copy", "read", "read t"],
     ["CREATE TABLE copy AS SELECT * FROM t", "ddl copy", "read", "read t"],
-    ["TRUNCATE a, b.c", "ddl a", "ddl b.c", "delete a *", "delete b.c *"],
-    ["DROP TABLE a.b, c", "ddl a.b", "ddl c"],
-    ["DROP FUNCTION f(int)", "ddl"],
-    ["DROP TRIGGER x ON a.b", "ddl a.b"],
+    ["TRUNCATE a, b.c", "ddl a drops", "ddl b.c drops", "delete a * drops", "delete b.c * drops"],
+    ["DROP TABLE a.b, c", "ddl a.b drops", "ddl c drops"],
+    ["DROP FUNCTION f(int)", "ddl drops"],
+    ["DROP TRIGGER x ON a.b", "ddl a.b drops"],
+    ["DROP DATABASE d", "ddl drops"],
+    ["DROP ROLE bob", "grant drops"],
+    ["ALTER TABLE t DROP COLUMN n, ADD COLUMN m int", "ddl t drops"],
+    ["ALTER TABLE t OWNER TO bob, DROP CONSTRAINT c", "grant t drops"],
+    ["ALTER TABLE t ALTER n DROP NOT NULL", "ddl t"],
+    ["ALTER TYPE p DROP ATTRIBUTE n", "ddl p drops"],
     ["ALTER TABLE t ADD COLUMN n int", "ddl t"],
     ["ALTER TABLE t OWNER TO bob", "grant t"],
     ["ALTER TABLE t DISABLE ROW LEVEL SECURITY", "grant t"],
@@ -82,7 +92,7 @@ describe("what an SQL text does", () => {
     ["CREATE SCHEMA s CREATE TABLE t (id int) GRANT SELECT ON t TO bob", "ddl", "ddl t", "grant t"],
     ["GRANT SELECT ON t TO bob", "grant t"],
     ["ALTER ROLE bob SUPERUSER", "grant"],
-    ["DROP OWNED BY bob", "ddl", "grant"],
+    ["DROP OWNED BY bob", "ddl drops", "grant drops"],
     ["ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO bob", "grant"],
     ["CREATE POLICY p ON t USING (true)", "grant t"],
     ["COPY t TO STDOUT", "copy t", "read t"],
@@ -135,7 +145,7 @@ describe("what an SQL text does", () => {
     ["LISTEN x", "utility"],
     ["BEGIN", "transaction"],
     ["COMMIT; SELECT 1", "read", "transaction"],
-    ["SELECT 1; DROP TABLE t; DELETE FROM u", "ddl t", "delete u *", "read"],
+    ["SELECT 1; DROP TABLE t; DELETE FROM u", "ddl t drops", "delete u *", "read"],
     ["", "utility"],
     [" ; ; -- nothing", "utility"],
     ["SELEC 1", "unknown"],
@@ -163,7 +173,7 @@ describe("what an SQL text does", () => {
     assert.deepEqual(parts(await reader.read(`SELECT ${"1+".repeat(50_000)}1`)), ["unknown"])
     assert.deepEqual(parts(await reader.read(`SELECT ${"(SELECT ".repeat(2_000)}1${")".repeat(2_000)}`)), ["unknown"])
     assert.deepEqual(parts(await reader.read("SELECT - ".padEnd(4_096 - 2, "- ") + "1")), ["read"])
-    assert.deepEqual(parts(await reader.read("DROP TABLE t")), ["ddl t"])
+    assert.deepEqual(parts(await reader.read("DROP TABLE t")), ["ddl t drops"])
     const many = Array.from({ length: limits.statement_parts_max + 1 }, (_, at) => `DROP TABLE t${at}`).join(";")
     assert.deepEqual(parts(await reader.read(many)), ["unknown"])
     await reader.close()
@@ -175,7 +185,7 @@ describe("what an SQL text does", () => {
     const all = await Promise.all(Array.from({ length: 20 }, async (_, at) => reader.read(`DROP TABLE t${at}${pad}`)))
     assert.deepEqual(
       all.map(parts),
-      Array.from({ length: 20 }, (_, at) => [`ddl t${at}`]),
+      Array.from({ length: 20 }, (_, at) => [`ddl t${at} drops`]),
     )
     await reader.close()
   })

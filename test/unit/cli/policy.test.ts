@@ -64,6 +64,67 @@ test("policy test: a file that cannot be read or understood is misuse, told with
   assert.match((await tried("--tests", "/nowhere.yaml")).stderr, /nowhere\.yaml:1:1: .*no such file/)
 })
 
+/** The blocks of docs/actions.md under "Rules for a team": the rules, and the examples. */
+function teamExample(): { config: string; tests: string } {
+  const text = readFileSync(join(import.meta.dirname, "../../../docs/actions.md"), "utf8")
+  const [rules = "", examples = ""] = Array.from(
+    text.split("## Rules for a team")[1]?.matchAll(/```yaml\n([^]*?)```/g) ?? [],
+    ([, one]) => one,
+  )
+  const folder = scratch("policy")
+  const [config, tests] = ["sluice.yaml", "policy_tests.yaml"].map((name) => join(folder, name)) as [string, string]
+  const user = (name: string, group: string): string => `{ name: ${name}@example.com, groups: [${group}], ssh_keys: [] }`
+  const people = [user("ana", "analysts"), user("eve", "engineers"), user("bob", "oncall"), user("erin", "oncall")]
+  writeFileSync(
+    config,
+    `gateway: { name: gw.example.com }
+identity: { users: [${people.join(", ")}] }
+targets:
+  - { name: orders, labels: { env: prod }, postgres: { address: "127.0.0.1:1", database: orders, tls: disable, roles: { readonly: {} } } }
+  - name: prod-host
+    labels: { env: prod }
+    ssh: { address: "127.0.0.1:1", logins: [root], auth: certificate, host_key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDt/auWOQuy5DHZsB5/xjmCISyGBv7EztA+w4x2Zva3x" }
+  - { name: grafana, labels: { env: prod }, http: { url: "http://127.0.0.1:1" } }
+${rules}`,
+  )
+  writeFileSync(tests, examples)
+  return { config, tests }
+}
+
+test("policy test: the rules for a team that the documentation shows do what its examples say, and each example can fail", async () => {
+  const { config: team, tests } = teamExample()
+  const run_tests = () => run(process.execPath, [main, "policy", "test", "--config", team])
+  const { stdout, stderr, status } = await run_tests()
+  assert.match(stdout, /\n(\d+) of \1 hold\.\n$/, stdout + stderr)
+  assert.equal(status, 0)
+  // With no rules at all whatever is not allowed anyway is told as wrong.
+  writeFileSync(team, readFileSync(team, "utf8").replace(/ {2}actions:[^]*$/, ""))
+  const without = await run_tests()
+  const forbids = readFileSync(tests, "utf8").match(/action: (deny|hold)|action_rule/g)?.length
+  assert.match(without.stdout, new RegExp(`\n${forbids} of \\d+ do not hold\\.\n$`))
+  assert.match(without.stdout, /WRONG {2}nothing is dropped\n {7}\S+:\d+: action should be deny, and is allow\n/)
+})
+
+test("policy test: an example of an action that says nothing, or that is no action there, is told with its place", async () => {
+  const { config: team, tests } = teamExample()
+  for (const [line, words] of [
+    ["target: orders, action: SELECT 1, expect: {}", /:2:\d+: say what should come of it: action or action_rule/],
+    ["target: orders, expect: {}", /say what should come of it: refused, rule/],
+    ["target: orders, expect: { action: deny }", /are about an action: write which/],
+    ["target: orders, action: SELECT 1, expect: { action: allow, rule: 1 }", /of an action only action and action_rule/],
+    ["target: prod-host, action: sftp rename /a, expect: { action: deny }", /expected sftp, an operation \(read, write/],
+    ["target: prod-host, action: forward here, expect: { action: deny }", /expected forward \[remote\] host:port/],
+    ["target: grafana, action: delete /api, expect: { action: deny }", /expected a method in capital letters/],
+    ["target: grafana, action: 'GET /api?x=1', expect: { action: deny }", /query is not looked at/],
+    ["target: orders, action: ' ', expect: { action: deny }", /an action is not empty/],
+  ] as const) {
+    writeFileSync(tests, `tests:\n  - { name: one, who: eve@example.com, ${line} }\n`)
+    const { stderr, status } = await run(process.execPath, [main, "policy", "test", "--config", team])
+    assert.match(stderr, words, line)
+    assert.equal(status, 2, line)
+  }
+})
+
 test("policy test: --json says it for machines", async () => {
   const { stdout, status } = await tried("--json", "--tests", changed("count: 1", "count: 2"))
   const answer = JSON.parse(stdout) as { ok: boolean; tests: { name: string; wrong: string[] }[] }

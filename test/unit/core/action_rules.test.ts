@@ -132,6 +132,27 @@ describe("rules for single actions", () => {
     assert.equal(decided(reads, "db", sql("SELECT f()")), "allow", "a rule about reading alone is about no more")
   })
 
+  test("what takes away is told from what else changes a table; what is not seen may do both", async () => {
+    const taking = { postgres: { kinds: ["ddl", "grant"], drops: true }, then: "deny" }
+    const strict = await rules([taking, { postgres: { kinds: ["ddl", "grant"] }, then: "hold" }])
+    const is = (text: string): string => decided(strict, "db", sql(text))
+    for (const text of [
+      "DROP TABLE t",
+      "TRUNCATE t",
+      "ALTER TABLE t ADD m int, DROP n",
+      "DROP ROLE bob",
+      "CREATE TABLE u (); DROP TABLE t",
+      "CALL p()",
+    ])
+      assert.equal(is(text), "deny 0", text)
+    for (const text of ["ALTER TABLE t ADD m int", "CREATE TABLE u ()", "GRANT ALL ON t TO bob", "ALTER TABLE t ALTER n DROP NOT NULL"])
+      assert.equal(is(text), "hold 1", text)
+    assert.equal(is("DELETE FROM t"), "allow")
+    const named = await rules([taking, { postgres: { kinds: ["unknown", "call", "do"] }, then: "flag" }])
+    assert.equal(decided(named, "db", sql("CALL p()")), "flag 1")
+    assert.equal(decided(await rules([{ postgres: { drops: true }, then: "deny" }]), "db", sql("TRUNCATE t")), "deny 0")
+  })
+
   test("a rule that allows is for what is certain alone", async () => {
     const all = await rules([
       { postgres: { kinds: ["read"], tables: ["app.orders", "audit.*"] }, then: "allow" },
@@ -332,6 +353,25 @@ describe("rules for single actions", () => {
     assert.match((await wrong({ then: "flag", say: "x" })).join(), /only who is denied/)
     assert.match((await wrong({ then: "deny", say: "a\nb" })).join(), /one line/)
     assert.match((await wrong({ then: "allow", approve: { by: "oncall" } })).join(), /only what is held/)
+    assert.match(
+      (await wrong({ postgres: { kinds: "read", drops: true }, then: "deny" })).join(),
+      /true: only ddl, grant and delete take away/,
+    )
+    assert.match(
+      (await wrong({ targets: { env: "prd" }, then: "deny" })).join(),
+      /^true: no target has these labels, so the rule is about nothing; did you mean env: prod\?$/,
+    )
+    assert.match(
+      (await wrong({ then: "hold", approve: { by: "oncall", count: 2 } })).join(),
+      /true: 2 approvals can never be had: only one/,
+    )
+    assert.match(
+      (await wrong({ who: bob.name, then: "hold", approve: { by: bob.name } })).join(),
+      /true: nobody approves their own request/,
+    )
+    assert.deepEqual(await wrong({ ssh: { exce: "rm *" }, then: "hold" }), [
+      'true: unknown key "exce"; did you mean "exec"? allowed here: exec, argv, shell, sftp, forward, listen, agent',
+    ])
     assert.match((await wrong({ then: "deny", widthin: "1h" })).join(), /did you mean "within"/)
   })
 })
