@@ -162,6 +162,9 @@ function without(headers: readonly string[], names: ReadonlySet<string>): string
   return kept
 }
 
+/** `address`: "203.0.113.7:52044" or "[2001:db8::1]:52044". Applications read X-Forwarded-For as an address without brackets. */
+export const forwardedFor = (address: string): string => address.slice(0, address.lastIndexOf(":")).replace(/^\[(.*)\]$/, "$1")
+
 export interface ResponseContext {
   /** The target's own origin: a redirect to it would lead around the gateway, so it becomes a path. */
   readonly origin: string

@@ -10,7 +10,7 @@ import { limits } from "../../src/core/limits.ts"
 import type { Asked, Decided, Exact, Gate, Session, Waiting } from "../../src/gateway/contract.ts"
 import type { Outcome } from "../../src/record/events.ts"
 import { escapedSlash, type RequestLine } from "./codec.ts"
-import { responseHeaders, type RequestHeaders } from "./headers.ts"
+import { forwardedFor, responseHeaders, type RequestHeaders } from "./headers.ts"
 import { answerHeld, exactRequest, readBody } from "./held_exchange.ts"
 import type { HttpSession, InFlight } from "./http_session.ts"
 import { refuse } from "./refusal.ts"
@@ -266,7 +266,7 @@ export class Exchange implements InFlight, Dispatcher.DispatchHandler {
     if (headers.trailers) sent.push("TE", "trailers")
     if (this.#http.upstream.keepsHost) sent.push("Host", headers.host)
     const subject = this.#session.identity.subject
-    sent.push("X-Forwarded-For", gate.address.slice(0, gate.address.lastIndexOf(":")), "X-Forwarded-Proto", "https")
+    sent.push("X-Forwarded-For", forwardedFor(gate.address), "X-Forwarded-Proto", "https")
     sent.push("X-Forwarded-Host", headers.host, "Sluice-Identity", identity)
     sent.push("X-Sluice-Subject", /^[!-~]+$/.test(subject) ? subject : encodeURIComponent(subject))
     return sent

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { suite, test } from "node:test"
-import { readHeaders, responseHeaders } from "../../../protocols/http/headers.ts"
+import { forwardedFor, readHeaders, responseHeaders } from "../../../protocols/http/headers.ts"
 import { limits } from "../../../src/core/limits.ts"
 
 const passing = (...raw: string[]): readonly string[] => readHeaders(["Host", "shop.gateway", ...raw]).passing
@@ -93,6 +93,11 @@ suite("http: which of a client's headers pass", () => {
     assert.throws(() => passing("Authorization", "Basic a", "authorization", "Basic b"), { code: "invalid" })
     assert.throws(() => passing("X-Sluice-Token", "a", "x-sluice-token", "b"), { code: "invalid" })
     assert.throws(() => readHeaders(["Accept", "*/*"]), { code: "invalid", message: /Host/ })
+  })
+
+  test("where a client is, is told as an address alone", () => {
+    assert.equal(forwardedFor("203.0.113.7:52044"), "203.0.113.7")
+    assert.equal(forwardedFor("[2001:db8::1]:52044"), "2001:db8::1")
   })
 
   test("more headers than the bound are refused, not cut", () => {
