@@ -156,5 +156,6 @@ export class Conversation {
   /** The session is over: what still ran has no other outcome. */
   close(status: "cut" | "lost"): void {
     for (let one = this.pending.shift(); one; one = this.pending.shift()) this.settle(one, status)
+    this.#statements?.forget()
   }
 }

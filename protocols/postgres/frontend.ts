@@ -21,7 +21,7 @@ import { redact, redactValue } from "./redaction.ts"
 import { denial, notice } from "./refusal.ts"
 import { header_bytes, unknown_type, type Fate, type MessageReader, type Seen } from "./scanner.ts"
 import { doubts, type Said, type Sql, textAt } from "./statement_text.ts"
-import { mayRename, nameKey, runningOf, type Portal, type Statement } from "./statements.ts"
+import { mayRename, memoryOf, nameKey, runningOf, type Portal, type Statement } from "./statements.ts"
 import { readValues } from "./values.ts"
 
 const name_bytes_max = 1_024 // the server looks at 63 of them
@@ -259,7 +259,7 @@ export class Frontend implements MessageReader {
       for (let at = after + 2; at + 4 <= end && oids.length < count; at += 4) oids.push(bytes.readUInt32BE(at))
     }
     const statement: Statement = { sql, sql_bytes, inexact, ambiguous, oids, renames: mayRename(sql), hides }
-    if (sql.length > this.#talk.room) throw new GatewayError("too_large")
+    if (memoryOf(statement) > this.#talk.room) throw new GatewayError("too_large")
     const name = nameKey(bytes, start, nameEnd)
     if (name !== "" && hides !== undefined) this.#outside.columns?.named({ params: hides })
     const { session } = this.#talk

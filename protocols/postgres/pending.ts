@@ -3,7 +3,7 @@
 import type { Millis } from "../../src/core/clock.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import { mayChangeReading } from "./reading_settings.ts"
-import { isPlainName, type Portal, type Statement, type Statements } from "./statements.ts"
+import { isPlainName, memoryOf, type Portal, type Statement, type Statements } from "./statements.ts"
 
 /** One class, so that every question has one shape: this is made for each message. */
 export class Asked {
@@ -169,4 +169,4 @@ export class Pending {
 const naming = ({ kind, renaming }: Asked): boolean =>
   renaming !== undefined || kind === "parse" || kind === "bind" || kind === "close_statement" || kind === "close_portal"
 
-const bytesOf = ({ statement, portal }: Asked): number => (statement?.sql.length ?? 0) + (portal?.bytes ?? 0)
+const bytesOf = ({ statement, portal }: Asked): number => (statement ? memoryOf(statement) : 0) + (portal?.bytes ?? 0)

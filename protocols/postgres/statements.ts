@@ -39,6 +39,10 @@ export interface Portal {
 /** SQL after which names may stand for something else. */
 export const mayRename = (sql: string): boolean => /\b(?:prepare|deallocate|discard|declare|close|commit|rollback|abort|end)\b/i.test(sql)
 
+/** Memory that a statement takes, in bytes. */
+export const memoryOf = ({ sql, oids, hides = [] }: Pick<Statement, "sql" | "oids" | "hides">): number =>
+  200 + sql.length + 8 * (oids.length + hides.length)
+
 /** What runs, for what comes after it. */
 export interface Running {
   /** Undefined: it is not known. */
@@ -59,6 +63,8 @@ export const nameKey = (bytes: Buffer, start = 0, end = bytes.length): string =>
 export const isPlainName = (name: string): boolean => /^[\0-\x7f]*$/.test(name)
 
 export class Statements {
+  /** Memory that those of all connections of this process take. */
+  static #everywhere = 0
   readonly #statements = new Map<string, Statement>()
   readonly #portals = new Map<string, Portal>()
   #bytes = 0
@@ -93,7 +99,7 @@ export class Statements {
     this.closeStatement(name)
     this.#statements.set(name, statement)
     this.#sure?.add(name)
-    this.#grow(statement.sql.length)
+    this.#grow(memoryOf(statement))
   }
 
   bound(portal: Portal): void {
@@ -104,12 +110,12 @@ export class Statements {
 
   closeStatement(name: string): void {
     const known = this.#statements.get(name)
-    if (known && this.#statements.delete(name)) this.#bytes -= known.sql.length
+    if (known && this.#statements.delete(name)) this.#shrink(memoryOf(known))
   }
 
   closePortal(name: string): void {
     const known = this.#portals.get(name)
-    if (known && this.#portals.delete(name)) this.#bytes -= known.bytes
+    if (known && this.#portals.delete(name)) this.#shrink(known.bytes)
   }
 
   transactionOver(): void {
@@ -119,16 +125,16 @@ export class Statements {
 
   closePortals(): void {
     if (this.#portals.size === 0) return
-    for (const portal of this.#portals.values()) this.#bytes -= portal.bytes
+    for (const portal of this.#portals.values()) this.#shrink(portal.bytes)
     this.#portals.clear()
   }
 
-  /** No name is trusted any more. */
+  /** No name is trusted any more; also at the connection's end. */
   forget(): void {
     this.#statements.clear()
     this.#portals.clear()
     this.#sure?.clear()
-    this.#bytes = 0
+    this.#shrink(this.#bytes)
   }
 
   /** A command that changes names has run: its tag is the server's word for it, `sql` the text that held it. */
@@ -161,8 +167,16 @@ export class Statements {
 
   #grow(bytes: number): void {
     this.#bytes += bytes
+    Statements.#everywhere += bytes
     const count = this.#statements.size + this.#portals.size
-    if (count > limits.postgres_statements_max || this.#bytes > limits.postgres_statement_bytes_max) throw new GatewayError("too_large")
+    const crowded = Statements.#everywhere > limits.postgres_statement_bytes_all_max && this.#bytes > limits.postgres_statement_bytes_share
+    if (crowded || count > limits.postgres_statements_max || this.#bytes > limits.postgres_statement_bytes_max)
+      throw new GatewayError("too_large")
+  }
+
+  #shrink(bytes: number): void {
+    this.#bytes -= bytes
+    Statements.#everywhere -= bytes
   }
 }
 

@@ -27,6 +27,8 @@ export interface ValueSource {
   readonly room: number
 }
 
+const value_bytes = 64 // an object takes, whatever is in it
+
 /** Throws `protocol_broken` when the message does not hold what it says. */
 export function readValues({ bytes, start, end, partial, oids, room }: ValueSource): Values {
   const short = (): Values => {
@@ -49,6 +51,7 @@ export function readValues({ bytes, start, end, partial, oids, room }: ValueSour
     const oid = oids[nth] ?? 0
     if (length < 0) {
       values.push({ oid, format: "null", value: null })
+      spent += value_bytes
       continue
     }
     const present = Math.min(length, end - at)
@@ -60,7 +63,7 @@ export function readValues({ bytes, start, end, partial, oids, room }: ValueSour
       format === "binary" ? bytes.toString("hex", at, at + kept) : text(bytes, at, kept < length ? cutAt(bytes, at, at + kept) : at + kept)
     const words = format === "binary" && kept === length && length > 0 ? binaryValueText(oid, bytes.subarray(at, at + length)) : undefined
     values.push({ oid, format, value, ...(words === undefined ? {} : { text: words }), ...(kept < length ? { bytes: length } : {}) })
-    spent += kept + (words?.length ?? 0) + 32
+    spent += kept + (words?.length ?? 0) + value_bytes
     at += length
   }
   return { values, leftOut: 0, bytes: spent }

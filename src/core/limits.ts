@@ -280,7 +280,9 @@ export const limits = {
   auth_token_bytes_max: 65_535, // the server's own bound
   postgres_partial_bytes_max: 64 * KiB, // a message smaller than this is forwarded whole or not at all
   postgres_statements_max: 10_000, // prepared statements and portals followed on one connection
-  postgres_statement_bytes_max: 64 * MiB, // SQL text followed on one connection
+  postgres_statement_bytes_max: 64 * MiB, // SQL text, types and values followed on one connection
+  postgres_statement_bytes_all_max: 512 * MiB, // ... on all connections of one process: a person may have many
+  postgres_statement_bytes_share: 256 * KiB, // ... that each connection may have all the same; few applications prepare more
   postgres_held_bytes_max: 64 * KiB, // read of a client whose statement waits for somebody, only to see that it is still there
   postgres_pending_max: 10_000, // messages sent to the target and not answered yet; more than its 8 KiB of unflushed answers can cover
   postgres_login_ms_max: 30 * second, // from the first byte to a target until it is ready for a query; a busy server takes its time

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { GatewayError } from "../../../src/core/errors.ts"
+import { message } from "../../../protocols/postgres/codec.ts"
+import { Statements } from "../../../protocols/postgres/statements.ts"
 import { limits } from "../../../src/core/limits.ts"
 import { bind, bound, closed, closeStatement, complete, Dialogue, execute, failed, parse, parsed, query, ready, sync } from "./dialogue.ts"
 
@@ -198,4 +200,51 @@ test("names: what is prepared is on record before it passes, or as what runs", (
     talk.actions.map(({ values }) => values?.[0]?.value),
     ["1", "3"],
   )
+})
+
+test("names: what is kept of statements is bounded for all connections together, and each has a little all the same", () => {
+  const statement = (size: number) => ({ sql: "x".repeat(size), sql_bytes: undefined, inexact: false, oids: [], renames: false })
+  const large = statement(limits.postgres_statement_bytes_max / 8)
+  const all = Array.from(
+    { length: Math.ceil(limits.postgres_statement_bytes_all_max / limits.postgres_statement_bytes_max) + 2 },
+    () => new Statements(false),
+  )
+  const fill = (): void => all.forEach((one) => Array.from({ length: 7 }, (_, nth) => one.parsed(`n${nth}`, large)))
+  const last = new Statements(false)
+  try {
+    assert.throws(fill, { code: "too_large" })
+    last.parsed("small", statement(100))
+    assert.throws(() => last.parsed("large", large), { code: "too_large" })
+  } finally {
+    for (const one of [...all, last]) one.forget()
+  }
+  last.parsed("large", large)
+  last.forget()
+  const talk = new Dialogue()
+  talk.client(parse("s", "SELECT 1"), sync())
+  talk.server(parsed(), ready())
+  assert(talk.conversation.statements.bytes > 0)
+  talk.conversation.close("lost")
+  assert.equal(talk.conversation.statements.bytes, 0, "the end of a connection gives back what it had")
+})
+
+test("names: types, and values that are NULL, take memory too", () => {
+  const count = Buffer.of(0xea, 0x60) // 60,000
+  const many = Math.floor(limits.postgres_statement_bytes_max / 8 / 60_000) + 1
+  const types = Buffer.concat([count, Buffer.alloc(4 * 60_000, 1)])
+  const nulls = Buffer.concat([Buffer.alloc(2), count, Buffer.alloc(4 * 60_000, 0xff), Buffer.alloc(2)])
+  for (const [made, answer] of [
+    [(name: string) => message("P", name, "SELECT 1", types), parsed()],
+    [(name: string) => message("B", name, "", nulls), bound()],
+  ] as const) {
+    const talk = new Dialogue()
+    const fill = (): void => {
+      for (let nth = 0; nth < many; nth++) {
+        talk.client(made(`n${nth}`), sync())
+        talk.server(answer, ready("T"))
+      }
+    }
+    assert.throws(fill, { code: "too_large" })
+    talk.conversation.close("lost")
+  }
 })
