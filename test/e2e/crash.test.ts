@@ -4,7 +4,9 @@ import assert from "node:assert/strict"
 import { readdirSync } from "node:fs"
 import { join } from "node:path"
 import { after, before, suite, test } from "node:test"
+import { createLog } from "../../src/observe/log.ts"
 import type { Line } from "../../src/record/events.ts"
+import { ownRecordings } from "../../src/record/folder_lock.ts"
 import { psql } from "../support/clients.ts"
 import { type People, people } from "../support/people.ts"
 import { type Postgres, startPostgres } from "../support/postgres.ts"
@@ -89,7 +91,7 @@ suite("SIGKILL", { skip: needs("ssh", "sshd", "psql", "openssl"), concurrency: 1
     assert.equal(readdirSync(join(recordings, "live")).length, 1)
     await first.stop()
     assert.match(await sleeper.ended, /the gateway is shutting down/)
-    await (await spawnSluice(shared)).stop()
+    ;(await ownRecordings({ dir: recordings, on_failure: "cut", log: createLog("silent") })).release() // it was given back
   })
 })
 
