@@ -145,6 +145,8 @@ async function discover(config: OidcConfig, { bounded, clock }: { bounded: oidc.
   const { issuer: said, jwks_uri } = configuration.serverMetadata()
   if (said !== config.issuer) throw new Error(`the provider calls itself ${said}, and the config ${config.issuer}`)
   if (jwks_uri === undefined) throw new Error("the provider publishes no keys")
+  // Whoever is on the way could put keys of their own in their place.
+  if (issuer.protocol === "https:" && new URL(jwks_uri).protocol !== "https:") throw new Error("the provider publishes its keys in clear")
   return { configuration, keys: providerKeys(jwks_uri, { bounded, clock }), asked_at: clock.now() }
 }
 

@@ -2,6 +2,7 @@
 // does not give.
 import { once } from "node:events"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import { createServer as createSecureServer } from "node:https"
 import type { AddressInfo } from "node:net"
 import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT, type CryptoKey, type JWTPayload } from "jose"
 
@@ -28,14 +29,20 @@ export interface ForgingIssuer {
 
 export const unsigned = (claims: JWTPayload): string => new UnsecuredJWT(claims).encode()
 
-export async function startForgingIssuer(client_id: string, now: () => number): Promise<ForgingIssuer> {
+/** `tls`: a certificate for 127.0.0.1 and its key; without one it speaks in clear. */
+export async function startForgingIssuer(
+  client_id: string,
+  now: () => number,
+  tls?: { readonly cert: string; readonly key: string },
+): Promise<ForgingIssuer> {
   let kid = 0
   let key = await generateKeyPair("RS256", { extractable: true })
   let keysAsked = 0
-  const server = createServer((request, response) => void answer(request, response).catch(() => response.destroy()))
+  const serve = (request: IncomingMessage, response: ServerResponse): void => void answer(request, response).catch(() => response.destroy())
+  const server = tls ? createSecureServer(tls, serve) : createServer(serve)
   server.listen(0, "127.0.0.1")
   await once(server, "listening")
-  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const issuer = `${tls ? "https" : "http"}://127.0.0.1:${(server.address() as AddressInfo).port}`
   const made: ForgingIssuer = {
     issuer,
     get privateKey() {

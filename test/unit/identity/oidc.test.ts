@@ -7,16 +7,18 @@ import type { OidcConfig } from "../../../src/config/config.ts"
 import { limits } from "../../../src/core/limits.ts"
 import { Secret } from "../../../src/core/secret.ts"
 import { createCompanyLogin, type LoginFlow } from "../../../src/identity/oidc.ts"
+import { selfSigned } from "../../support/certificate.ts"
 import { FakeClock } from "../../support/fake_clock.ts"
 import { type ForgingIssuer, startForgingIssuer, unsigned } from "../../support/forging_issuer.ts"
+import { needs } from "../../support/tools.ts"
 
 const client_id = "sluice"
 const client_secret = "a client secret of at least 32 characters"
 const redirect_uri = "http://127.0.0.1:1/sign-in/callback"
 
-async function setting(t: TestContext, change: Partial<OidcConfig> = {}) {
+async function setting(t: TestContext, change: Partial<OidcConfig> = {}, tls?: { cert: string; key: string }) {
   const clock = new FakeClock(Date.now())
-  const forger = await startForgingIssuer(client_id, () => clock.now())
+  const forger = await startForgingIssuer(client_id, () => clock.now(), tls)
   const config: OidcConfig = {
     issuer: forger.issuer,
     client_id,
@@ -177,6 +179,16 @@ test("oidc: an answer that is too large is not read", async (t) => {
   const { forger, company } = await setting(t)
   forger.metadata = { padding: "x".repeat(limits.oidc_answer_bytes_max) }
   await assert.rejects(company.begin({ redirect_uri }), { code: "provider_away" })
+})
+
+test("oidc: keys that come in clear are nobody's, where everything else comes over TLS", { skip: needs("openssl") }, async (t) => {
+  const tls = await selfSigned(["127.0.0.1"])
+  const { forger, company, logIn, clock } = await setting(t, { ca: tls.cert }, tls)
+  forger.metadata = { jwks_uri: `${forger.issuer.replace("https:", "http:")}/jwks` }
+  await assert.rejects(company.begin({ redirect_uri }), { code: "provider_away" })
+  forger.metadata = {}
+  clock.advance(limits.oidc_retry_ms)
+  assert.equal((await logIn()).sub, "sub-1")
 })
 
 suite("oidc: a logout that the provider tells of", () => {
