@@ -23,6 +23,7 @@ export async function backUp(path: string, to: string): Promise<void> {
   const db = new DatabaseSync(path, { readOnly: true })
   try {
     await backup(db, unfinished)
+    makeOneFile(unfinished)
     checkCopy(unfinished)
     await rename(unfinished, to)
   } finally {
@@ -92,13 +93,19 @@ function checkCopy(path: string): void {
   }
 }
 
-/** Leaving the write-ahead log needs the file alone, which it is not while a service has it open. It also leaves one file to move. */
 function checkUnused(path: string): void {
+  try {
+    makeOneFile(path)
+  } catch (failure) {
+    throw new Error(`${path} is in use: stop the service first`, { cause: failure })
+  }
+}
+
+/** Without its write-ahead log, and what lies beside that. Throws while anybody else has it open. */
+function makeOneFile(path: string): void {
   const db = new DatabaseSync(path, { timeout: 0 })
   try {
     db.exec("pragma journal_mode = delete")
-  } catch (failure) {
-    throw new Error(`${path} is in use: stop the service first`, { cause: failure })
   } finally {
     db.close()
   }

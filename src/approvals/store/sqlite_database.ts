@@ -8,11 +8,11 @@ import type { Tables } from "./tables.ts"
 
 /** One connection to the embedded store. */
 export interface SqliteConnection {
-  /** Destroying it closes the database. */
   readonly db: Kysely<Tables>
   /** The rows of one statement. */
   all(sql: string, parameters: readonly unknown[]): readonly object[]
   run(sql: string, parameters: readonly unknown[]): void
+  close(): Promise<void>
 }
 
 export function sqliteConnection(db: DatabaseSync): SqliteConnection {
@@ -24,10 +24,15 @@ export function sqliteConnection(db: DatabaseSync): SqliteConnection {
     prepared.set(text, statement)
     return statement
   }
+  const kysely = new Kysely<Tables>({ dialect: new SqliteDialect({ database: { prepare, close: () => db.close() } }) })
   return {
-    db: new Kysely<Tables>({ dialect: new SqliteDialect({ database: { prepare, close: () => db.close() } }) }),
+    db: kysely,
     all: (sql, parameters) => prepare(sql).all(parameters),
     run: (sql, parameters) => void prepare(sql).run(parameters),
+    async close() {
+      await kysely.destroy()
+      if (db.isOpen) db.close() // kysely closes only what it has itself asked
+    },
   }
 }
 

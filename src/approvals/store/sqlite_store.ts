@@ -80,8 +80,8 @@ async function openOwned(path: string, { clock, release }: { readonly clock: Clo
     async close() {
       await turns.idle()
       await checkpoints.close()
-      await reading.db.destroy()
-      await writing.db.destroy()
+      await reading.close()
+      await writing.close()
       release()
     },
   }

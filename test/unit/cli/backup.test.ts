@@ -1,6 +1,6 @@
 // The embedded store to a file and back, as an operator does it: with the service running, stopped, and with the wrong file.
 import assert from "node:assert/strict"
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { test } from "node:test"
 import { people } from "../../support/people.ts"
@@ -58,6 +58,24 @@ test("backup and restore: all that was in it, but no access that was taken back 
   } finally {
     await second.stop()
   }
+})
+
+test("backup and restore: a copy is one file, and one without a grant goes back as well", async (t) => {
+  const { alice, bob } = people()
+  const folder = scratch("empty-store")
+  const targets = [{ name: "app", http: { url: "http://127.0.0.1:1" } }]
+  const service = await startSluice({ users: [alice, bob], targets, folder, role: "approvals" })
+  t.after(() => service.stop())
+  const sluice = (...words: string[]): Promise<Ran> => run(process.execPath, [main, ...words, "--config", service.configFile])
+  const copies = join(folder, "copies")
+  mkdirSync(copies)
+  const made = await sluice("backup", join(copies, "copy.db"))
+  assert.equal(made.status, 0, made.stderr)
+  assert.deepEqual(readdirSync(copies), ["copy.db"])
+  await service.stop()
+  const restored = await sluice("restore", join(copies, "copy.db"))
+  assert.match(restored.stdout, /0 grants were ended/, restored.stderr)
+  assert.deepEqual(readdirSync(copies), ["copy.db"])
 })
 
 test("backup: where no service has run yet, it says that there is no store, and leaves no file", async () => {
