@@ -33,9 +33,13 @@ export function fileMatches({ ops, paths }: FileMatch, operation: FileOperation,
   if (ops !== undefined && !(wide ? named.some((name) => ops.includes(name)) : named.every((name) => ops.includes(name)))) return false
   if (paths === undefined) return true
   const touched = [operation.path, "to" in operation ? operation.to : undefined].filter((path) => path !== undefined)
-  const is = (path: FileName): boolean => (isPlain(path) ? paths.some((pattern) => pattern(path)) : wide)
+  // Who gives a folder another name gives all that is in it one.
+  const whole = wide && renaming.has(operation.op)
+  const is = (path: FileName): boolean => (isPlain(path) ? paths.some((pattern) => pattern(path) || (whole && pattern(`${path}/`))) : wide)
   return wide ? touched.length === 0 || touched.some(is) : touched.length > 0 && touched.every(is)
 }
+
+const renaming: ReadonlySet<FileOperation["op"]> = new Set(["rename", "symlink", "hardlink"])
 
 /** A file may be opened for both; with no flags at all it is opened for reading. What is made as `setattr` would leave it is that too. */
 export function namesOf(operation: FileOperation): readonly FileOperationName[] {

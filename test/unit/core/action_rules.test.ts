@@ -305,6 +305,12 @@ describe("rules for single actions", () => {
     for (const path of ["passwd", "/tmp/passwd\0", "/tmp/../etc/passwd", "/tmp//x", { base64: "/w==" }])
       assert.equal(is({ op: "remove", path }), "deny 1")
     assert.equal(is({ op: "rename", path: "/tmp/x", to: "/etc/x" }), "deny 1")
+    assert.equal(is({ op: "rename", path: "/etc", to: "/tmp/x" }), "deny 1", "all that is in it goes along")
+    const folder = await rules([{ ssh: { sftp: { path: "/etc/*" } }, then: "deny" }])
+    const link = (to: string): Action => ({ kind: "ssh.file", channel: 0, op: "symlink", path: "/tmp/x", to })
+    assert.equal(decided(folder, "host", link("/etc")), "deny 0")
+    assert.equal(decided(folder, "host", link("/usr")), "allow")
+    assert.equal(decided(folder, "host", { kind: "ssh.file", channel: 0, op: "list", path: "/etc" }), "allow")
     assert.equal(decided(all, "host", { kind: "ssh.sftp", channel: 0, access: "all" }), "allow")
   })
 
