@@ -261,6 +261,7 @@ export const limits = {
   redact_patterns_max: 32, // of one target; each looks through every statement
   recordings_wait_ms_max: 10 * second, // at a start, for the workers of a gateway that was killed: they cut their sessions and end
   recorded_note_delay_ms: 50, // outcomes may wait this long to be written with the next event
+  recorded_file_look_ms: second, // between two looks whether a recording's file is still there, whole, while it is written to
   recorded_notes_chars_max: 256 * KiB, // waiting to be written
   recorded_line_bytes_max: 16 * MiB, // what a reader takes; the largest statement with values, escaped, is below it
 

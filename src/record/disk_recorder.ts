@@ -56,6 +56,8 @@ class FileRecorder implements DiskRecorder {
   #written = 0
   /** Bytes of whole lines in the file. */
   #size = 0
+  /** When the file was last seen to be what was written. */
+  #seen_at = -Infinity
   #failed = false
   /** Noted lines that wait to be written. */
   #noted = ""
@@ -123,6 +125,7 @@ class FileRecorder implements DiskRecorder {
     // A last try even after a failure: room may have been made, and a recording that says how it ended is worth it.
     const fd = this.#fd
     let written = false
+    this.#seen_at = -Infinity
     try {
       this.#put(this.#noted + this.#line(end))
       written = true
@@ -140,7 +143,7 @@ class FileRecorder implements DiskRecorder {
       await fdatasync(fd)
       await close(fd)
       this.#fd = undefined
-      // Without its last line it stays among the live: the next start finds it there and ends it.
+      // Without its last line it stays among the live, if it is still there: the next start finds it and ends it.
       if (!written) return
       const place = closedPath(dir, header.id, this.#began_at)
       await rename(this.#path, place)
@@ -177,6 +180,10 @@ class FileRecorder implements DiskRecorder {
     if (this.#fd === undefined) throw new Error("the recording is not open")
     const start = performance.now()
     const bytes = Buffer.byteLength(lines)
+    if (start - this.#seen_at >= limits.recorded_file_look_ms) {
+      this.#look(this.#fd)
+      this.#seen_at = start
+    }
     try {
       const written = fs.writeSync(this.#fd, lines)
       if (written < bytes) writeRest(this.#fd, Buffer.from(lines), written)
@@ -187,6 +194,17 @@ class FileRecorder implements DiskRecorder {
     this.#size += bytes
     this.#written = this.#next
     metrics.recorded(performance.now() - start)
+  }
+
+  /** Throws when somebody else has removed the file, or made it shorter or longer: what is written to it then is no recording. */
+  #look(fd: number): void {
+    const { nlink, size } = fs.fstatSync(fd)
+    if (nlink === 0) throw new Error("the recording's file has been removed")
+    const ours = this.#size
+    if (size === ours) return
+    // In the mode "allow" what follows is worth having all the same, and the file says that it is not whole.
+    if (this.#options.mode === "allow") this.#size = size
+    throw new Error(`the recording's file has ${size} bytes, and ${ours} were written to it`)
   }
 
   /** Takes back half a line. If that fails as well, the reader knows a torn line for what it is. */

@@ -1,7 +1,18 @@
 import assert from "node:assert/strict"
 import { execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
-import { closeSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs"
+import {
+  appendFileSync,
+  closeSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { test } from "node:test"
@@ -12,6 +23,7 @@ import type { Event } from "../../../src/record/events.ts"
 import { findRecording } from "../../../src/record/find.ts"
 import { recoverRecordings } from "../../../src/record/recover.ts"
 import { FakeClock } from "../../support/fake_clock.ts"
+import { eventually } from "../../support/wait.ts"
 import { closed, fresh, linesOf, record } from "./sample.ts"
 
 const refused = (what: string): Event => ({ kind: "refused", what })
@@ -169,6 +181,45 @@ test("recorder: on a full disk no half line is left, and the recording ends when
   } finally {
     execFileSync("umount", ["-l", dir])
   }
+})
+
+test("recorder: a file that somebody removes, cuts short or writes to ends the session, before it can end as if it were whole", async () => {
+  for (const [attack, said] of [
+    [(path: string) => rmSync(path), /removed/],
+    [(path: string) => truncateSync(path, 10), /has \d+ bytes, and \d+ were written/],
+    [(path: string) => appendFileSync(path, "{}\n"), /were written to it/],
+  ] as const) {
+    const dir = fresh()
+    const { recorder, failures } = record(dir)
+    assert.equal(recorder.write(refused("before")), true)
+    attack(recorder.path)
+    await eventually("it to be noticed", async () => !recorder.write(refused("after")))
+    assert.match(String(failures[0]), said)
+    await recorder.close(closed)
+    assert.equal(failures.length, 1)
+    assert.doesNotMatch(recorder.path, /2026/, "what is not whole is not put among the closed ones")
+  }
+})
+
+test("recorder: with on_failure allow a file that was cut short is written on, and does not read as whole", async () => {
+  const { recorder } = record(fresh(), { mode: "allow" })
+  truncateSync(recorder.path, 0)
+  await eventually("it to be noticed", async () => {
+    const { size } = statSync(recorder.path)
+    assert.equal(recorder.write(refused("meanwhile")), true)
+    return statSync(recorder.path).size === size
+  })
+  recorder.write(refused("after"))
+  await recorder.close(closed)
+  assert.match(readFileSync(recorder.path, "utf8"), /"after"}\n.*"kind":"end".*\n$/)
+  await assert.rejects(linesOf(recorder.path), /begins with its session/)
+})
+
+test("recorder: a file that is gone when its session ends is told, also where nobody looked since", async () => {
+  const { recorder, failures } = record(fresh())
+  rmSync(recorder.path)
+  await recorder.close(closed)
+  assert.match(String(failures[0]), /removed/)
 })
 
 test("recorder: killed with SIGKILL in the middle of a session, no event is lost that was written", async () => {
