@@ -6,6 +6,7 @@ import { visible } from "../core/visible.ts"
 import { facts, readingIn } from "./approve.ts"
 import { jsonOption, show, type AddVerb, type JsonOption } from "./context.ts"
 import { Failure } from "./failure.ts"
+import { mayHavePlan } from "../core/statement.ts"
 import { heldLine } from "./held_words.ts"
 import { requestNumber } from "./ids.ts"
 import { andNext, inPages, limitOption, type PageOptions } from "./pages.ts"
@@ -40,8 +41,9 @@ export const addRequests: AddVerb = (program, context) => {
             : await api.call("request", { id, query: {} }, { signal })
           if (options.estimate && one.estimate === null)
             throw new Failure("the gateway that holds it has not answered", `Look again: ${context.call} requests ${id} --estimate`)
-          const decide = one.may_decide ? `\nYou may decide about it: ${context.call} approve ${id}, or deny ${id}` : ""
-          return show(context, options, one, () => `Request ${id} is ${one.status}.\n${facts(one, readingIn(context))}${decide}`)
+          return show(context, options, one, () =>
+            [`Request ${id} is ${one.status}.`, facts(one, readingIn(context)), ...deciding(one, context.call)].join("\n"),
+          )
         }
         const query = options.pending ? ({ status: "pending" } as const) : options.unreviewed ? ({ status: "unreviewed" } as const) : {}
         const api = await context.api()
@@ -61,6 +63,17 @@ export const addRequests: AddVerb = (program, context) => {
         })
       },
     )
+}
+
+/** For who may decide: how, and, of a statement that has a plan, what else they can ask. */
+function deciding({ id, may_decide, action, estimate }: RequestView, call: string): string[] {
+  if (!may_decide) return []
+  return [
+    `You may decide about it: ${call} approve ${id}, or deny ${id} --reason "..."`,
+    ...(action && mayHavePlan(action) && estimate === null
+      ? [`How many rows it is about, by the planner: ${call} requests ${id} --estimate`]
+      : []),
+  ]
 }
 
 /** The table, and below it what those ask for that do not ask for everything: the exact words, for those who decide. */

@@ -4,7 +4,7 @@ import type { RequestView } from "../api/schema.ts"
 import type { Millis } from "../core/clock.ts"
 import { formatDuration } from "../core/duration.ts"
 import { limits } from "../core/limits.ts"
-import { planned } from "../core/statement.ts"
+import { mayHavePlan } from "../core/statement.ts"
 import { visible } from "../core/visible.ts"
 import { type Content, html, type Html } from "./html.ts"
 import { csrfField, type Visit } from "./shell.ts"
@@ -59,11 +59,10 @@ const isLong = (text: string): boolean => text.length > limits.hold_list_chars_m
 const length = (text: string): string => `${text.length} characters in ${text.split("\n").length} lines: read it to its end`
 
 /** What the planner guessed, and for those who decide the button that asks it; nothing where there is no plan. */
-function rows({ id, estimate, may_decide }: RequestView, { protocol, action_kind }: HeldAction, csrf: string): Content {
-  const mayHave = protocol === "postgres" && (action_kind === null || (planned as readonly string[]).includes(action_kind))
+function rows({ id, estimate, may_decide }: RequestView, action: HeldAction, csrf: string): Content {
   const ask =
     may_decide &&
-    mayHave &&
+    mayHavePlan(action) &&
     html`<form method="post" action="/requests/${id}/estimate">
       ${csrfField(csrf)}<button>${estimate === null ? "Have the planner guess" : "Guess again"}</button>
       <p class="hint">The target plans the statement and runs nothing. That you ask is on record.</p>

@@ -25,6 +25,10 @@ export const changing = ["insert", "update", "delete", "ddl", "grant", "copy"] a
 /** Kinds that have a plan. */
 export const planned = ["read", "insert", "update", "delete"] as const satisfies readonly StatementKind[]
 
+/** Of a held action: whether asking for its plan may lead to one. `action_kind` is null where nobody has looked. */
+export const mayHavePlan = ({ protocol, action_kind }: { readonly protocol: string; readonly action_kind: string | null }): boolean =>
+  protocol === "postgres" && (action_kind === null || (planned as readonly string[]).includes(action_kind))
+
 export interface TableName {
   /** Undefined: whatever the server's search_path makes of it. */
   readonly schema: string | undefined

@@ -72,6 +72,9 @@ suite("the demo", { skip: needs("ssh", "psql", "curl"), concurrency: 1 }, () => 
       /held: request (\d+) waits until oncall approves it, .*: (ssh .*) {2}or {2}(https:\S+)/.exec(waiting.stderr) ?? []
     assert.ok(id && way && url?.endsWith(`/requests/${id}`), waiting.stderr)
     assert.ok(way.includes("/<you>/ssh_config gateway approve"), way)
+    const [, looks = ""] = /^ {4}(.*requests) <number> --estimate/m.exec(demo.stdout) ?? []
+    const plain = await run("sh", ["-c", `${looks} ${id}`], { cwd: clone })
+    assert.match(plain.stdout, new RegExp(`by the planner: ssh \\S+ \\S+/bob/ssh_config gateway requests ${id} --estimate\\n$`))
     const seen = await paste(["requests <number>"], { fill: id })
     assert.match(seen.stdout, /action {2}DELETE FROM orders WHERE id = 3\n {2}does {4}delete on orders\n {2}rows {4}about 1 by the planner/)
     const [decide] = /ssh -F \S+\/bob\/ssh_config gateway approve \d+/.exec(seen.stdout) ?? []
