@@ -42,13 +42,9 @@ export const addBackup: AddVerb = (program, context) => {
         )
       })
       const kept = restored.kept === undefined ? "" : ` What was there is kept as ${restored.kept}.`
-      const ended = restored.ended === 1 ? "One grant was ended" : `${restored.ended} grants were ended`
-      show(
-        context,
-        options,
-        restored,
-        () => `${path} is what it was in ${file}. ${ended}: what was revoked since must not come back.${kept}`,
-      )
+      const grants = restored.ended === 1 ? "One grant was ended" : `${restored.ended} grants were ended`
+      const ended = restored.ended === 0 ? "No grant was live in it." : `${grants}: what was revoked since must not come back.`
+      show(context, options, restored, () => `${path} is what it was in ${file}. ${ended}${kept}`)
     })
 }
 
