@@ -8,6 +8,7 @@ import { eventually } from "../support/wait.ts"
 import type { Driver, FakeTarget, Refused, Visit } from "./driver.ts"
 import { hold_ms, type FakeHold } from "./fake_holds.ts"
 import type { Harness } from "./harness.ts"
+import { actionRule } from "../support/action_rule.ts"
 
 const until = (condition: () => boolean): Promise<true> => eventually(String(condition), condition, 10_000)
 
@@ -22,20 +23,7 @@ interface Rig {
 }
 
 export function holdPromises(driver: Driver, setUp: () => Promise<Rig>): void {
-  const rule = (more: Partial<ActionRule>): ActionRule => ({
-    name: "policy.actions[0]",
-    index: 0,
-    digest: "d",
-    who: undefined,
-    targets: undefined,
-    as: undefined,
-    about: undefined,
-    verdict: "hold",
-    say: undefined,
-    approve: undefined,
-    within_ms: hold_ms,
-    ...more,
-  })
+  const rule = (more: Partial<ActionRule>): ActionRule => actionRule({ within_ms: hold_ms, ...more })
 
   async function inside(rules: readonly ActionRule[]): Promise<Rig & { visit: Visit }> {
     const rig = await setUp()

@@ -9,7 +9,6 @@ import { type Approvals, startApprovals } from "../../../src/approvals/approvals
 import type { AskableTarget, GrantView, RequestView, SessionView } from "../../../src/api/schema.ts"
 import { generateOpensshKey } from "../../../src/config/openssh_key.ts"
 import type { AccessRule, Config, PeopleApprove } from "../../../src/config/config.ts"
-import type { ActionRule } from "../../../src/core/action_rules.ts"
 import type { Keys } from "../../../src/core/keys.ts"
 import { Secret } from "../../../src/core/secret.ts"
 import { type Target, usual_env } from "../../../src/core/target.ts"
@@ -17,6 +16,7 @@ import { createTokenIssuer } from "../../../src/identity/tokens.ts"
 import { createLog } from "../../../src/observe/log.ts"
 import { FakeClock } from "../../support/fake_clock.ts"
 import { giveBack, newStore, query } from "../../support/store.ts"
+import { actionRule } from "../../support/action_rule.ts"
 
 export const hour = 3_600_000
 export const gatewayKey = "a-gateway-key-of-the-tests"
@@ -53,19 +53,7 @@ const access: readonly AccessRule[] = [
 ]
 
 /** A rule that holds every action. */
-export const holdRule: ActionRule = {
-  name: "policy.actions[0]",
-  index: 0,
-  digest: "the rule as it is",
-  who: undefined,
-  targets: undefined,
-  as: undefined,
-  about: undefined,
-  verdict: "hold",
-  say: undefined,
-  approve: { by: ["oncall"], count: 1 },
-  within_ms: hour / 4,
-}
+export const holdRule = actionRule({ approve: { by: ["oncall"], count: 1 }, within_ms: hour / 4 })
 
 /** alice and carol ask; bob and erin are on call; dana administers; frank has no rights at all. */
 export function testConfig(folder: string, change: Partial<Config> = {}): Config {

@@ -6,7 +6,6 @@ import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { test, type TestContext } from "node:test"
 import type { AccessRule, StoreConfig } from "../../../src/config/config.ts"
-import type { ActionRule } from "../../../src/core/action_rules.ts"
 import { limits } from "../../../src/core/limits.ts"
 import { Secret } from "../../../src/core/secret.ts"
 import { migratePostgres } from "../../../src/approvals/store/postgres_store.ts"
@@ -17,7 +16,7 @@ import { startReceiver } from "../../support/receiver.ts"
 import { scratch } from "../../support/scratch.ts"
 import { newEmptySchema, onPostgres, query } from "../../support/store.ts"
 import { eventually } from "../../support/wait.ts"
-import { hour, type Service, startService, testConfig } from "./service.ts"
+import { holdRule, hour, type Service, startService, testConfig } from "./service.ts"
 
 const version = 15
 /** When the earlier service was stopped. */
@@ -64,25 +63,12 @@ async function upgraded(t: TestContext): Promise<{ service: Service; received():
   const [, usual] = policy.access
   assert(usual)
   const loud: AccessRule = { ...usual, approve: { review: ["oncall"], within_ms: 24 * hour }, reason_required: true }
-  const hold: ActionRule = {
-    name: "policy.actions[0]",
-    index: 0,
-    digest: "the rule as it is",
-    who: undefined,
-    targets: undefined,
-    as: undefined,
-    about: undefined,
-    verdict: "hold",
-    say: undefined,
-    approve: { by: ["oncall"], count: 1 },
-    within_ms: hour / 4,
-  }
   const receiver = await startReceiver()
   t.after(() => receiver.stop())
   const hook = { name: "hook", on: ["request.*"], way: "webhook", url: new URL(`${receiver.url}/in`), secret: new Secret("s") } as const
   const change = {
     approvals: { ...approvals, store: await earlierStore() },
-    policy: { ...policy, access: [loud, ...policy.access], actions: [hold] },
+    policy: { ...policy, access: [loud, ...policy.access], actions: [holdRule] },
     notify: [hook],
   }
   const service = await startService(t, change, new FakeClock(stopped_at))

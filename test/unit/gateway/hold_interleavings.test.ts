@@ -19,23 +19,12 @@ import { shownAction } from "../../../src/gateway/shown_action.ts"
 import type { Event } from "../../../src/record/events.ts"
 import { Random } from "../../support/random.ts"
 import { hour, type Service, startService } from "../approvals/service.ts"
+import { actionRule } from "../../support/action_rule.ts"
 
 const within_ms = hour / 4
 
-const ruleOf = (count: number, change: Partial<ActionRule> = {}): ActionRule => ({
-  name: "policy.actions[0]",
-  index: 0,
-  digest: `the rule, ${count}`,
-  who: undefined,
-  targets: undefined,
-  as: undefined,
-  about: undefined,
-  verdict: "hold",
-  say: undefined,
-  approve: { by: ["oncall"], count },
-  within_ms,
-  ...change,
-})
+const ruleOf = (count: number, change: Partial<ActionRule> = {}): ActionRule =>
+  actionRule({ digest: `the rule, ${count}`, approve: { by: ["oncall"], count }, within_ms, ...change })
 
 /** A command's approval is for the session that waits; a request's for the person who asks again. */
 type Protocol = "ssh" | "http"

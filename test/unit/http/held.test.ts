@@ -1,22 +1,10 @@
 import assert from "node:assert/strict"
 import { suite, test } from "node:test"
-import type { ActionRule } from "../../../src/core/action_rules.ts"
 import { eventually } from "../../support/wait.ts"
 import { createRig, type Rig } from "./rig.ts"
+import { actionRule } from "../../support/action_rule.ts"
 
-const holding: ActionRule = {
-  name: "policy.actions[0]",
-  index: 0,
-  digest: "d",
-  who: undefined,
-  targets: undefined,
-  as: undefined,
-  about: undefined,
-  verdict: "hold",
-  say: undefined,
-  approve: undefined,
-  within_ms: 60_000,
-}
+const holding = actionRule()
 
 /** What an approver is shown of `request`. */
 async function shown(rig: Rig, request: string): Promise<string> {

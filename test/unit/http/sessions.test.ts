@@ -1,26 +1,14 @@
 import assert from "node:assert/strict"
 import { suite, test } from "node:test"
 import { decodeJwt } from "jose"
-import type { ActionRule } from "../../../src/core/action_rules.ts"
 import { limits } from "../../../src/core/limits.ts"
 import { createRig, type Rig } from "./rig.ts"
+import { actionRule } from "../../support/action_rule.ts"
 
 const started = (rig: Rig): readonly { readonly target: string; readonly subject: string }[] =>
   rig.harness.reports.flatMap((report) => (report.event === "started" ? [report.session] : []))
 
-const forContractors: ActionRule = {
-  name: "policy.actions[0]",
-  index: 0,
-  digest: "digest",
-  who: ["contractors"],
-  targets: undefined,
-  as: undefined,
-  about: undefined,
-  verdict: "deny",
-  say: "not you",
-  approve: undefined,
-  within_ms: 60_000,
-}
+const forContractors = actionRule({ who: ["contractors"], verdict: "deny", say: "not you" })
 
 suite("http: sessions", () => {
   test("requests that come at once, over many connections and with several tokens, open one", async () => {

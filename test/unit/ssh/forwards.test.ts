@@ -5,13 +5,13 @@ import type { Duplex } from "node:stream"
 import { afterEach, suite, test } from "node:test"
 import ssh2 from "ssh2"
 import { ssh } from "../../../protocols/ssh/index.ts"
-import type { ActionRule } from "../../../src/core/action_rules.ts"
 import { destinationPattern } from "../../../src/core/destination.ts"
 import { limits } from "../../../src/core/limits.ts"
 import { hold_ms } from "../../conformance/fake_holds.ts"
 import { createHarness, type Harness } from "../../conformance/harness.ts"
 import { eventually } from "../../support/wait.ts"
 import { hostKey, targetWith } from "./rig.ts"
+import { actionRule } from "../../support/action_rule.ts"
 
 interface Rig {
   readonly harness: Harness
@@ -95,13 +95,7 @@ async function rig(
   return { harness, client, server, asked, heard, offered, refused, grant, deaf: () => void (isDeaf = true) }
 }
 
-const holdForward: ActionRule = {
-  name: "policy.actions[0]",
-  index: 0,
-  digest: "d",
-  who: undefined,
-  targets: undefined,
-  as: undefined,
+const holdForward = actionRule({
   about: {
     protocol: "ssh",
     exec: undefined,
@@ -112,11 +106,8 @@ const holdForward: ActionRule = {
     listen: undefined,
     agent: false,
   },
-  verdict: "hold",
-  say: undefined,
-  approve: undefined,
   within_ms: hold_ms,
-}
+})
 
 /** Asks for a connection to there; the refusal's words, or the channel. */
 const forward = (client: ssh2.Client, host = "10.0.0.9", port = 80): Promise<ssh2.ClientChannel | string> =>

@@ -9,7 +9,6 @@ import { ssh } from "../../../protocols/ssh/index.ts"
 import { keyLife } from "../../../protocols/ssh/key_renewal.ts"
 import { sftpPacket, sftpType } from "../../../protocols/ssh/sftp_packet.ts"
 import { type Ssh2Connection, Transport } from "../../../protocols/ssh/transport.ts"
-import type { ActionRule } from "../../../src/core/action_rules.ts"
 import { systemClock } from "../../../src/core/clock.ts"
 import { destinationPattern } from "../../../src/core/destination.ts"
 import { hold_ms } from "../../conformance/fake_holds.ts"
@@ -17,23 +16,12 @@ import { createHarness, type Harness } from "../../conformance/harness.ts"
 import { Random } from "../../support/random.ts"
 import { eventually } from "../../support/wait.ts"
 import { hostKey, targetWith } from "./rig.ts"
+import { actionRule } from "../../support/action_rule.ts"
 
 const open: Harness[] = []
 afterEach(() => open.splice(0).forEach((harness) => harness.close()))
 
-const holds: ActionRule = {
-  name: "policy.actions[0]",
-  index: 0,
-  digest: "d",
-  who: undefined,
-  targets: undefined,
-  as: undefined,
-  about: undefined,
-  verdict: "hold",
-  say: undefined,
-  approve: undefined,
-  within_ms: hold_ms,
-}
+const holds = actionRule({ within_ms: hold_ms })
 
 /** `asked`: what the target was asked to do, in the words of `done`. */
 async function rig(asked: string[]): Promise<Harness> {

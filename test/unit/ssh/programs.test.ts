@@ -7,28 +7,16 @@ import { type Field, message, pack } from "../../../protocols/ssh/codec.ts"
 import { ssh } from "../../../protocols/ssh/index.ts"
 import { keyLife } from "../../../protocols/ssh/key_renewal.ts"
 import { type Ssh2Connection, Transport } from "../../../protocols/ssh/transport.ts"
-import type { ActionRule } from "../../../src/core/action_rules.ts"
 import { systemClock } from "../../../src/core/clock.ts"
 import { limits } from "../../../src/core/limits.ts"
 import { hold_ms } from "../../conformance/fake_holds.ts"
 import { createHarness, type Harness } from "../../conformance/harness.ts"
 import { eventually } from "../../support/wait.ts"
 import { hostKey, targetWith } from "./rig.ts"
+import { actionRule } from "../../support/action_rule.ts"
 
 /** Whatever is done. */
-const holds: ActionRule = {
-  name: "policy.actions[0]",
-  index: 0,
-  digest: "d",
-  who: undefined,
-  targets: undefined,
-  as: undefined,
-  about: undefined,
-  verdict: "hold",
-  say: undefined,
-  approve: undefined,
-  within_ms: hold_ms,
-}
+const holds = actionRule({ within_ms: hold_ms })
 
 const open: Harness[] = []
 afterEach(() => open.splice(0).forEach((harness) => harness.close()))

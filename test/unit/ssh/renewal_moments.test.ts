@@ -11,6 +11,7 @@ import { hold_ms } from "../../conformance/fake_holds.ts"
 import { createHarness, type Harness } from "../../conformance/harness.ts"
 import { eventually } from "../../support/wait.ts"
 import { hostKey, slowLine, targetWith } from "./rig.ts"
+import { actionRule } from "../../support/action_rule.ts"
 
 interface Rig {
   readonly harness: Harness
@@ -31,19 +32,7 @@ interface Rig {
 const open: Harness[] = []
 afterEach(() => open.splice(0).forEach((harness) => harness.close()))
 
-const holds: ActionRule = {
-  name: "policy.actions[0]",
-  index: 0,
-  digest: "d",
-  who: undefined,
-  targets: undefined,
-  as: undefined,
-  about: undefined,
-  verdict: "hold",
-  say: undefined,
-  approve: undefined,
-  within_ms: hold_ms,
-}
+const holds = actionRule({ within_ms: hold_ms })
 
 async function rig(rules: readonly ActionRule[] = []): Promise<Rig> {
   let sessions = 0
