@@ -6,6 +6,7 @@ import { type CurrentConfig, derived } from "../config/current_config.ts"
 import { isName } from "../config/people.ts"
 import type { Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
+import type { RequestId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
 import type { CompanyPerson } from "../identity/oidc.ts"
 import { keyBehind } from "../identity/proof_key.ts"
@@ -13,7 +14,7 @@ import { fingerprint } from "../identity/ssh_fingerprint.ts"
 import type { Log } from "../observe/log.ts"
 import { type Actor, note } from "./journal.ts"
 import type { Page, Paged } from "./page.ts"
-import type { LoginRecord, PersonRecord, StandingRecord } from "./people_store.ts"
+import type { Kept, LoginRecord, PersonRecord } from "./people_store.ts"
 import type { Change, Reader, Store } from "./store.ts"
 
 /** Somebody there is. */
@@ -68,6 +69,13 @@ export class People {
     const named = this.#named()
     const { person, standing } = await reader.personCalled(subject)
     return standing?.disabled ? undefined : knownAs(named, subject, person)
+  }
+
+  /** Whoever made a request, as they are now: asked for with the request, so that it takes no way to the store of its own. */
+  async asker(request: RequestId, reader: Reader): Promise<Known | undefined> {
+    const named = this.#named()
+    const kept = await reader.asker(request)
+    return kept === undefined || kept.standing?.disabled ? undefined : knownAs(named, kept.subject, kept.person)
   }
 
   /** The same for a gateway, which is told of the disabled too. */
@@ -232,12 +240,6 @@ async function subjectOf(named: Named, { sub, claims }: CompanyPerson, { before,
   if ((await change.namesTaken([name])).length > 0)
     throw refused(`${name} is the name of another login here; the provider has given it to two people`)
   return name
-}
-
-/** What the store keeps of somebody. */
-interface Kept {
-  readonly person: PersonRecord | undefined
-  readonly standing: StandingRecord | undefined
 }
 
 interface Arriving {

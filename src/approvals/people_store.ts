@@ -1,6 +1,6 @@
 // What the store keeps of people and their logins, as values: the part of `store.ts` that company login needs.
 import type { Millis } from "../core/clock.ts"
-import type { LoginId } from "../core/ids.ts"
+import type { LoginId, RequestId } from "../core/ids.ts"
 
 /** Somebody who has come by company login. Keyed by `iss` and `sub`; everything else may change at the provider. */
 export interface PersonRecord {
@@ -70,9 +70,17 @@ export interface CodeRecord {
   readonly detail: unknown
 }
 
+/** What the store keeps of somebody. */
+export interface Kept {
+  readonly person: PersonRecord | undefined
+  readonly standing: StandingRecord | undefined
+}
+
 export interface PeopleReader {
   /** What is kept of the one who is called `subject`; each part undefined when there is none. */
-  personCalled(subject: string): Promise<{ readonly person: PersonRecord | undefined; readonly standing: StandingRecord | undefined }>
+  personCalled(subject: string): Promise<Kept>
+  /** The same of whoever made a request, with their name; undefined: no such request. */
+  asker(request: RequestId): Promise<(Kept & { readonly subject: string }) | undefined>
   personOf(iss: string, sub: string): Promise<PersonRecord | undefined>
   /** Those of `names` that are somebody's, whatever the case. */
   namesTaken(names: readonly string[]): Promise<readonly string[]>

@@ -226,7 +226,12 @@ export class Requests {
   #decide(caller: Caller, id: RequestId, { verdict, reason }: Pick<DecisionRecord, "verdict" | "reason">): Promise<RequestView> {
     return this.#store.change(async (change) => {
       const now = this.#clock.now()
-      const [person, found] = await Promise.all([this.#present(change, caller), change.request(id)])
+      // In one go, and so who asked too, who counts only when it is an approval.
+      const [person, found, asker] = await Promise.all([
+        this.#present(change, caller),
+        change.request(id),
+        verdict === "approve" ? this.#people.asker(id, change) : undefined,
+      ])
       const request = seen(found, person)
       if (request.subject === person.name) throw new GatewayError(verdict === "approve" ? "own_request" : "forbidden")
       if (!mayDecide(person, request)) throw new GatewayError("forbidden")
@@ -237,8 +242,7 @@ export class Requests {
       if (said && (verdict === "deny" || !pending)) return viewOf(request, person, now) // sent again: nothing changes
       if (verdict === "approve" && request.extends_grant !== null) checkStands(request.grant, now)
       checkPending(request, now)
-      const [asker, people] = await Promise.all([
-        verdict === "approve" ? this.#people.find(request.subject, change) : undefined,
+      const [people] = await Promise.all([
         this.#approvers(change, request, person),
         verdict === "approve" && request.hold ? checkHeld(change, request.hold.grant, now) : undefined,
       ])

@@ -1,23 +1,25 @@
 // A TCP line to a server that breaks where a test says: before the server gets some bytes, or after it has answered them and
-// before anybody hears the answer.
+// before anybody hears the answer; or that stays and says nothing more.
 import { once } from "node:events"
 import { connect, createServer, type Socket } from "node:net"
 import type { LocalAddress } from "./port.ts"
 
+type Break = "before" | "answered" | "silent"
+
 export interface LossyLine {
   /** Where to connect to in place of the server. */
   readonly address: LocalAddress
-  /** Breaks once, the next time that a client sends `words`: before they arrive, or else when they are answered. */
-  breakAt(words: string, when: "before" | "answered"): void
+  /** Breaks once, the next time that a client sends `words`: before they arrive, or when they are answered; "silent": neither they nor more arrive. */
+  breakAt(words: string, when: Break): void
   close(): Promise<void>
 }
 
 export async function lossyLine(server: LocalAddress): Promise<LossyLine> {
-  let armed: { readonly words: string; readonly when: "before" | "answered" } | undefined
+  let armed: { readonly words: string; readonly when: Break } | undefined
   const sockets = new Set<Socket>()
   const listener = createServer((near) => {
     const far = connect({ ...server, noDelay: true })
-    let deaf = false
+    let [deaf, silent] = [false, false]
     const end = (): void => [near, far].forEach((socket) => socket.destroy())
     for (const socket of [near, far]) {
       sockets.add(socket)
@@ -32,6 +34,8 @@ export async function lossyLine(server: LocalAddress): Promise<LossyLine> {
       const broken = armed && bytes.includes(armed.words) ? armed : undefined
       if (broken) armed = undefined
       if (broken?.when === "before") return end()
+      silent ||= broken?.when === "silent"
+      if (silent) return
       deaf ||= broken !== undefined
       far.write(bytes)
     })

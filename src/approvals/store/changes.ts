@@ -23,8 +23,8 @@ export interface Writing extends Change {
 export interface Appending {
   /** What the change appends, in order. */
   readonly appended: EventRecord[]
-  /** The last sequence before the change. */
-  readonly last: number
+  /** The last sequence before the change, as soon as it is known. */
+  readonly last: number | Promise<number>
 }
 
 /** The writes on one connection, to be followed by `writeEvents`: the lines of the audit log are written at the end, all at once. */
@@ -32,7 +32,7 @@ export function changer(door: WritingDoor, { appended, last }: Appending): Writi
   const { db } = door
   const readers = reader(door)
   let written = 0
-  const next = (): number => last + appended.length + 1
+  const next = async (): Promise<number> => (await last) + appended.length + 1
   const writeEvents = async (): Promise<void> => {
     const events = appended.slice(written)
     written = appended.length
@@ -45,11 +45,9 @@ export function changer(door: WritingDoor, { appended, last }: Appending): Writi
     ...authorityWrites(door),
     ...gatewayWrites(door),
     ...waitWrites(door),
-    async nextSequence() {
-      return next()
-    },
+    nextSequence: next,
     async append(event) {
-      assert.equal(event.sequence, next(), "the audit log has no gap")
+      assert.equal(event.sequence, await next(), "the audit log has no gap")
       appended.push(event)
     },
     writeEvents,

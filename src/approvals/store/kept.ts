@@ -40,12 +40,15 @@ export function keptWrite<Values>(build: Build<Values, unknown>): (door: Writing
   const statement = compiled(build)
   return async (door, values) => {
     const { sql, parameters } = statement(door)
+    if (door.begun) await door.begun
     door.write(sql, filledIn(parameters, values))
   }
 }
 
 /** A connection inside a change. */
 export interface WritingDoor extends Door {
+  /** Reads may be asked before the database has answered that the change has begun; nothing is written before. */
+  readonly begun?: Promise<unknown>
   /** Statements in the order of the calls; one that fails fails the change, here or at its end. */
   write(sql: string, parameters: readonly unknown[]): void
 }

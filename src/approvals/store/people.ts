@@ -1,12 +1,20 @@
 // People, logins and codes in the store.
 import { type Nullable, type Selectable, sql } from "kysely"
-import type { LoginId } from "../../core/ids.ts"
-import type { CodeRecord, LoginRecord, PeopleChange, PeopleReader, PersonRecord, StandingRecord } from "../people_store.ts"
+import type { LoginId, RequestId } from "../../core/ids.ts"
+import type { CodeRecord, Kept, LoginRecord, PeopleChange, PeopleReader, PersonRecord, StandingRecord } from "../people_store.ts"
 import type { Door } from "./reads.ts"
 import { keptRead } from "./kept.ts"
 import { listText } from "./rows.ts"
 import type { CodesTable, LoginsTable, PeopleTable, StandingsTable } from "./tables.ts"
 
+const of_a_standing = [
+  "s.subject as s_subject",
+  "s.disabled as s_disabled",
+  "s.at as s_at",
+  "s.by_name as s_by_name",
+  "s.reason as s_reason",
+  "s.revision as s_revision",
+] as const
 /** In one statement, because every call asks for it. */
 const called = keptRead<{ subject: string }, Nullable<Selectable<PeopleTable>> & Called>(({ db }, value) =>
   db
@@ -14,8 +22,17 @@ const called = keptRead<{ subject: string }, Nullable<Selectable<PeopleTable>> &
     .leftJoin("people as p", (join) => join.on("p.subject", "=", value("subject")))
     .leftJoin("standings as s", (join) => join.on("s.subject", "=", value("subject")))
     .selectAll("p")
-    .select(["s.subject as s_subject", "s.disabled as s_disabled", "s.at as s_at", "s.by_name as s_by_name"])
-    .select(["s.reason as s_reason", "s.revision as s_revision"])
+    .select(of_a_standing)
+    .limit(1),
+)
+const askerOf = keptRead<{ request: RequestId }, Nullable<Selectable<PeopleTable>> & Called & { asker: string }>(({ db }, value) =>
+  db
+    .selectFrom("requests as r")
+    .leftJoin("people as p", "p.subject", "r.subject")
+    .leftJoin("standings as s", "s.subject", "r.subject")
+    .where("r.id", "=", value("request"))
+    .selectAll("p")
+    .select(["r.subject as asker", ...of_a_standing])
     .limit(1),
 )
 type Called = { readonly [Column in keyof StandingsTable as `s_${Column}`]: StandingsTable[Column] | null }
@@ -28,20 +45,13 @@ export function peopleReader(door: Door): PeopleReader {
   return {
     async personCalled(subject) {
       const [row] = await called(door, { subject })
-      if (!row) return { person: undefined, standing: undefined }
-      const { s_subject, s_disabled, s_at, s_by_name, s_reason, s_revision, ...person } = row
-      const standing = {
-        subject: s_subject,
-        disabled: s_disabled,
-        at: s_at,
-        by_name: s_by_name,
-        reason: s_reason,
-        revision: s_revision,
-      } as Selectable<StandingsTable>
-      return {
-        person: person.subject === null ? undefined : toPerson(person as Selectable<PeopleTable>),
-        standing: s_subject === null ? undefined : toStanding(standing),
-      }
+      return row ? toKept(row) : { person: undefined, standing: undefined }
+    },
+    async asker(request) {
+      const [row] = await askerOf(door, { request })
+      if (!row) return undefined
+      const { asker: subject, ...kept } = row
+      return { subject, ...toKept(kept) }
     },
     async personOf(iss, sub) {
       const row = await db.selectFrom("people").selectAll().where("iss", "=", iss).where("sub", "=", sub).executeTakeFirst()
@@ -165,6 +175,15 @@ export function peopleChanger({ db }: Door): PeopleChange {
     async dropCodes(expired_at) {
       await db.deleteFrom("codes").where("expires_at", "<=", expired_at).execute()
     },
+  }
+}
+
+function toKept(row: Nullable<Selectable<PeopleTable>> & Called): Kept {
+  const { s_subject, s_disabled, s_at, s_by_name, s_reason, s_revision, ...person } = row
+  const standing = { subject: s_subject, disabled: s_disabled, at: s_at, by_name: s_by_name, reason: s_reason, revision: s_revision }
+  return {
+    person: person.subject === null ? undefined : toPerson(person as Selectable<PeopleTable>),
+    standing: s_subject === null ? undefined : toStanding(standing as Selectable<StandingsTable>),
   }
 }
 

@@ -1,11 +1,12 @@
 // Connections to PostgreSQL, in the shape that kysely's dialect takes. It owns their bounds, their TLS, and what a failure on one
 // means: what the database refuses is an error of its own; a database that is away, restarting or overloaded is `stale`.
-import { Client, type ClientConfig, DatabaseError, Pool, type PoolClient, type QueryResult, types } from "pg"
+import { Client, type ClientConfig, DatabaseError, Pool, type PoolClient, types } from "pg"
 import { Kysely, PostgresDialect } from "kysely"
 import type { PostgresStoreConfig } from "../../config/config.ts"
 import { GatewayError } from "../../core/errors.ts"
 import { limits } from "../../core/limits.ts"
 import type { Log } from "../../observe/log.ts"
+import { type Answer, type Line, PostgresQuery } from "./postgres_query.ts"
 import type { Tables } from "./tables.ts"
 
 const int8: number = types.builtins.INT8
@@ -30,24 +31,31 @@ export interface Connections {
 
 /** One connection. Its statements are sent as they are asked for and answered in that order, none waiting for the answer before it. */
 export interface Alone {
-  /** The same connection, for statements that kysely builds at each run. */
+  /** The same connection, for statements that kysely builds at each run: they wait until what `begin` has sent is answered. */
   readonly db: Kysely<Tables>
+  /** As `ask`, of several; answers the last one's. */
+  begin(statements: readonly string[]): Promise<Answer>
+  /** Without `parameters`, not prepared: it may be several statements. */
   ask(sql: string, parameters?: readonly unknown[]): Promise<Answer>
   /** Whether it is lost: whatever is asked now fails. */
   isLost(): boolean
 }
 
-/** Of several statements in one text, the last one's. */
-export type Answer = Pick<QueryResult<Record<string, unknown>>, "command" | "rows">
-
 /** Closing `db` closes its connections. */
 export function connectionsTo(config: PostgresStoreConfig, { connections_max, log, confirm = async () => {} }: PoolOptions): Connections {
   const bounds = { max: connections_max, idleTimeoutMillis: limits.store_idle_ms_max }
-  const pool = new Pool({ ...clientConfig(config), ...bounds, pipeline: true })
+  // Each connection minds the time of its answers by itself.
+  const pool = new Pool({ ...clientConfig(config), ...bounds, query_timeout: 0, pipeline: true })
   pool.on("error", (err) => log.warn({ err }, "lost a connection to the store"))
-  const connect = async () => {
+  const known = new WeakMap<PoolClient, Checked>()
+  const connect = async (): Promise<Checked> => {
     try {
-      return checked(await pool.connect(), confirm)
+      const client = await pool.connect()
+      const before = known.get(client)
+      if (before) return before
+      const one = checked(client, confirm)
+      known.set(client, one)
+      return one
     } catch (failure) {
       throw asStale(failure)
     }
@@ -55,7 +63,7 @@ export function connectionsTo(config: PostgresStoreConfig, { connections_max, lo
   const alone: Connections["alone"] = async (work) => {
     const connection = await connect()
     try {
-      return await work(connection.alone())
+      return await work(connection.alone)
     } finally {
       connection.release()
     }
@@ -104,58 +112,96 @@ function clientConfig({ host, port, user, password, database, tls, ca, options }
     idle_in_transaction_session_timeout: limits.store_statement_ms_max,
     query_timeout: limits.store_answer_ms_max,
     keepAlive: true,
-    types: {
-      // 64 bits hold times in milliseconds here, and counts: all of them whole numbers of JavaScript's.
-      getTypeParser: (oid: number, format?: "text" | "binary") => (oid === int8 ? Number : types.getTypeParser(oid, format)),
-    },
+    types: { getTypeParser: parserOf },
   }
 }
 
+/** 64 bits hold times in milliseconds here, and counts: all of them whole numbers of JavaScript's. */
+const parserOf = (oid: number): ((text: string) => unknown) => (oid === int8 ? Number : types.getTypeParser(oid, "text"))
+
+/** A connection, as long as it lives. */
+interface Checked {
+  query: never // as kysely calls it
+  release(destroy?: boolean): void
+  readonly alone: Alone
+}
+
 /** A connection that failed is not used again. */
-function checked(client: PoolClient, confirm: NonNullable<PoolOptions["confirm"]>) {
+function checked(client: PoolClient, confirm: NonNullable<PoolOptions["confirm"]>): Checked {
   let lost = false
-  const ask = async (sql: string, parameters: readonly unknown[] = []): Promise<Answer> => {
+  const line: Line = { columns: new Map(), corked: false }
+  const patience = patienceWith(() => (client as unknown as Streaming).connection.stream.destroy())
+  const send = (sql: string, values: readonly unknown[] | undefined): Promise<Answer> =>
+    new Promise((resolve, reject) => {
+      client.query(
+        new PostgresQuery(
+          { sql, values: values ?? [], name: values && nameOf(sql) },
+          { line, parserOf, waiting: { resolve, reject } },
+        ) as never,
+      )
+    })
+  const ask = async (sql: string, parameters?: readonly unknown[]): Promise<Answer> => {
     if (lost) throw new GatewayError("stale", {}, new Error("the connection to the store is lost"))
+    patience.asked()
     try {
-      const name = nameOf(sql, parameters)
-      const answer: Answer = await client.query({ text: sql, values: [...parameters], ...(name === undefined ? {} : { name }) })
-      return Array.isArray(answer) ? ((answer as readonly Answer[]).at(-1) ?? { command: "", rows: [] }) : answer
+      return await send(sql, parameters)
     } catch (failure) {
       if (isRefusal(failure)) throw failure
       lost = true
       throw asStale(failure)
+    } finally {
+      patience.answered()
     }
   }
-  const onError = (): void => void (lost = true)
-  client.on("error", onError)
-  const query = ask as never
-  const confirmed: typeof ask = async (sql, parameters) => {
+  client.on("error", () => void (lost = true))
+  const query = (async (sql: string, parameters: readonly unknown[]) => {
     const answer = await ask(sql, parameters)
     await confirm(ask)
     return answer
+  }) as never
+  const release = (destroy?: boolean): void => client.release(lost || destroy === true)
+  let begun: Promise<unknown> | undefined
+  const within = (async (sql: string, parameters: readonly unknown[]) => {
+    await begun
+    return ask(sql, parameters)
+  }) as never
+  const pool = { connect: async () => ({ query: within, release() {} }), end: async () => {}, options: {} }
+  const begin: Alone["begin"] = ([first = "", ...others]) => {
+    const answers = Promise.all([ask(first), ...others.map((sql) => ask(sql, []))])
+    const last = answers.then((all) => all.at(-1) as Answer)
+    begun = last
+    return last
   }
+  const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
+  return { query, release, alone: { ask, begin, isLost: () => lost, db } }
+}
+
+/** What `pg`'s types leave out of a connection. */
+interface Streaming {
+  readonly connection: { readonly stream: { destroy(): void } }
+}
+
+/** Calls `give_up` once an answer takes too long: of what was asked, one comes after the other. */
+function patienceWith(give_up: () => void) {
+  let waiting = 0
+  let timer: NodeJS.Timeout | undefined
   return {
-    query: confirmed as never,
-    release(destroy?: boolean) {
-      client.off("error", onError)
-      client.release(lost || destroy === true)
+    asked(): void {
+      if (waiting++ === 0) timer = setTimeout(give_up, limits.store_answer_ms_max)
     },
-    alone: (): Alone => ({
-      ask,
-      isLost: () => lost,
-      db: new Kysely<Tables>({
-        dialect: new PostgresDialect({ pool: { connect: async () => ({ query, release() {} }), end: async () => {}, options: {} } }),
-      }),
-    }),
+    answered(): void {
+      if (--waiting === 0) clearTimeout(timer)
+      else timer?.refresh()
+    },
   }
 }
 
 const names = new Map<string, string>()
 
-/** A statement with parameters is prepared under a name, once on each connection: the database reads and plans it no second time. */
-function nameOf(sql: string, parameters: readonly unknown[]): string | undefined {
+/** A statement is prepared under a name, once on each connection: the database reads and plans it no second time. */
+function nameOf(sql: string): string | undefined {
   const known = names.get(sql)
-  if (known !== undefined || parameters.length === 0 || names.size >= limits.store_statements_max) return known
+  if (known !== undefined || names.size >= limits.store_statements_max) return known
   const name = `sluice_${names.size}`
   names.set(sql, name)
   return name

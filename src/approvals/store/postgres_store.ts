@@ -17,7 +17,8 @@ import { lists } from "./lists.ts"
 import { migrate, schema_version } from "./migrations.ts"
 import { outboxReader } from "./outbox.ts"
 import type { WritingDoor } from "./kept.ts"
-import { type Alone, type Answer, type Connections, connectionsTo } from "./postgres_pool.ts"
+import { type Alone, type Connections, connectionsTo } from "./postgres_pool.ts"
+import type { Answer } from "./postgres_query.ts"
 import { feeds, lastSequence, reader } from "./reads.ts"
 import { SchemaWatch } from "./schema_watch.ts"
 import type { Tables } from "./tables.ts"
@@ -102,10 +103,15 @@ const lock =
   "case when current_setting('synchronous_commit') = 'off' then set_config('synchronous_commit', 'on', true) end"
 const of_version = "select version from schema_version"
 /**
- * In one go, because each way to the database and back is a good part of what a change takes. What is last is read under the lock. Its
+ * In one go, because each way to the database and back is a good part of what a change takes. What is last is read under the lock, and so is
+ * what follows: each statement sees what was committed before it, whatever the server's default is. Its
  * name is asked for before anything is written: a commit whose answer is lost can be asked about, whatever else got lost with it.
  */
-const begin = `begin; ${lock}; select coalesce(max(sequence), 0) as last, pg_current_xact_id()::text as id, (${of_version}) as version from events`
+const begin = [
+  "begin isolation level read committed",
+  lock,
+  `select coalesce(max(sequence), 0) as last, pg_current_xact_id()::text as id, (${of_version}) as version from events`,
+]
 const channel = "'sluice_' || hashtext(current_schema())::text"
 /** Whose events they are, so that the one who has told them does not read them again. */
 const notify = `select pg_notify(${channel}, $1)`
@@ -117,9 +123,13 @@ interface Writer {
   readonly watch: SchemaWatch
 }
 
-/** What is written goes out without waiting, and its answers are looked at when the commit's is there. */
+/**
+ * What is read first goes out behind the beginning, which holds the lock by the time that the database comes to it, and costs no way of its own.
+ * Nothing is written before the beginning is answered: had it failed, a statement would be a change by itself. What is written goes
+ * out without waiting, and its answers are looked at when the commit's is there.
+ */
 async function inTransaction<T>(
-  { db, ask, isLost }: Alone,
+  { db, ask, begin: open, isLost }: Alone,
   { appended, service, watch }: Writer,
   work: (change: Change) => Promise<T>,
 ): Promise<Transaction<T>> {
@@ -131,11 +141,18 @@ async function inTransaction<T>(
   }
   const read = async (sql: string, parameters: readonly unknown[]) => (await ask(sql, parameters)).rows
   try {
-    const [begun] = (await ask(begin)).rows as { last: number; id: string; version: number }[]
-    if (!begun) throw new GatewayError("stale")
-    watch.check(begun.version)
-    const writes = changer({ db, dialect: postgres, read, write }, { appended, last: begun.last })
+    const begun = open(begin).then(({ rows: [row] }) => {
+      if (!row) throw new GatewayError("stale")
+      const beginning = row as { readonly last: number; readonly id: string; readonly version: number }
+      watch.check(beginning.version)
+      return beginning
+    })
+    const last_before = begun.then(({ last }) => last)
+    last_before.catch(() => {}) // `begun` says so too
+    written.push(begun) // its failure is the first
+    const writes = changer({ db, dialect: postgres, read, write, begun }, { appended, last: last_before })
     const answer = await work(writes)
+    const { id } = await begun
     await writes.writeEvents()
     const last = appended.at(-1)
     if (last) write(notify, [`${last.sequence} ${service}`])
@@ -148,7 +165,7 @@ async function inTransaction<T>(
       },
       (failure: unknown) => GatewayError.from(failure, "stale"),
     )
-    return { answer, id: begun.id, lost }
+    return { answer, id, lost }
   } catch (failure) {
     // On a connection that is lost this fails too, and the database has rolled back by itself.
     await ask("rollback").catch(() => {})
