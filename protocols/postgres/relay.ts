@@ -139,12 +139,10 @@ export class Relay {
     this.#frontend.tellPrepared()
     const unread = this.#up.takeUnread()
     if (unread) {
-      // The client is not read until the server has answered enough to know what comes next.
       this.#waits = true
-      // While somebody decides, or the one before it runs, it is read on, only to see that the client leaves: then what waits never runs.
-      if (this.#talk.held || this.#talk.oneByOne) return this.#keep(unread, parts)
-      this.#sides.client.pause()
-      this.#sides.client.unshift(unread)
+      // Until somebody has decided, or the server has answered enough, the client is read on only to see that it leaves: then what waits
+      // never runs, and what runs does not go on for nobody.
+      return this.#keep(unread, parts)
     }
     return parts
   }

@@ -267,6 +267,18 @@ suite("the start of a PostgreSQL connection", { skip: needs("psql", "openssl"), 
     assert.deepEqual(ran, ["SELECT 'old meaning'", "SELECT 'last'"])
   })
 
+  test("a client that leaves while what it sent waits for an answer is seen to leave, and what runs for it ends", async () => {
+    const client = raw()
+    await logIn(client)
+    client.say(message("Q", "SELECT pg_sleep(614)"), message("Q", "SELECT 'waits: \u00e9'"))
+    const runs = async () => (await postgres.active()).some(({ query }) => query.includes("614"))
+    await eventually("the query to run", runs)
+    client.stream.destroy()
+    await eventually("the query to be gone", async () => !(await runs()))
+    const texts = sluice.recorded().flatMap((id) => sluice.recording(id).map((line) => JSON.stringify(line)))
+    assert(!texts.some((text) => text.includes("waits: \u00e9")), "it has never run")
+  })
+
   test("a pipeline far longer than what is kept in mind comes through whole", async () => {
     const client = raw()
     await logIn(client)
