@@ -14,6 +14,13 @@ const { port, login, hostKey, gatewayKey } = settings as { port: number; login: 
 const gateway = ssh2.utils.parseKey(gatewayKey)
 if (gateway instanceof Error) throw gateway
 const shell = [userInfo().shell, "/bin/bash", "/bin/sh"].find((path) => path && !/nologin|false$/.test(path) && runnable(path)) ?? "/bin/sh"
+/** OpenSSH's, where Debian, Fedora, Arch and macOS have it. */
+const sftpServer = [
+  "/usr/lib/openssh/sftp-server",
+  "/usr/libexec/openssh/sftp-server",
+  "/usr/lib/ssh/sftp-server",
+  "/usr/libexec/sftp-server",
+].find(runnable)
 const home = existsSync(homedir()) ? homedir() : "/"
 /** What still runs; each entry ends it. */
 const running = new Set<() => void>()
@@ -78,6 +85,10 @@ function serveSession(session: Session): void {
   }
   session.on("shell", (accept) => begin(accept(), undefined))
   session.on("exec", (accept, _reject, { command }) => begin(accept(), command))
+  session.on("subsystem", (accept, reject, { name }) => {
+    if (name === "sftp" && sftpServer) process_ = withoutTerminal(accept(), `exec ${sftpServer}`, environment)
+    else reject?.()
+  })
 }
 
 interface Surroundings {

@@ -359,7 +359,7 @@ export class ChannelRelay {
     const over = Promise.race([Promise.all([...toClient, up.gone]), down.gone, this.#cut.promise, broken.promise])
     // A target may break the protocol before it has said whether the program runs.
     if (!(await Promise.race([accepted, over.then(() => true)]))) {
-      throw new GatewayError("target_broke", {}, new Error("the target refused to start the program"))
+      throw new GatewayError("not_started")
     }
     await over
     return exit

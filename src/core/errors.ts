@@ -106,6 +106,7 @@ const table = {
   target_untrusted: { kind: "upstream", say: constant("the target could not prove that it is the one it should be") },
   target_silent: { kind: "upstream", say: constant("the target answers nothing any more, so the connection to it was closed") },
   target_broke: { kind: "upstream", say: constant("the target closed or broke the connection") },
+  not_started: { kind: "upstream", say: constant("the target refused to start that program") },
   forward_failed: { kind: "upstream", say: (facts) => facts.what ?? "the target could not connect there" },
   // the client's side
   protocol_broken: { kind: "protocol", say: (facts) => facts.what ?? "the connection did not follow its protocol" },

@@ -1,6 +1,7 @@
 // The two commands of the README: what `npm start` starts, and whether the lines that it prints do what they say when they are pasted
 // one after the other. Moved to ports and a folder of its own; otherwise as a newcomer has it.
 import assert from "node:assert/strict"
+import { existsSync, writeFileSync } from "node:fs"
 import { after, before, suite, test } from "node:test"
 import { join } from "node:path"
 import { onFreePort } from "../support/port.ts"
@@ -52,6 +53,18 @@ suite("the demo", { skip: needs("ssh", "psql", "curl"), concurrency: 1 }, () => 
     const ran = await paste(["alice", "demo-host"], { more: " 'echo in; exit 5'" })
     assert.deepEqual([ran.stdout, ran.status], ["in\n", 5], ran.stderr)
   })
+
+  test(
+    "and her files come with her",
+    { skip: needs("sftp") || (!existsSync("/usr/lib/openssh/sftp-server") && "no sftp-server") },
+    async () => {
+      const line = demo.stdout.split("\n").find((one) => one.includes("alice") && one.includes("demo-host")) ?? ""
+      const batch = join(scratch("demo-sftp"), "batch")
+      writeFileSync(batch, "pwd\n")
+      const ran = await run("sh", ["-c", line.trim().replace(/^ssh /, `sftp -b ${batch} `)], { cwd: clone })
+      assert.match(ran.stdout, /Remote working directory: \//, ran.stderr)
+    },
+  )
 
   test("the database and the web application answer", async () => {
     await approve(await paste(["request demo-db"]))

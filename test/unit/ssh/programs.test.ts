@@ -56,20 +56,28 @@ async function rig() {
   client.on("error", () => {})
   client.connect({ sock: harness.connect().client, username: "deploy@shop", privateKey: harness.alice.privateKey })
   await new Promise<void>((resolve, reject) => client.once("ready", resolve).once("error", reject))
-  const exec = (command: string): Promise<{ readonly status: unknown; readonly words: string }> =>
-    new Promise((resolve, reject) =>
-      client.exec(command, (failure, channel) => {
-        if (failure) return reject(failure)
-        let words = ""
-        let status: unknown
-        channel.stderr.on("data", (chunk: Buffer) => (words += chunk.toString()))
-        channel.resume().once("exit", (code: unknown) => (status = code))
-        channel.once("close", () => resolve({ status, words }))
-      }),
-    )
+  const exec = (command: string): Promise<Ended> => ended((done) => client.exec(command, done))
   const refused = (): string[] => harness.recording(harness.lastSession()).flatMap((line) => (line.kind === "refused" ? [line.what] : []))
   return { ran, exec, refused, client, harness, target: await target.promise }
 }
+
+interface Ended {
+  readonly status: unknown
+  readonly words: string
+}
+
+/** Starts a program, and waits for its end. */
+const ended = (start: (done: (failure: Error | undefined, channel: ssh2.ClientChannel) => void) => void): Promise<Ended> =>
+  new Promise((resolve, reject) =>
+    start((failure, channel) => {
+      if (failure) return reject(failure)
+      let words = ""
+      let status: unknown
+      channel.stderr.on("data", (chunk: Buffer) => (words += chunk.toString()))
+      channel.resume().once("exit", (code: unknown) => (status = code))
+      channel.once("close", () => resolve({ status, words }))
+    }),
+  )
 
 /** Sends messages of the connection layer behind the library's back. */
 function raw(client: ssh2.Client): (kind: number, ...fields: readonly Field[]) => void {
@@ -88,6 +96,14 @@ suite("ssh: programs that nobody types", () => {
     assert.deepEqual([ran, refused()], [[], ["a command with a NUL in it", "a command with a NUL in it"]])
     assert.equal((await exec("true")).status, 0)
     assert.deepEqual(ran, ["true"])
+  })
+
+  test("what the target refuses to start is said to be that, and the connection stays", async () => {
+    const { exec, client } = await rig()
+    const { status, words } = await ended((done) => client.subsys("sftp", done))
+    assert.equal(status, 255)
+    assert.match(words, /^sluice: the target refused to start that program/)
+    assert.equal((await exec("true")).status, 0)
   })
 
   test("a command that waits for somebody when its target goes: it is taken back, and its user told why", async () => {
