@@ -8,9 +8,9 @@ import { sameValue } from "../config/same_value.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import type { Log } from "../observe/log.ts"
 import { byService, note } from "./journal.ts"
-import { revokeGrants, takeBackRequests } from "./leaving.ts"
-import { endLogin } from "./logins.ts"
-import { People } from "./people.ts"
+import { revokeGrants, takeBackRequests } from "./people/leaving.ts"
+import { endLogin } from "./login/logins.ts"
+import { People } from "./people/people.ts"
 import type { Change, Store } from "./store.ts"
 
 export interface ReloadingOptions {

@@ -3,7 +3,7 @@
 import type { Clock, Millis } from "../core/clock.ts"
 import { GatewayError } from "../core/errors.ts"
 import { limits } from "../core/limits.ts"
-import { digestOf } from "./logins.ts"
+import { digestOf } from "./login/logins.ts"
 import type { Store } from "./store.ts"
 
 const kind = "assertion"

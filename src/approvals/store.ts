@@ -5,10 +5,10 @@ import type { GrantView, SessionView } from "../api/schema.ts"
 import type { ApprovalPlan, Escalation } from "../core/approval_plan.ts"
 import type { Millis } from "../core/clock.ts"
 import type { GrantId, RequestId, SessionId, WaiterId } from "../core/ids.ts"
-import type { GatewayReads, GatewayWrites } from "./gateway_record.ts"
-import type { AuthorityReads, AuthorityWrites } from "./authority_record.ts"
+import type { GatewayReads, GatewayWrites } from "./gateways/gateway_record.ts"
+import type { AuthorityReads, AuthorityWrites } from "./authorities/authority_record.ts"
 import type { OutboxChange, OutboxReader } from "./notifications/outbox.ts"
-import type { PeopleChange, PeopleReader } from "./people_store.ts"
+import type { PeopleChange, PeopleReader } from "./people/people_store.ts"
 
 export interface DecisionRecord {
   readonly by: string

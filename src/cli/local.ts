@@ -8,7 +8,7 @@ import { askGateway, findGateway, type Gateway } from "./gateway_ssh.ts"
 import { useLogin } from "./kept_login.ts"
 import { forgetProof, type Proof, proveWhoIAm } from "./proof.ts"
 import { findService, type Service } from "./service.ts"
-import { type Minter, printToken, tokenCommand, type TokenOptions } from "./token.ts"
+import { type Minter, printToken, tokenCommand, type TokenOptions } from "./verbs/token.ts"
 import { connectWorkload, type Workload, workloadOf } from "./workload.ts"
 
 export interface Local {

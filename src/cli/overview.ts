@@ -2,8 +2,8 @@
 import type { GrantView, RequestView, Whoami } from "../api/schema.ts"
 import { visible } from "../core/visible.ts"
 import type { Context } from "./context.ts"
-import { grantTable } from "./grants.ts"
-import { requestTable } from "./requests.ts"
+import { grantTable } from "./verbs/grants.ts"
+import { requestTable } from "./verbs/requests.ts"
 
 export async function overview(context: Context): Promise<void> {
   const { io } = context

@@ -18,7 +18,7 @@ import type { Credential, SshPublicKey } from "../identity/credential.ts"
 import type { Log } from "../observe/log.ts"
 import type { Outcome } from "../record/events.ts"
 import type { Recorder } from "../record/recorder.ts"
-import type { Exact } from "./shown_action.ts"
+import type { Exact } from "./actions/shown_action.ts"
 import type { Siblings } from "./siblings.ts"
 
 /** What a folder under `protocols/` exports. */
@@ -124,7 +124,7 @@ export interface PassedRequest {
 export type { Estimate } from "../api/hold_schema.ts"
 export type { Offer } from "../api/asking_schema.ts"
 export type { Keys } from "../core/keys.ts"
-export type { Exact } from "./shown_action.ts"
+export type { Exact } from "./actions/shown_action.ts"
 export type { Siblings } from "./siblings.ts"
 
 /** Runs one verb for `identity`; answers its exit status. */

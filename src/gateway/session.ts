@@ -26,12 +26,12 @@ import type { Outcome } from "../record/events.ts"
 import type { Recorder } from "../record/recorder.ts"
 import { boundedBy } from "./bounded.ts"
 import type { Decision, Estimate, Exact, Opening, Session, UpstreamTls } from "./contract.ts"
-import { Decisions } from "./decisions.ts"
+import { Decisions } from "./actions/decisions.ts"
 import { Dialer, type Connect } from "./dial.ts"
-import type { GrantService } from "./grant_service.ts"
-import type { HoldService } from "./hold_book.ts"
+import type { GrantService } from "./control_plane/grant_service.ts"
+import type { HoldService } from "./actions/hold_book.ts"
 import type { Lease, LeaseBook } from "./lease_book.ts"
-import type { SessionRules } from "./session_rules.ts"
+import type { SessionRules } from "./actions/session_rules.ts"
 
 /** Who ended it and in what words: for the record and the log, never for the client. */
 export interface CutDetail {

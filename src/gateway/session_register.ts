@@ -6,8 +6,8 @@ import type { Grant } from "../core/grant.ts"
 import type { SessionId } from "../core/ids.ts"
 import { metrics } from "../observe/metrics.ts"
 import type { SessionHeader } from "../record/events.ts"
-import type { Reporter } from "./reporter.ts"
-import { type FlaggedAction, FlaggedActions } from "./flagged_actions.ts"
+import type { Reporter } from "./control_plane/reporter.ts"
+import { type FlaggedAction, FlaggedActions } from "./actions/flagged_actions.ts"
 import type { CutDetail, LiveSession } from "./session.ts"
 
 type Started = Extract<SessionReport, { event: "started" }>

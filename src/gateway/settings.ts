@@ -7,7 +7,7 @@ import type { Target } from "../core/target.ts"
 import { type Authenticator, createAuthenticator, type FindPerson } from "../identity/authenticator.ts"
 import { configuredAuthorities } from "../identity/ssh_authorities.ts"
 import type { TokenVerifier } from "../identity/tokens.ts"
-import type { Authorities } from "./authorities.ts"
+import type { Authorities } from "./control_plane/authorities.ts"
 import { type Certificates, loadCertificates } from "./certificates.ts"
 
 export interface Settings {

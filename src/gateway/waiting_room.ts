@@ -13,7 +13,7 @@ import { newWaiterId, type RequestId } from "../core/ids.ts"
 import { limits } from "../core/limits.ts"
 import type { ProtocolName } from "../core/target.ts"
 import { visible } from "../core/visible.ts"
-import type { AskingService, Waiting } from "./asking_service.ts"
+import type { AskingService, Waiting } from "./control_plane/asking_service.ts"
 import type { Asking, AskWords } from "./contract.ts"
 
 export interface WaitingRoomOptions {

@@ -3,7 +3,7 @@ import type { HeldAction } from "../../src/api/hold_schema.ts"
 import type { Clock } from "../../src/core/clock.ts"
 import { GatewayError } from "../../src/core/errors.ts"
 import type { RequestId } from "../../src/core/ids.ts"
-import type { Hold, HoldEnd, HoldService } from "../../src/gateway/hold_book.ts"
+import type { Hold, HoldEnd, HoldService } from "../../src/gateway/actions/hold_book.ts"
 
 export const hold_ms = 15 * 60_000
 

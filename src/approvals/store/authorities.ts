@@ -1,7 +1,7 @@
 // The store's part about certificate authorities. The rules are in `../authorities.ts`.
 import type { Selectable } from "kysely"
 import { limits } from "../../core/limits.ts"
-import type { AuthorityRecord, AuthorityReads, AuthorityWrites } from "../authority_record.ts"
+import type { AuthorityRecord, AuthorityReads, AuthorityWrites } from "../authorities/authority_record.ts"
 import type { Door } from "./reads.ts"
 import type { AuthoritiesTable } from "./tables.ts"
 

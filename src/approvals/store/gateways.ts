@@ -1,7 +1,7 @@
 // The store's part about gateways. The rules are in `../gateways.ts` and `../gateway_watch.ts`.
 import type { Selectable } from "kysely"
 import { limits } from "../../core/limits.ts"
-import type { GatewayReads, GatewayRecord, GatewayWrites } from "../gateway_record.ts"
+import type { GatewayReads, GatewayRecord, GatewayWrites } from "../gateways/gateway_record.ts"
 import type { Door } from "./reads.ts"
 import type { GatewaysTable } from "./tables.ts"
 

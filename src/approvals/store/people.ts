@@ -1,7 +1,7 @@
 // People, logins and codes in the store.
 import { type Nullable, type Selectable, sql } from "kysely"
 import type { LoginId, RequestId } from "../../core/ids.ts"
-import type { CodeRecord, Kept, LoginRecord, PeopleChange, PeopleReader, PersonRecord, StandingRecord } from "../people_store.ts"
+import type { CodeRecord, Kept, LoginRecord, PeopleChange, PeopleReader, PersonRecord, StandingRecord } from "../people/people_store.ts"
 import type { Door } from "./reads.ts"
 import { keptRead } from "./kept.ts"
 import { listText } from "./rows.ts"

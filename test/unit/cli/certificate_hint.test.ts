@@ -3,7 +3,7 @@ import assert from "node:assert/strict"
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { test } from "node:test"
-import { certificateHint } from "../../../src/cli/certificate.ts"
+import { certificateHint } from "../../../src/cli/verbs/certificate.ts"
 import { scratch } from "../../support/scratch.ts"
 
 test("certificates: they are named where there are some, whole, and not where there are none", () => {

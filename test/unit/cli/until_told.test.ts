@@ -1,7 +1,7 @@
 // When a running Sluice stops: what one signal does, and what two do.
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { untilTold } from "../../../src/cli/start_verb.ts"
+import { untilTold } from "../../../src/cli/verbs/start_verb.ts"
 
 /** What drains were asked for, while `tell` says to stop in this way and that. */
 async function drains(tell: (told: { signal(): void; also(time_ms_max?: number): void }) => void): Promise<(number | undefined)[]> {

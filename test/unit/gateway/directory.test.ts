@@ -4,7 +4,7 @@ import test from "node:test"
 import type { LoginStanding, PersonStanding } from "../../../src/api/schema.ts"
 import { GatewayError } from "../../../src/core/errors.ts"
 import type { LoginId } from "../../../src/core/ids.ts"
-import { Directory } from "../../../src/gateway/directory.ts"
+import { Directory } from "../../../src/gateway/control_plane/directory.ts"
 
 const id = "l_0123456789abcdef" as LoginId
 const alice = (change: Partial<PersonStanding> = {}): PersonStanding => ({

@@ -4,7 +4,7 @@ import { test } from "node:test"
 import type { SessionReport } from "../../../src/api/schema.ts"
 import { newSessionId } from "../../../src/core/ids.ts"
 import { limits } from "../../../src/core/limits.ts"
-import { type FlaggedAction, FlaggedActions } from "../../../src/gateway/flagged_actions.ts"
+import { type FlaggedAction, FlaggedActions } from "../../../src/gateway/actions/flagged_actions.ts"
 import { FakeClock } from "../../support/fake_clock.ts"
 
 function setUp() {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { describe, test } from "node:test"
 import type { Grant } from "../../../src/core/grant.ts"
 import { newGrantId } from "../../../src/core/ids.ts"
-import { GrantCache } from "../../../src/gateway/grant_cache.ts"
+import { GrantCache } from "../../../src/gateway/control_plane/grant_cache.ts"
 
 const grant = (revision: number, changes: Partial<Grant> = {}): Grant => ({
   id: newGrantId(),

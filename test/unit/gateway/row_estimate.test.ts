@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { before, test } from "node:test"
 import { loadParser, readStatement } from "../../../src/classify/read_statement.ts"
 import type { Action } from "../../../src/core/action.ts"
-import { whyNoEstimate } from "../../../src/gateway/row_estimate.ts"
+import { whyNoEstimate } from "../../../src/gateway/actions/row_estimate.ts"
 
 before(loadParser)
 

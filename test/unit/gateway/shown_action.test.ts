@@ -4,7 +4,7 @@ import { before, test } from "node:test"
 import { loadParser, readStatement } from "../../../src/classify/read_statement.ts"
 import type { Action, BoundValue, FileOperation } from "../../../src/core/action.ts"
 import { limits } from "../../../src/core/limits.ts"
-import { type Shown, shownAction } from "../../../src/gateway/shown_action.ts"
+import { type Shown, shownAction } from "../../../src/gateway/actions/shown_action.ts"
 
 before(loadParser)
 

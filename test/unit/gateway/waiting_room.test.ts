@@ -8,7 +8,7 @@ import type { Grant } from "../../../src/core/grant.ts"
 import { mintIdentity } from "../../../src/core/identity.ts"
 import type { RequestId } from "../../../src/core/ids.ts"
 import { limits } from "../../../src/core/limits.ts"
-import type { HereAsked } from "../../../src/gateway/asking_service.ts"
+import type { HereAsked } from "../../../src/gateway/control_plane/asking_service.ts"
 import { type Visit, WaitingRoom } from "../../../src/gateway/waiting_room.ts"
 import { FakeClock } from "../../support/fake_clock.ts"
 
