@@ -27,6 +27,8 @@ export interface Connections {
   alone<T>(work: (alone: Alone) => Promise<T>): Promise<T>
   /** A connection of its own, for whoever ends it. Rejects with `stale`. */
   connect(settings?: ClientConfig): Promise<Client>
+  /** Closes all but those of `connect`. */
+  close(): Promise<void>
 }
 
 /** One connection. Its statements are sent as they are asked for and answered in that order, none waiting for the answer before it. */
@@ -41,7 +43,6 @@ export interface Alone {
   isLost(): boolean
 }
 
-/** Closing `db` closes its connections. */
 export function connectionsTo(config: PostgresStoreConfig, { connections_max, log, confirm = async () => {} }: PoolOptions): Connections {
   const bounds = { max: connections_max, idleTimeoutMillis: limits.store_idle_ms_max }
   // Each connection minds the time of its answers by itself.
@@ -68,8 +69,9 @@ export function connectionsTo(config: PostgresStoreConfig, { connections_max, lo
       connection.release()
     }
   }
+  const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: { connect, end: async () => {}, options: {} } }) })
   return {
-    db: new Kysely<Tables>({ dialect: new PostgresDialect({ pool: { connect, end: () => pool.end(), options: {} } }) }),
+    db,
     read: async (sql, parameters) => {
       const answer = await alone(async ({ ask }) => {
         const answer = await ask(sql, parameters)
@@ -79,6 +81,10 @@ export function connectionsTo(config: PostgresStoreConfig, { connections_max, lo
       return answer.rows
     },
     alone,
+    async close() {
+      await db.destroy()
+      await pool.end() // kysely closes only what it has itself asked
+    },
     async connect(settings = {}) {
       const client = new Client({ ...clientConfig(config), ...settings })
       client.on("error", () => {}) // its user hears of it by `end` and by the calls that fail

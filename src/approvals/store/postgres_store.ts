@@ -43,7 +43,7 @@ export async function openPostgresStore(config: PostgresStoreConfig, { clock, lo
   const turns = new Turns()
   const service = newServiceId()
   let tail: CommitTail
-  const closeAll = async (): Promise<void> => void (await Promise.all([writing.db.destroy(), reading.db.destroy()]))
+  const closeAll = async (): Promise<void> => void (await Promise.all([writing.close(), reading.close()]))
   try {
     await checkServer(reading.db)
     await migratePostgres(writing, { settle_ms: limits.store_settle_ms, log })

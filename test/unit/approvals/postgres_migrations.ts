@@ -23,7 +23,7 @@ async function migrateTo(config: PostgresStoreConfig, version: number): Promise<
   try {
     await migratePostgres(connections, { to: version })
   } finally {
-    await connections.db.destroy()
+    await connections.close()
   }
 }
 

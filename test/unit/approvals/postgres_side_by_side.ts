@@ -31,7 +31,7 @@ async function bringOn(place: PostgresStoreConfig): Promise<void> {
 async function takeTo(place: PostgresStoreConfig, to: number): Promise<void> {
   const connections = connectionsTo(place, { connections_max: 1, log: createLog("silent") })
   await migratePostgres(connections, { to })
-  await connections.db.destroy()
+  await connections.close()
 }
 
 async function stale(service: Service, who: string, line: string, body?: object): Promise<void> {

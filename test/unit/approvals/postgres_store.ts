@@ -8,6 +8,7 @@ import { note } from "../../../src/approvals/journal.ts"
 import type { Change, Store } from "../../../src/approvals/store.ts"
 import { openStore } from "../../../src/approvals/store/open_store.ts"
 import type { RequestId } from "../../../src/core/ids.ts"
+import { limits } from "../../../src/core/limits.ts"
 import { createLog } from "../../../src/observe/log.ts"
 import { FakeClock } from "../../support/fake_clock.ts"
 import { LineSink } from "../../support/line_sink.ts"
@@ -50,6 +51,25 @@ test("postgres store: a commit whose answer got lost is in force once, and is an
   assert.equal(await write(store), 3)
   await eventually("all to be told", () => told.length >= 3)
   assert.deepEqual(told, [1, 2, 3])
+})
+
+test("postgres store: closed, it has left no connection behind", async () => {
+  const place = await newPlace()
+  const opened = () => openStore(place, { clock: new FakeClock(), log: createLog("silent") })
+  await (await opened()).close() // the tables are there from here on, so opening it does less
+  const pids = async () => (await query(place, "select pid from pg_stat_activity where application_name = 'sluice'")).map(({ pid }) => pid)
+  const before = new Set(await pids())
+  const own = async () => (await pids()).filter((pid) => !before.has(pid))
+  const store = await opened()
+  assert.equal(await write(store), 1)
+  await store.pendingRequests({ after: 0 as RequestId, now: 1, limit: 1 })
+  assert.notDeepEqual(await own(), [])
+  await store.close()
+  await eventually(
+    "them to be gone, before they would be for being idle",
+    async () => (await own()).length === 0,
+    limits.store_idle_ms_max / 4,
+  )
 })
 
 test("postgres store: a commit that never arrived is `stale`, leaves nothing, is told to nobody, and the next one is not held up", async (t) => {

@@ -39,7 +39,7 @@ async function earlierStore(): Promise<StoreConfig> {
     const config = await newEmptySchema()
     const connections = connectionsTo(config, { connections_max: 1, log: createLog("silent") })
     await migratePostgres(connections, { to: version })
-    await connections.db.destroy()
+    await connections.close()
     const tables = db.prepare("select name from sqlite_schema where type = 'table' and name not like 'sqlite_%' order by rowid").all()
     for (const { name } of tables) {
       if (String(name) === "history") await query(config, "delete from history")
