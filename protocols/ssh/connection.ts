@@ -282,7 +282,7 @@ export class Connection implements Carrier {
       this.#globals--
       if (this.#answers === answers) this.#answers = undefined
       send(given)
-      for (; answers.refused > 0; answers.refused--) this.transport.send(Buffer.of(message.request_failure))
+      for (; answers.refused > 0 && !this.transport.over; answers.refused--) this.transport.send(Buffer.of(message.request_failure))
     })
     const answers: Answers = { settled, refused: 0 }
     this.#answers = answers

@@ -243,8 +243,10 @@ export class Transport {
   /** Not for data, which waits: what a peer that takes nothing is told is bounded here, whoever provokes it. */
   send(payload: Buffer): void {
     if (this.#over) return
-    if (this.socket.writableNeedDrain && (this.#untaken += payload.length + queued_overhead_bytes) > limits.ssh_untaken_bytes_max)
+    if (this.socket.writableNeedDrain && (this.#untaken += payload.length + queued_overhead_bytes) > limits.ssh_untaken_bytes_max) {
+      this.#over = true // at once: there may be many more to send in this turn, and a destroyed socket says that it takes them
       return void this.socket.destroy()
+    }
     const protocol = this.#protocol
     const { write } = protocol._packetRW
     const packet = write.alloc(payload.length)

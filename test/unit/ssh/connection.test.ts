@@ -79,6 +79,18 @@ suite("ssh: channels", () => {
     assert.equal(socket.destroyed, true)
   })
 
+  test("who takes nothing is given up at once, and nothing more is made for them", async () => {
+    const { client, socket } = await openPair()
+    socket.pause()
+    const { transport } = client
+    for (let sent = 0; sent <= 2 * limits.ssh_untaken_bytes_max; sent += 128) transport.ignore()
+    assert.equal(transport.over, true)
+    const unsent = transport.unsent
+    transport.ignore()
+    assert.equal(transport.unsent, unsent)
+    await client.closed
+  })
+
   test("what came before the close can still be read after it", async () => {
     const { near, far } = await openPair()
     far.end("the last words")
