@@ -1,5 +1,5 @@
 // The approval service: the control plane in one value. It puts the parts together and owns their beginning and end; read
-// `requests.ts` for what it does.
+// `requests/requests.ts` for what it does.
 import { hostname } from "node:os"
 import { setImmediate as nextTurn } from "node:timers/promises"
 import type { Config } from "../config/config.ts"

@@ -52,7 +52,7 @@ export class TypedLines {
   #editor = false
   /** Whether there ever was one. */
   #edits = false
-  /** Whether the prompt was there first, the last time. */
+  /** Whether there was a prompt already when a line editor began to read, the last time. */
   #prompted: boolean | undefined
   /** Ends of lines that were typed and not yet seen. */
   #enters = 0
@@ -182,20 +182,12 @@ export class TypedLines {
     if (on && this.#editor && this.#enters > 0) this.#enters--
     this.#editor = on
     this.#edits ||= on
-    if (on && this.#isPrompted() && this.#begin && this.#enters === 0) this.#start(false)
+    const first = this.#prompted ?? true
+    if (on) this.#prompted = this.#screen.text(this.#screen.row, 0, this.#screen.column).trim() !== ""
+    // Keys that came too early are shown behind a prompt that is there before the editor is, as zsh's; what stands there elsewhere is a
+    // command's output, and the prompt comes behind it.
+    if (on && first && this.#prompted && this.#begin && this.#enters === 0) this.#start(false)
     else this.#forget()
-  }
-
-  /**
-   * Whether the prompt stands before the cursor when a line editor begins to read: zsh writes it before it says so, and keys that came
-   * too early are shown behind it. Other shells write it after that, and what stands there is a command's output.
-   */
-  #isPrompted(): boolean {
-    const { row, column } = this.#screen
-    const prompted = this.#screen.text(row, 0, column).trim() !== ""
-    const usual = this.#prompted ?? true
-    this.#prompted = prompted
-    return prompted && usual
   }
 
   #alternateTurned(on: boolean): void {

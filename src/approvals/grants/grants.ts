@@ -1,5 +1,5 @@
 // Grants: made by a decision, ended early by people, over by time alone. What one covers never changes; its end moves only by a
-// decision (`extensions.ts`) or its first use (`grant_uses.ts`).
+// decision (`../requests/extensions.ts`) or its first use (`grant_uses.ts`).
 import assert from "node:assert/strict"
 import type { ListedGrant } from "../../api/listed.ts"
 import type { GrantsAnswer, GrantView } from "../../api/schema.ts"

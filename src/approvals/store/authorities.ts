@@ -1,4 +1,4 @@
-// The store's part about certificate authorities. The rules are in `../authorities.ts`.
+// The store's part about certificate authorities. The rules are in `../authorities/authorities.ts`.
 import type { Selectable } from "kysely"
 import { limits } from "../../core/limits.ts"
 import type { AuthorityRecord, AuthorityReads, AuthorityWrites } from "../authorities/authority_record.ts"

@@ -1,4 +1,4 @@
-// The store's part about gateways. The rules are in `../gateways.ts` and `../gateway_watch.ts`.
+// The store's part about gateways. The rules are in `../gateways/gateways.ts` and `gateway_watch.ts` beside it.
 import type { Selectable } from "kysely"
 import { limits } from "../../core/limits.ts"
 import type { GatewayReads, GatewayRecord, GatewayWrites } from "../gateways/gateway_record.ts"
