@@ -1,6 +1,6 @@
 // `sluice replay`: a session again, as its terminal showed it or as the list of what was done.
 import { InvalidArgumentError } from "commander"
-import { access } from "node:fs/promises"
+import { stat } from "node:fs/promises"
 import { formatDuration, parseDuration } from "../../core/duration.ts"
 import { isSessionId } from "../../core/ids.ts"
 import { findRecording } from "../../record/find.ts"
@@ -79,8 +79,8 @@ async function asciicast(path: string, options: AsciicastOptions): Promise<void>
 
 async function pathOf(session: string, config: string | undefined): Promise<string> {
   if (!isSessionId(session)) {
-    const readable = await access(session).then(
-      () => true,
+    const readable = await stat(session).then(
+      (found) => !found.isDirectory(),
       () => false,
     )
     if (readable) return session

@@ -135,6 +135,8 @@ test("sluice: replay finds a session by its id, and says where it looked when th
   assert.equal(none.status, 1)
   assert.match(none.stderr, /no recording of s_0{16} in \/.*recordings\nRecordings lie with the gateway/)
   assert.equal(existsSync(join(folder, "data")), false)
+  const aFolder = await run(process.execPath, [main, "replay", folder])
+  assert.deepEqual([aFolder.status, aFolder.stderr.split("\n")[0]], [1, `sluice: there is no recording ${folder}`])
   const misuse = await run(process.execPath, [main, "replay", "x", "--speed", "0"])
   assert.equal(misuse.status, 2)
 })
